@@ -1,0 +1,115 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of flags for every target: other flags in another command recompile the world.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+let tests: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+func suite(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: tests)
+}
+
+let package = Package(
+    name: "dld",
+    products: [
+        .executable(name: "dld", targets: ["dld"]),
+        .executable(name: "sumd", targets: ["sumd"]),
+        .executable(name: "dlctl", targets: ["dlctl"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    ],
+    targets: [
+        // Layer 0: C.
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CDigest", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev", "libext2fs-dev"])]),
+        .target(name: "CLinux"),
+
+        // Layer 1: safe handles over C, and the pure values.
+        module("Curl", ["CCurl"]),
+        module("LinuxKit", ["CLinux", system]),
+        module("JobModel", []),
+
+        // Layer 2: one concern each; siblings never import each other.
+        module("Spool", ["LinuxKit", "JobModel", "Curl", "CZlib", system]),
+        module("Ledger", ["JobModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        module("Transfer", ["Curl", "LinuxKit", "JobModel", system]),
+        module("Publish", ["LinuxKit", "JobModel", system]),
+        .target(
+            name: "SumWorker", dependencies: ["LinuxKit", "JobModel", "CDigest", system], swiftSettings: strict,
+            // The static archive: only its crc32c is taken, and no library is added to what users must install.
+            linkerSettings: [.linkedLibrary(":libext2fs.a")]),
+        module("SumPool", ["LinuxKit", "JobModel", system]),
+        module("ControlAPI", ["JobModel"]),
+        module("Config", ["JobModel"]),
+
+        // Layer 3: the two ends of the control socket.
+        module(
+            "ControlServer",
+            [
+                "ControlAPI", logging,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        module("ControlClient", ["Curl", "ControlAPI"]),
+
+        // Layer 4: dispatcher, wiring, lifecycle.
+        module(
+            "Daemon",
+            [
+                "Spool", "Ledger", "Transfer", "Publish", "SumPool", "ControlAPI", "ControlServer", "Config",
+                "Curl", "LinuxKit", "JobModel", logging, system,
+            ]),
+
+        // Layer 5: programs.
+        program("dld", ["Daemon", "SumWorker", arguments]),
+        program("sumd", ["SumWorker", arguments]),
+        program("dlctl", ["ControlClient", arguments]),
+
+        // Tests.
+        .target(name: "TestKit", dependencies: ["LinuxKit", system], path: "Tests/TestKit", swiftSettings: tests),
+        suite("CurlTests", ["Curl", "TestKit"]),
+        suite("LinuxKitTests", ["LinuxKit", "TestKit"]),
+        suite("JobModelTests", ["JobModel"]),
+        suite("SpoolTests", ["Spool", "JobModel", "TestKit"]),
+        suite("LedgerTests", ["Ledger", "JobModel", "TestKit", .product(name: "GRDB", package: "GRDB.swift")]),
+        suite("TransferTests", ["Transfer", "Curl", "JobModel", "TestKit"]),
+        suite("PublishTests", ["Publish", "JobModel", "TestKit"]),
+        suite("SumTests", ["SumWorker", "SumPool", "LinuxKit", "JobModel", "TestKit", "sumd"]),
+        suite("ControlTests", ["ControlAPI", "ControlServer", "ControlClient", "JobModel", "TestKit", "dlctl"]),
+        suite("ConfigTests", ["Config", "JobModel", "TestKit"]),
+        suite("DaemonTests", ["Daemon", "JobModel", "Config", "ControlAPI", "TestKit"]),
+        suite("IntegrationTests", ["TestKit", "ControlAPI", "dld", "sumd", "dlctl"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

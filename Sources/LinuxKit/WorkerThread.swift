@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+import Glibc
+
+/// A joinable pthread that owns whatever its body creates.
+///
+/// The pattern of the house: the body builds one `...Loop` inside the thread and runs it; only `Sendable` messages
+/// through mailboxes cross. The corresponding C function is `pthread_create`.
+public final class WorkerThread: Sendable {
+    private let handle: pthread_t
+    public let name: String
+
+    /// - Parameter name: at most 15 bytes, as `ps -L` and `top -H` show it.
+    public init(name: String, body: sending @escaping () -> Void) {
+        self.name = name
+        let box = unsafe Unmanaged.passRetained(Box(name: name, body: body))
+        var handle = pthread_t()
+        let status = unsafe pthread_create(
+            &handle, nil,
+            { context in
+                // takeRetainedValue balances passRetained: the new thread, not the spawner, frees the box.
+                let box = unsafe Unmanaged<Box>.fromOpaque(context!).takeRetainedValue()
+                _ = unsafe dld_thread_setname(box.name)
+                box.body()
+                return nil
+            }, box.toOpaque())
+        precondition(status == 0, "pthread_create \(name): errno \(status)")
+        self.handle = handle
+    }
+
+    /// Waits for the body to return. Call once, from any other thread.
+    public func join() { _ = pthread_join(handle, nil) }
+
+    private final class Box {
+        let name: String
+        let body: () -> Void
+        init(name: String, body: @escaping () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+}
