@@ -49,6 +49,9 @@ int dld_connect_datagram(int socket, const char *name, size_t length, int is_abs
 // posix_spawn_file_actions_addclosefrom_np (glibc 2.34). Takes the actions as void: the type is opaque here.
 int dld_spawn_close_from(void *actions, int lowest);
 
+// Processors in the calling thread's affinity mask; -1 with errno.
+int dld_usable_processors(void);
+
 // Exit status or signal out of waitpid's word.
 int dld_has_exited(int word);
 int dld_exit_status(int word);
