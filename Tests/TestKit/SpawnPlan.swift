@@ -16,7 +16,8 @@ struct SpawnPlan: Sendable {
     /// Returns an errno value and the pid.
     func run() -> (status: Int32, pid: pid_t) {
         // setpriv (util-linux) sets the parent-death signal and becomes the program: posix_spawn itself cannot.
-        let setpriv = ["/usr/bin/setpriv", "--pdeathsig", "\(deathSignal)", "--"]
+        let death = deathSignal == SIGTERM ? "TERM" : "KILL"
+        let setpriv = ["/usr/bin/setpriv", "--pdeathsig", death, "--"]
         let enter = directory.map { ["/usr/bin/env", "--chdir=\($0)"] } ?? []
         let command = setpriv + enter + [executable] + arguments
         guard access(executable, X_OK) == 0 else { return (errno, 0) }
