@@ -74,6 +74,10 @@ public struct ParsedURL: Sendable, Hashable {
 
     private static func set(_ handle: borrowing URLHandle, _ text: String, allowsSpaces: Bool) throws(CurlURLError) {
         guard !text.utf8.contains(0) else { throw CurlURLError(message: "a NUL byte in the URL") }
+        // CURLU_URLENCODE takes spaces even where CURLU_ALLOW_SPACE is not set.
+        if !allowsSpaces, text.utf8.contains(UInt8(ascii: " ")) {
+            throw CurlURLError(message: "a space in the URL")
+        }
         try handle.set(CURLUPART_URL, text, CURLU_URLENCODE | (allowsSpaces ? CURLU_ALLOW_SPACE : 0))
     }
 
@@ -81,7 +85,7 @@ public struct ParsedURL: Sendable, Hashable {
         try handle.set(CURLUPART_FRAGMENT, nil)
         scheme = try handle.get(CURLUPART_SCHEME) ?? ""
         let zone = try handle.get(CURLUPART_ZONEID)
-        let host = try handle.get(CURLUPART_HOST, CURLU_PUNYCODE).map(Self.asciiLowercased)
+        let host = try handle.asciiHost().map(Self.asciiLowercased)
         if let host, !host.isEmpty {
             // Setting the host drops the zone (a link-local interface), so it goes back in.
             try handle.set(CURLUPART_HOST, host)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CCurl
+import Glibc
 
 /// One `CURLU`. Lives on the stack of a parsing call and never leaves it.
 @safe struct URLHandle: ~Copyable {
@@ -37,6 +38,28 @@ import CCurl
             CURLUE_NO_QUERY, CURLUE_NO_FRAGMENT, CURLUE_NO_ZONEID:
             return nil
         default: throw CurlURLError(status)
+        }
+    }
+
+    /// The host with IDN labels as punycode.
+    ///
+    /// libidn2 reads names in the locale's encoding, and a daemon runs in the C locale: for this one call the
+    /// thread gets UTF-8 (`uselocale` is the thread's own, `setlocale` would race with the others).
+    func asciiHost() throws(CurlURLError) -> String? {
+        guard let host = try get(CURLUPART_HOST), host.utf8.contains(where: { $0 >= 0x80 }) else {
+            return try get(CURLUPART_HOST)
+        }
+        let utf8 = unsafe newlocale(1 << LC_CTYPE, "C.UTF-8", nil)
+        let before = unsafe uselocale(utf8)
+        defer {
+            unsafe _ = uselocale(before)
+            if let utf8 = unsafe utf8 { unsafe freelocale(utf8) }
+        }
+        do {
+            return try get(CURLUPART_HOST, CURLU_PUNYCODE)
+        } catch {
+            // libcurl calls any failure of libidn2 "out of memory" here.
+            throw CurlURLError(message: "the host is no valid internationalized name")
         }
     }
 }
