@@ -31,33 +31,19 @@ public struct ByHandJob: Sendable, Hashable {
 ///
 /// Call from `main`, while the process has one thread; once a process, since the signals are taken for good.
 public enum ByHand {
-    /// `A..B` (both included) or `N` (0 up to N), ASCII digits only; each below 2^64.
-    static func range(_ text: String) throws(ByHandError) -> SumRange {
-        let bounds: [[UInt8]]
-        if let dots = text.firstRange(of: "..") {
-            bounds = [Array(text[..<dots.lowerBound].utf8), Array(text[dots.upperBound...].utf8)]
-        } else {
-            bounds = [[UInt8(ascii: "0")], Array(text.utf8)]
-        }
-        let shown = Masking.text(text)
-        guard let from = number(bounds[0]), let to = number(bounds[1]) else {
-            throw .usage("\"\(shown)\" is no range: LOW..HIGH or N expected, whole numbers from 0 to \(UInt64.max)")
-        }
-        guard from <= to else { throw .usage("\"\(shown)\" runs downwards: LOW..HIGH expected") }
-        return SumRange(from: from, to: to)
-    }
+    /// One a processor that this process may use.
+    public static var defaultProcesses: Int { ProcessFacts.usableProcessors() }
+    /// A line on standard error.
+    public static func complain(_ line: String) { StandardError.write(line + "\n") }
+    /// Text from outside with its control characters made visible.
+    public static func escaped(_ text: String) -> String { Masking.text(text) }
 
-    private static func number(_ digits: [UInt8]) -> UInt64? {
-        guard !digits.isEmpty else { return nil }
-        var value: UInt64 = 0
-        for digit in digits {
-            guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
-            let (scaled, overflow) = value.multipliedReportingOverflow(by: 10)
-            let (next, overflowed) = scaled.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
-            if overflow || overflowed { return nil }
-            value = next
+    /// `LOW..HIGH` (both included) or `N` (0 up to N), by the grammar of list entries but without their limit.
+    static func range(_ text: String) throws(ByHandError) -> SumRange {
+        switch SumBound.range(text, maxTerms: .max) {
+        case .success(let range): return range
+        case .failure(let error): throw .usage(error.message)
         }
-        return value
     }
 
     static func pool(_ processes: Int) throws(ByHandError) -> ForkedPool {
