@@ -85,4 +85,7 @@ public struct PacketSocket: ~Copyable {
             return Packet(bytes: [], descriptor: nil)
         }
     }
+
+    /// Closes our end: the peer reads its end of file.
+    public consuming func close() {}
 }
