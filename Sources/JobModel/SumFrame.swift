@@ -10,7 +10,7 @@
 public enum SumFrame: Sendable, Hashable {
     /// Add every integer from `from` to `to`, both included. `submitted` is CLOCK_MONOTONIC in nanoseconds.
     case sum(ticket: UInt64, from: UInt64, to: UInt64, submitted: Int64)
-    /// Digest the file whose descriptor comes with the same packet (in the order of the packet's digest frames).
+    /// Digest the file whose descriptor comes with the same packet.
     case digest(ticket: UInt64, algorithm: DigestAlgorithm, submitted: Int64)
     /// The answer is no longer wanted. One that is already on its way may still come.
     case cancel(ticket: UInt64)
@@ -25,9 +25,19 @@ public enum SumFrame: Sendable, Hashable {
     /// The pool changed: its live workers, how many were replaced since the start, and what happened last, in words.
     case pool(workers: [Int32], restarts: UInt64, remark: String)
 
-    /// Whether a descriptor rides with this frame.
+    /// Whether a descriptor rides with this frame. A packet has at most one such frame.
     public var carriesDescriptor: Bool {
         if case .digest = self { true } else { false }
+    }
+
+    /// The job it is about; nil for what concerns the peer as a whole.
+    public var ticket: UInt64? {
+        switch self {
+        case .sum(let ticket, _, _, _), .digest(let ticket, _, _), .cancel(let ticket), .progress(let ticket),
+            .summed(let ticket, _, _), .digested(let ticket, _, _), .failed(let ticket, _, _):
+            ticket
+        case .ping, .pong, .pool: nil
+        }
     }
 }
 
@@ -84,8 +94,6 @@ extension SumFrame {
     public static let packetLimit = 32_768
     /// Bytes of the longest frame behind its length field.
     public static let frameLimit = 16_384
-    /// Descriptors that one packet may carry (the kernel's limit is 253).
-    public static let descriptorLimit = 16
     static let messageLimit = 1024
     static let workerLimit = 1024
 

@@ -54,16 +54,23 @@ public struct SumPoolSettings: Sendable, Hashable {
     public var restart: RestartPolicy
     /// `sumd` that leaves a ping unanswered for so long is killed and started again.
     public var answerLimit: Duration
+    /// A worker that gives no sign of life for so long over one piece is killed. Whole seconds, at least one.
+    public var pieceLimit: Duration
     /// After so many starts in a row that failed, waiting jobs fail instead of waiting for ever.
     public var failedStartLimit: Int
+    /// Whether `sumd` is started with the loop, or by the first job.
+    public var startsAtOnce: Bool
     public init(
         executable: String, processes: Int, restart: RestartPolicy = RestartPolicy(),
-        answerLimit: Duration = .seconds(60), failedStartLimit: Int = 5
+        answerLimit: Duration = .seconds(60), pieceLimit: Duration = .seconds(600), failedStartLimit: Int = 5,
+        startsAtOnce: Bool = true
     ) {
         self.executable = executable
         self.processes = min(max(processes, 1), 1024)
         self.restart = restart
         self.answerLimit = answerLimit
+        self.pieceLimit = pieceLimit
+        self.startsAtOnce = startsAtOnce
         self.failedStartLimit = max(1, failedStartLimit)
     }
 }
