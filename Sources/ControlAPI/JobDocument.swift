@@ -84,3 +84,59 @@ public struct WaitDocument: Codable, Sendable, Hashable {
         self.until = until
     }
 }
+
+extension JobDocument {
+    /// From the ledger's record. Masks what results mask. What only the snapshot or the reader knows (`wait`, the
+    /// attempts so far of a job that has not ended) the caller adds.
+    public init(_ record: ResultRecord, wait: WaitDocument? = nil) {
+        self.init()
+        list = record.list.rawValue
+        line = record.line
+        job = record.job?.description
+        id = record.userID
+        state = record.state
+        self.wait = record.state.isTerminal ? nil : wait
+        switch record.kind {
+        case .download(let urls, let host):
+            download.urls = urls.map { Masking.url($0) }
+            download.url = download.urls.first
+            download.host = host.rawValue
+        case .badLine: break
+        case .sum(let range):
+            kind = .sum
+            sum.from = String(range.from)
+            sum.to = String(range.to)
+        }
+        if let outcome = record.outcome { fill(from: outcome) }
+    }
+
+    private mutating func fill(from outcome: Outcome) {
+        attempts = outcome.attempts
+        flags = outcome.flags.map(\.rawValue)
+        error = outcome.error.map { JobErrorDocument($0) }
+        startedAt = outcome.startedAt.map { Timestamp($0) }
+        endedAt = Timestamp(outcome.endedAt)
+        timings = outcome.timings
+        sum.value = outcome.value
+        download.finalURL = outcome.finalURL.map { Masking.url($0) }
+        download.path = outcome.path?.description
+        download.bytes = outcome.bytes
+        download.fetchedBytes = outcome.fetchedBytes
+        download.resumedBytes = outcome.resumedBytes
+        download.digest = outcome.digest?.description
+        download.contentType = outcome.contentType
+        download.etag = outcome.etag
+        download.lastModified = outcome.lastModified
+        download.httpStatus = outcome.httpStatus
+        download.httpVersion = outcome.httpVersion
+        download.remoteIP = outcome.remoteIP
+    }
+}
+
+extension JobErrorDocument {
+    public init(_ error: JobError) {
+        self.init(
+            code: error.code.name, errorClass: error.code.errorClass.rawValue, message: error.message,
+            retryable: error.isRetryable)
+    }
+}

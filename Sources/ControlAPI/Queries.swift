@@ -61,7 +61,14 @@ public enum ControlVerb: String, Sendable, Hashable, CaseIterable {
 }
 
 /// What it is asked of.
-public enum ControlTarget: Sendable, Hashable {
+public enum ControlTarget: Sendable, Hashable, CustomStringConvertible {
     case job(JobID)
     case list(ListReference)
+    /// For logs: `list 4711`, `job 5f0c2e9a11d04b7e`.
+    public var description: String {
+        switch self {
+        case .job(let id): "job \(id)"
+        case .list(let reference): "list \(reference)"
+        }
+    }
 }

@@ -36,8 +36,14 @@ public struct ControlFailure: Error, Sendable, Hashable {
     /// The HTTP status.
     public let status: Int
     public let document: ErrorDocument
+    /// The Allow header of a 405.
+    let allow: String?
     public init(status: Int, code: String, message: String) {
+        self.init(status: status, code: code, message: message, allow: nil)
+    }
+    init(status: Int, code: String, message: String, allow: String?) {
         self.status = status
+        self.allow = allow
         document = ErrorDocument(code: code, message: message)
     }
     /// 400: the request makes no sense, and will not later.
