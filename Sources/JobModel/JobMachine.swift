@@ -91,6 +91,13 @@ public struct JobMachine: Sendable, Hashable {
     public private(set) var request: Request?
     public init() {}
 
+    /// A publish that a crash cut off: `publishing` was committed, `committed` comes next.
+    public static let interruptedPublish: JobMachine = {
+        var machine = JobMachine()
+        machine.state = .committing
+        return machine
+    }()
+
     /// What to do about an event. An event that the state cannot meet is our bug and stops the process.
     public mutating func handle(_ event: Event) -> Action {
         switch state {

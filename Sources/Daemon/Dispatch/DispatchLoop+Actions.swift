@@ -120,7 +120,7 @@ extension DispatchLoop {
     }
 
     private func digestAlgorithm(for task: JobTask) -> DigestAlgorithm {
-        task.job.options.checksum?.algorithm ?? plan.configuration.digestAlways ?? .sha256
+        task.job.options.checksum?.algorithm ?? plan.configuration.alwaysDigest ?? .sha256
     }
 
     private func publisher(for task: JobTask) -> Int {

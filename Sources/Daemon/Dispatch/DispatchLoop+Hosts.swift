@@ -13,7 +13,8 @@ struct HostEntry {
     var active: [Int: Int] = [:]
     var idle: [Int: Int] = [:]
     var lastUsed: MonotonicTime
-    var counts = StateCounts()
+    /// Set where the config limits this host's bytes a second.
+    var limiter: RateLimiter?
 
     var idleTotal: Int { idle.values.reduce(0, +) }
 }
@@ -29,7 +30,11 @@ extension DispatchLoop {
     mutating func ensureHost(_ key: HostKey) {
         if hosts[key] == nil {
             if hosts.count >= Self.maxHosts { forgetHosts() }
-            hosts[key] = HostEntry(machine: HostMachine(caps: plan.caps(for: key)), lastUsed: now)
+            var entry = HostEntry(machine: HostMachine(caps: plan.caps(for: key)), lastUsed: now)
+            if let rate = plan.configuration.hosts.rule(for: key).rate {
+                entry.limiter = RateLimiter(rate: rate, now: now)
+            }
+            hosts[key] = entry
         }
         hosts[key]?.lastUsed = now
     }

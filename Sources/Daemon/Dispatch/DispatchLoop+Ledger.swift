@@ -63,7 +63,7 @@ extension DispatchLoop {
 
     private mutating func listChanged(_ row: ListRow) {
         if row.state == .closed || row.state == .rejected {
-            view.closed(row)
+            if view.closed(row) { ports.closed(row) }
             board.remove(row.id)
             haltedLists.remove(row.id)
             return
@@ -86,7 +86,14 @@ extension DispatchLoop {
             nextDue = nil
             outbox.ledger.append(.releaseDue)
         }
-        for key in board.parkedHosts { freed(key) }
+        if hostLook <= now {
+            hostLook = .distantFuture
+            for key in board.parkedHosts {
+                freed(key)
+                considerHost(key)
+            }
+            for key in hostsWithHops { considerHost(key) }
+        }
         if let ends = localTroubleEnds, ends <= now {
             localTroubleEnds = nil
             localTrouble = nil
@@ -97,9 +104,15 @@ extension DispatchLoop {
         }
     }
 
+    /// A host that waits for a time is looked at again then, and not every turn: there may be a thousand of them.
+    mutating func considerHost(_ key: HostKey) {
+        guard case .wait(let until, _) = verdict(for: key) else { return }
+        hostLook = min(hostLook, max(until, now + .milliseconds(2)))
+    }
+
     /// How long the loop may sleep. Nil: until somebody rings.
     func untilNextTimer() -> Duration? {
-        var next = view.nextPublication(now: now)
+        var next = view.nextPublication()
         func consider(_ time: MonotonicTime?) {
             if let time, time < next { next = time }
         }
@@ -107,9 +120,7 @@ extension DispatchLoop {
             let left = max(0, due.rawValue - WallClock.milliseconds())
             consider(now + .milliseconds(left))
         }
-        for key in board.parkedHosts + Array(hostsWithHops) {
-            if case .wait(let until, _) = verdict(for: key) { consider(until) }
-        }
+        consider(hostLook)
         consider(localTroubleEnds)
         consider(nextRelist)
         if case .draining(let until) = mode { consider(until) }

@@ -34,6 +34,12 @@ extension DispatchLoop {
     }
 
     func doneOutcome(for task: JobTask) -> Outcome {
+        if var outcome = task.outcomeBeforeCrash {
+            // What that run knew of the transfer, this run's end.
+            outcome.path = task.path
+            outcome.endedAt = WallTime(milliseconds: WallClock.milliseconds())
+            return outcome
+        }
         var outcome = outcome(.done, for: task)
         if task.part?.isLengthVerified == false, task.job.options.checksum == nil {
             outcome.flags.append(.lengthUnverified)

@@ -2,6 +2,7 @@
 
 import JobModel
 import Publish
+import Transfer
 
 extension DispatchLoop {
     mutating func publishReported(_ event: PublishEvent) {
@@ -31,6 +32,21 @@ extension DispatchLoop {
             if !isKept { task.resume = nil }
             step(seq, .kept)
         }
+    }
+
+    /// The data is on disk and `publishing` is committed: the rename comes next, or once more.
+    mutating func goOn(with publish: InterruptedPublish) {
+        let task = JobTask(
+            job: publish.job, claim: .granted(known: nil), exists: plan.configuration.output.exists)
+        task.machine = .interruptedPublish
+        task.path = publish.path
+        task.part = PartFile(
+            name: task.partName, device: publish.device, inode: publish.inode, size: publish.size,
+            isLengthVerified: true)
+        task.outcomeBeforeCrash = publish.outcome
+        task.publishStarted = now
+        tasks[task.seq] = task
+        act(task.machine.handle(.committed), on: task)
     }
 
     private mutating func step(_ seq: JobSeq, _ event: JobMachine.Event) {

@@ -19,8 +19,10 @@ extension DispatchLoop {
         var board = LaneBoard(maxLanes: 0, maxJobs: 0)
         swap(&board, &self.board)
         var starved: [HostKey] = []
+        var soonest = hostLook
         let pick = board.next { key in
             let verdict = self.verdict(for: key)
+            if case .wait(let until, _) = verdict { soonest = min(soonest, until) }
             guard case .start = verdict, key != .none else { return verdict }
             if chooseWorker(for: key) != nil { return .start }
             starved.append(key)
@@ -29,6 +31,7 @@ extension DispatchLoop {
         swap(&board, &self.board)
         // The host has room, the worker that must take it has not: looked at again when a slot comes free.
         starvedHosts.formUnion(starved)
+        hostLook = soonest
         return pick
     }
 
@@ -93,9 +96,6 @@ extension DispatchLoop {
             task.firstStarted = now + .milliseconds(-min(ago, 1_000_000_000_000))
         }
         outbox.changes.append(.active(task.seq, attempts: task.attempts, startedAt: task.startedAt ?? wall))
-        if case .granted(let known?) = task.claim, task.resume == nil, task.exists == .update {
-            task.digest = known.digest
-        }
         let url = urls[(task.attempts - 1) % urls.count]
         task.url = url
         task.hops = 0
@@ -123,7 +123,7 @@ extension DispatchLoop {
                 default: continue
                 }
             }
-            if hosts[key]?.hops.isEmpty ?? true { hostsWithHops.remove(key) }
+            if hosts[key]?.hops.isEmpty ?? true { hostsWithHops.remove(key) } else { considerHost(key) }
         }
     }
 
@@ -148,7 +148,9 @@ extension DispatchLoop {
         tokens[task.token] = task.seq
         let isMultiplexed = hosts[url.host]?.machine.stage == .http2 && url.scheme == "https"
         takeSlot(task, host: url.host, worker: worker)
-        let built = OrderBuilder(plan: plan).order(for: task, url: url, waitsForMultiplex: isMultiplexed)
+        var built = OrderBuilder(plan: plan).order(for: task, url: url)
+        built.order.waitsForMultiplex = isMultiplexed
+        built.order.hostLimiter = hosts[url.host]?.limiter
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.bytes = 0
         task.rate = RateMeter()

@@ -21,6 +21,7 @@ extension DispatchLoop {
             }
         case .finished(let report):
             finished(report)
+        case .stopped: break
         }
     }
 
@@ -35,7 +36,7 @@ extension DispatchLoop {
         switch report.result {
         case .complete(let part): received(part, by: task)
         case .notModified: unchanged(task)
-        case .taken(let size, _): taken(task, size: size)
+        case .taken(let size, let modified): taken(task, size: size, modified: modified)
         case .redirect(let location): redirected(task, to: location)
         case .failed(let failure): broke(task, failure, host: key)
         case .cancelled(let resume):
@@ -47,6 +48,7 @@ extension DispatchLoop {
     /// What the answer told, whatever became of it.
     private mutating func noteResponse(_ report: TransferReport, on task: JobTask, host key: HostKey?) {
         task.fetched &+= report.fetchedBytes
+        task.resumed = report.resumedBytes
         task.workerName = "xfer-\(report.worker)"
         view.received(report)
         if report.response.httpStatus != nil {
@@ -74,9 +76,8 @@ extension DispatchLoop {
 
     private mutating func received(_ part: PartFile, by task: JobTask) {
         task.part = part
-        task.resumed = max(0, part.size - task.fetched)
         task.resume = nil
-        let needsDigest = task.job.options.checksum != nil || plan.configuration.digestAlways != nil
+        let needsDigest = task.job.options.checksum != nil || plan.configuration.alwaysDigest != nil
         act(task.machine.handle(.received(needsDigest: needsDigest)), on: task)
     }
 
@@ -91,7 +92,7 @@ extension DispatchLoop {
     }
 
     /// The final path is taken and the policy wants to know before anything is requested.
-    private mutating func taken(_ task: JobTask, size: Int64) {
+    private mutating func taken(_ task: JobTask, size: Int64, modified: WallTime) {
         task.preflightDone = true
         switch task.exists {
         case .skip:
@@ -105,7 +106,7 @@ extension DispatchLoop {
             if task.job.options.checksum != nil {
                 act(task.machine.handle(.checkNeeded), on: task)
             } else {
-                task.condition = condition(for: task)
+                task.condition = condition(for: task, modified: modified)
                 act(task.machine.handle(.redirected), on: task)
             }
         case .rename, .overwrite:
@@ -113,13 +114,13 @@ extension DispatchLoop {
         }
     }
 
-    /// The ledger's validators, else its own date, else none: a file of unknown origin is fetched and compared by
-    /// nothing, so it is replaced. A part's mtime never counts: only published files are looked at.
-    private func condition(for task: JobTask) -> TransferOrder.Condition? {
-        guard case .granted(let known) = task.claim else { return nil }
-        if let etag = known?.etag { return .etag(etag) }
-        if let modified = known?.lastModified { return .lastModified(modified) }
-        return .fileTime
+    /// The ledger's validators, else the file's own mtime. A part's mtime never counts: only what stands under the
+    /// final name is looked at, and that was whole when it got there.
+    private func condition(for task: JobTask, modified: WallTime) -> Condition? {
+        guard case .granted(let known?) = task.claim else { return .modifiedSince(modified) }
+        if let etag = known.etag { return .etag(etag) }
+        if let text = known.lastModified, let time = HTTPDate.parse(text) { return .modifiedSince(time) }
+        return .modifiedSince(modified)
     }
 
     private mutating func redirected(_ task: JobTask, to location: String) {
@@ -133,7 +134,7 @@ extension DispatchLoop {
         task.hops += 1
         let network = plan.configuration.network
         let policy = RedirectPolicy(
-            maxRedirects: plan.configuration.limits.maxRedirects, protocols: Set(network.protocols),
+            maxRedirects: plan.configuration.limits.maxRedirects, protocols: network.protocols,
             allowsDowngrade: network.httpsDowngrade)
         let next = target.downloadURL
         if let error = policy.verdict(from: from, to: next, hops: task.hops) { return fail(task, error) }

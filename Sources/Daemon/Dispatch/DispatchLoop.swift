@@ -26,8 +26,17 @@ struct DispatchLoop: ~Copyable {
         let board: StatusBoard
         let jobsLog: @Sendable (ResultRecord) -> Void
         let remark: @Sendable (Remark) -> Void
+        /// A list is closed, with its final counts.
+        let closed: @Sendable (ListRow) -> Void
         /// Called once when drained, stopped or (`endsWhenIdle`) out of work.
         let ended: @Sendable () -> Void
+    }
+    /// Where an earlier run left off.
+    struct Start: Sendable {
+        let lists: [ListRow]
+        /// Publishes that a crash cut off, whose file is still to be found.
+        let publishes: [InterruptedPublish]
+        let output: OutputCondition
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -70,6 +79,8 @@ struct DispatchLoop: ~Copyable {
     var workerLoads: [WorkerLoad]
     var activeSums = 0
     var haltedLists: Set<ListID> = []
+    /// When a host with a hold or a pace is looked at next.
+    var hostLook = MonotonicTime.distantFuture
     var nextDue: WallTime?
     var nextRelist: MonotonicTime?
     /// Requests that the ledger applies once a job's resting state is in: it was on its way there when they came.
@@ -86,7 +97,7 @@ struct DispatchLoop: ~Copyable {
 
     init(
         inbox: Mailbox<DispatchMessage>, bell: Doorbell, heartbeat: Heartbeat, ports: Ports, plan: DispatchPlan,
-        lists: [ListRow]
+        start: Start
     ) {
         self.inbox = inbox
         self.bell = bell
@@ -96,18 +107,22 @@ struct DispatchLoop: ~Copyable {
         workerLoads = Array(repeating: WorkerLoad(), count: ports.workers.count)
         now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
         view = DispatchView(now: now)
-        for list in lists {
+        output = start.output.trouble == nil ? nil : start.output
+        for list in start.lists {
             view.lists[list.id] = ListView(row: list)
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
         outbox.ledger.append(.releaseDue)
+        for publish in start.publishes { goOn(with: publish) }
     }
 
     mutating func run() {
         while true {
             heartbeat.mark()
             now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
-            for message in inbox.drain() { receive(message) }
+            let messages = inbox.drain()
+            if !messages.isEmpty { view.isDirty = true }
+            for message in messages { receive(message) }
             fireTimers()
             startJobs()
             flush()

@@ -8,19 +8,17 @@ struct DispatchPlan: Sendable {
     var configuration: Configuration
     var workers: Int
     var outputRoot: String
+    var partsDirectory: String
     /// `dld once` and `dld get`: report when nothing is left to do.
     var endsWhenIdle: Bool
     /// `dld get`: proxy variables of the environment are honoured.
     var environmentProxy: EnvironmentProxy?
+    var version: String
 
     var slotsPerWorker: Int { configuration.transfersPerWorker }
     /// Jobs in the window at most: every slot busy, and as many again on their way through publish.
     var window: Int { workers * slotsPerWorker * 4 + 256 }
-    var retry: RetryPolicy {
-        RetryPolicy(
-            maxAttempts: configuration.retry.maxAttempts, baseDelay: configuration.retry.baseDelay,
-            maxDelay: configuration.retry.maxDelay)
-    }
+    var retry: RetryPolicy { configuration.retry }
 
     func retry(for options: JobOptions) -> RetryPolicy {
         var policy = retry

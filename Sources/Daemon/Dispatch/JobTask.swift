@@ -21,8 +21,6 @@ final class JobTask {
     var fetched: Int64
     var resumed: Int64 = 0
     var resume: ResumePoint?
-    /// The attempt came back because what was kept is of no use: the next starts from zero.
-    var didRestart = false
     var error: JobError?
     var retryDelay: Duration = .zero
 
@@ -34,7 +32,7 @@ final class JobTask {
     var slot: HostKey?
     var hops = 0
     var isFromPublic = false
-    var condition: TransferOrder.Condition?
+    var condition: Condition?
     var preflightDone = false
     var bytes: Int64 = 0
     var total: Int64?
@@ -53,8 +51,8 @@ final class JobTask {
     var sumValue: String?
     var workerName: String?
     var outcome: Outcome?
-    /// Jobs that end as this one does.
-    var followers: [QueuedJob] = []
+    /// What the ledger had of it when a crash cut its publish off.
+    var outcomeBeforeCrash: Outcome?
 
     init(job: QueuedJob, claim: PathClaim, exists: ExistsPolicy) {
         self.job = job

@@ -11,85 +11,81 @@ import Transfer
 struct OrderBuilder {
     let plan: DispatchPlan
 
-    struct Built {
-        var order: TransferOrder
-        var flags: [JobFlag]
-    }
-
-    func order(for task: JobTask, url: DownloadURL, waitsForMultiplex: Bool) -> Built {
-        let options = task.job.options
-        let configuration = plan.configuration
+    func order(for task: JobTask, url: DownloadURL) -> (order: TransferOrder, flags: [JobFlag]) {
         var flags: [JobFlag] = []
-        let isOwnOrigin = task.hops == 0 || isSameOrigin(url, as: task)
-        let proxy = proxy(for: url, options: options, flags: &flags)
-        var checksCertificate = configuration.network.checkCertificate
-        if let wish = options.checkCertificate {
-            if wish { checksCertificate = true } else if checksCertificate { flags.append(.optionIgnored) }
-        }
-        let rule = configuration.hosts.rule(for: url.host)
-        let order = TransferOrder(
-            token: task.token, seq: task.seq, url: url,
-            headers: isOwnOrigin ? options.headers ?? [] : [],
-            username: isOwnOrigin ? options.username : nil,
-            password: isOwnOrigin ? options.password : nil,
-            referer: referer(options.referer, url: url, isOwnOrigin: isOwnOrigin),
-            userAgent: options.userAgent ?? configuration.network.userAgent,
-            proxy: proxy.address, isProxyTrusted: proxy.isTrusted,
-            partName: task.partName, resume: task.didRestart ? nil : task.resume, condition: task.condition,
-            preflight: preflight(for: task),
-            expectedSize: options.size, maxFileSize: configuration.limits.maxFileSize,
-            connectTimeout: seconds(options.connectTimeoutSeconds) ?? configuration.timeouts.connect,
-            stallTimeout: seconds(options.timeoutSeconds) ?? configuration.timeouts.stall,
-            lowestSpeed: options.lowestSpeed, maxRate: options.maxRate, hostRate: rule.rate,
-            deadline: deadline(of: task),
-            checkCertificate: checksCertificate, caFile: configuration.network.caFile,
-            protocols: Set(configuration.network.protocols),
-            addressPolicy: AddressPolicy(
-                rule: configuration.network.privateAddresses, isRedirectFromPublic: task.isFromPublic),
-            waitsForMultiplex: waitsForMultiplex, fileMode: configuration.output.fileMode,
-            keepsRemoteTime: options.remoteTime ?? configuration.output.remoteTime)
-        return Built(order: order, flags: flags)
+        var order = TransferOrder(token: task.token, seq: task.seq, url: url, partName: task.partName)
+        request(&order, task: task, flags: &flags)
+        limits(&order, task: task)
+        policy(&order, task: task, flags: &flags)
+        order.resume = task.resume
+        order.condition = task.condition
+        order.preflight = preflight(for: task)
+        order.fileMode = plan.configuration.output.fileMode
+        order.keepsRemoteTime = task.job.options.remoteTime ?? plan.configuration.output.remoteTime
+        return (order, flags)
     }
 
     /// Credentials, cookies and headers go to the origin they were given for: scheme, host and port.
-    private func isSameOrigin(_ url: DownloadURL, as task: JobTask) -> Bool {
-        guard case .download(let urls, _) = task.job.work else { return false }
-        let given = urls[(max(1, task.attempts) - 1) % urls.count]
-        return given.scheme == url.scheme && given.host == url.host
-    }
-
-    private func proxy(
-        for url: DownloadURL, options: JobOptions, flags: inout [JobFlag]
-    ) -> (address: String?, isTrusted: Bool) {
+    private func request(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {
+        let options = task.job.options
+        order.userAgent = options.userAgent ?? plan.configuration.network.userAgent ?? "dld/\(plan.version)"
+        if isOwnOrigin(order.url, of: task) {
+            order.headers = options.headers ?? []
+            order.username = options.username
+            order.password = options.password
+            order.referer = options.referer
+        }
         if let configured = plan.configuration.network.proxy {
             // The config's proxy is policy: a list neither leaves nor replaces it.
             if let wish = options.proxy, wish != configured { flags.append(.optionIgnored) }
-            return (configured, true)
+            order.proxy = configured
+            order.isProxyTrusted = true
+        } else if let wish = options.proxy {
+            order.proxy = wish
+        } else if let found = plan.environmentProxy?.proxy(for: order.url) {
+            order.proxy = found
+            order.isProxyTrusted = true
         }
-        if let wish = options.proxy { return (wish.isEmpty ? nil : wish, false) }
-        if let found = plan.environmentProxy?.proxy(for: url) { return (found, true) }
-        return (nil, false)
     }
 
-    private func preflight(for task: JobTask) -> TransferOrder.Preflight? {
+    private func limits(_ order: inout TransferOrder, task: JobTask) {
+        let options = task.job.options
+        let configuration = plan.configuration
+        order.expectedSize = options.size
+        order.maxFileSize = configuration.limits.maxFileSize
+        order.connectTimeout = seconds(options.connectTimeoutSeconds) ?? configuration.timeouts.connect
+        order.stallTimeout = seconds(options.timeoutSeconds) ?? configuration.timeouts.stall
+        order.lowestSpeed = options.lowestSpeed
+        order.maxRate = options.maxRate
+        if let limit = configuration.timeouts.job, let first = task.firstStarted { order.deadline = first + limit }
+    }
+
+    private func policy(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {
+        let network = plan.configuration.network
+        order.checkCertificate = network.checkCertificate
+        if let wish = task.job.options.checkCertificate {
+            if wish { order.checkCertificate = true } else if network.checkCertificate { flags.append(.optionIgnored) }
+        }
+        order.caFile = network.caFile
+        order.protocols = network.protocols
+        order.addressPolicy = AddressPolicy(rule: network.privateAddresses, isRedirectFromPublic: task.isFromPublic)
+    }
+
+    private func isOwnOrigin(_ url: DownloadURL, of task: JobTask) -> Bool {
+        guard case .download(let urls, _) = task.job.work else { return false }
+        let given = urls[(max(1, task.attempts) - 1) % urls.count]
+        return RedirectPolicy.isSameOrigin(given, url)
+    }
+
+    private func preflight(for task: JobTask) -> Preflight? {
         guard !task.preflightDone, let path = task.path else { return nil }
         switch task.exists {
-        case .skip, .update, .fail: return TransferOrder.Preflight(path: path)
+        case .skip, .update, .fail: return Preflight(path: path)
         case .rename, .overwrite: return nil
         }
     }
 
-    private func referer(_ wish: String?, url: DownloadURL, isOwnOrigin: Bool) -> String? {
-        guard isOwnOrigin, let wish else { return nil }
-        return wish == "*" ? url.text : wish
-    }
-
     private func seconds(_ value: Double?) -> Duration? {
         value.map { .seconds(min(max($0, 0.001), 86_400 * 30)) }
-    }
-
-    private func deadline(of task: JobTask) -> MonotonicTime? {
-        guard let limit = plan.configuration.timeouts.job, let first = task.firstStarted else { return nil }
-        return first + limit + .nanoseconds(-min(task.waited, limit.nanosecondsClamped))
     }
 }
