@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Config
+import ControlAPI
 import Curl
 import Glibc
 import LinuxKit

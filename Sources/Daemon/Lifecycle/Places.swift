@@ -96,7 +96,7 @@ struct OutputPlace: Sendable {
                 try DirectoryMaking.make(FilePath(root), mode: dirMode)
                 try DirectoryMaking.make(FilePath(root + "/.dld"), mode: 0o755)
                 try SafeFileWriter.write(
-                    Array((identity + "\n").utf8), to: "id", in: FilePath(root + "/.dld"),
+                    Array((identity + "\n").utf8), to: FilePath(idPath),
                     permissions: [.ownerReadWrite, .groupRead, .otherRead])
             case nil:
                 return "\(root) has no .dld/id though the ledger has jobs there: not mounted? "
