@@ -4,8 +4,8 @@ import JobModel
 import LinuxKit
 import SystemPackage
 
-/// Gives a group of parts their final names, then makes the names durable: each directory touched is fsynced once,
-/// new ones in their parents too, and only then are the jobs reported.
+/// Gives a group of parts their final names, then makes the names durable: each directory touched is fsynced
+/// once, new ones in their parents too, and only then are the jobs reported.
 ///
 /// Each step may be repeated: a file that has its final name already is found by its inode.
 struct PartRename {
@@ -54,7 +54,9 @@ struct PartRename {
         let shown = place.partPath(item.partName)
         guard let part = try place.part(item.partName) else {
             // A repeat of one that went through, or a loss.
-            if let final = try place.output.status(of: path), place.isOurs(final, item) { return .success(.renamed) }
+            if let final = try place.output.status(of: path), place.isOurs(final, item) {
+                return .success(.renamed)
+            }
             return .failure(PublishFault.missingPart(shown))
         }
         guard place.isOurs(part, item) else { return .failure(PublishFault.foreignPart(shown)) }
@@ -123,14 +125,16 @@ struct PartRename {
 }
 
 extension PartRename {
-    /// fsyncs what the renames touched. Answers for each item the error that keeps it from being durable, or nil.
+    /// fsyncs what the renames touched. Answers for each item the error that keeps it from being durable, or
+    /// nil.
     private func syncDirectories(of items: [PublishItem], in place: PublishPlace) -> [JobError?] {
         var needs: [[FilePath]] = []
         var wanted: Set<FilePath> = []
         var pending: Set<[UInt8]> = []
         for item in items {
             let folder = FilePath(item.path.description).removingLastComponent()
-            let fresh = settings.unsynced.pending(among: Self.prefixes(of: folder).map { Array($0.string.utf8) })
+            let fresh = settings.unsynced.pending(
+                among: Self.prefixes(of: folder).map { Array($0.string.utf8) })
             pending.formUnion(fresh)
             // A new directory's name lies in its parent.
             let parents = fresh.map { FilePath(String(decoding: $0, as: UTF8.self)).removingLastComponent() }
