@@ -78,12 +78,27 @@ struct PartRename {
                 return .success(try settleTaken(item, name, in: folder, of: place) ? .renamed : .taken)
             case .improperLink:
                 // Another mount lies below the output (a bind mount counts, even of the same file system).
-                return .success(try copier.publish(item, as: name, in: folder, of: place) ? .renamed : .taken)
+                return .success(try copy(item, as: name, in: folder, of: place) ? .renamed : .taken)
             default:
-                // The call's own names are relative: say the whole ones.
-                throw SystemError(error.code, "rename", "\(shown) -> \(place.output.fullPath(path))")
+                throw Self.named(error, item, in: place)
             }
         }
+    }
+
+    private mutating func copy(
+        _ item: PublishItem, as name: FilePath, in folder: Int32, of place: PublishPlace
+    ) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            return try copier.publish(item, as: name, in: folder, of: place)
+        } catch {
+            throw Self.named(error, item, in: place)
+        }
+    }
+
+    /// The calls take names relative to open directories; people get the whole paths.
+    private static func named(_ error: SystemError, _ item: PublishItem, in place: PublishPlace) -> SystemError {
+        let final = place.output.fullPath(FilePath(item.path.description))
+        return SystemError(error.code, error.operation, "\(place.partPath(item.partName)) -> \(final)")
     }
 
     /// The name is taken: by our own file if a crash fell between link and unlink. Then the part's name goes.
