@@ -74,14 +74,13 @@ let package = Package(
         module(
             "ControlServer",
             [
-                "ControlAPI", logging,
-                .product(name: "Hummingbird", package: "hummingbird"),
+                "ControlAPI", "JobModel", logging,
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        module("ControlClient", ["Curl", "ControlAPI"]),
+        module("ControlClient", ["Curl", "ControlAPI", "JobModel"]),
 
         // Layer 4: dispatcher, wiring, lifecycle.
         module(

@@ -165,16 +165,14 @@ public struct OutputPath: Sendable, Hashable, Codable, CustomStringConvertible {
     }
     public var parent: String { components.dropLast().joined(separator: "/") }
     public var lastComponent: String { components.last ?? "" }
-    /// `a/name.N.ext` for `a/name.ext`, as aria2 renames.
+    /// `a/name.N.ext` for `a/name.ext`, as aria2 renames. A name at the limit of 255 bytes gives up the end of its
+    /// stem to the number.
     public func numbered(_ number: Int) -> OutputPath {
-        let name = lastComponent
-        let dot = name.utf8.lastIndex(of: UInt8(ascii: "."))
-        let renamed: String
-        if let dot, dot != name.startIndex {
-            renamed = "\(name[..<dot]).\(number)\(name[dot...])"
-        } else {
-            renamed = "\(name).\(number)"
-        }
+        let name = Array(lastComponent.utf8)
+        let dot = name.lastIndex(of: UInt8(ascii: ".")).flatMap { $0 > 0 ? $0 : nil } ?? name.count
+        let tail = Array(".\(number)".utf8) + name[dot...]
+        let stem = OutputName.prefix(name[..<dot], OutputName.maxBytes - tail.count)
+        let renamed = String(decoding: stem + tail, as: UTF8.self)
         let folder = parent
         return OutputPath(trusted: folder.isEmpty ? renamed : folder + "/" + renamed)
     }

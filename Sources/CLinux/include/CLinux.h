@@ -1,7 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What Glibc's Swift module lacks: calls behind _GNU_SOURCE, and headers that it does not map.
+// What Glibc's Swift module lacks: calls behind _GNU_SOURCE, headers that it does not map, variadic calls and
+// the CMSG macros. Unless said otherwise a call returns -1 and sets errno.
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 // pthread_setname_np of the calling thread; name at most 15 bytes. Returns an errno value.
 int dld_thread_setname(const char *name);
-// eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK). Returns -1 and sets errno.
+// eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK).
 int dld_eventfd(void);
+
+// open(2), openat(2), fcntl(2): variadic in C, so not importable. O_CLOEXEC is always added.
+int dld_openat(int directory, const char *path, int flags, mode_t mode);
+int dld_duplicate(int descriptor, int at_least);
+int dld_get_descriptor_flags(int descriptor);
+int dld_get_status_flags(int descriptor);
+int dld_set_status_flags(int descriptor, int flags);
+// O_PATH | O_NOFOLLOW.
+extern const int dld_open_path_only;
+
+// openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS (Linux 5.6).
+int dld_openat2_beneath(int directory, const char *path, int flags, mode_t mode);
+// renameat2(2) with RENAME_NOREPLACE.
+int dld_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to);
+int dld_syncfs(int descriptor);
+// sync_file_range(2) with SYNC_FILE_RANGE_WRITE: starts the write-back, waits for nothing.
+int dld_start_writeback(int descriptor, int64_t offset, int64_t length);
+// pidfd_open(2): readable in poll once the process has ended (Linux 5.3).
+int dld_pidfd_open(pid_t pid);
+
+// prctl(PR_SET_PDEATHSIG).
+int dld_set_parent_death_signal(int number);
+
+// signalfd(2) of the given signals, SFD_CLOEXEC | SFD_NONBLOCK; the next signal number, or -1 with EAGAIN.
+int dld_signalfd(const int *numbers, size_t count);
+int dld_signalfd_read(int descriptor);
+
+// Sends `length` bytes and, unless it is -1, one descriptor (SCM_RIGHTS). MSG_NOSIGNAL is always set.
+ssize_t dld_send_descriptor(int socket, const void *bytes, size_t length, int descriptor, int flags);
+// Receives bytes and at most one descriptor (-1 for none), which is close-on-exec from its first moment.
+ssize_t dld_receive_descriptor(int socket, void *bytes, size_t length, int *descriptor, int flags);
+
+// Connects a datagram socket to a path, or with `is_abstract` to a name in the abstract namespace (no leading 0).
+int dld_connect_datagram(int socket, const char *name, size_t length, int is_abstract);
+
+// posix_spawn_file_actions_addclosefrom_np (glibc 2.34). Takes the actions as void: the type is opaque here.
+int dld_spawn_close_from(void *actions, int lowest);
+
+// Processors in the calling thread's affinity mask; -1 with errno.
+int dld_usable_processors(void);
+
+// Exit status or signal out of waitpid's word.
+int dld_has_exited(int word);
+int dld_exit_status(int word);
+int dld_term_signal(int word);
+int dld_has_dumped_core(int word);

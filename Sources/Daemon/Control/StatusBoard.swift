@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ControlAPI
+import JobModel
+import Synchronization
+
+/// The snapshot in memory: dispatch publishes it, anybody reads it, nobody waits.
+///
+/// Status, metrics and the watchdog's STATUS= come from here only: a blocked disk, ledger or worker cannot hold
+/// them up. What the dispatcher does not know (config state, heartbeats, memory) its owner adds when it is read.
+final class StatusBoard: Sendable {
+    struct Snapshot: Sendable {
+        var status = StatusDocument()
+        var metrics = MetricsDocument()
+        var holds: [HostKey: (until: WallTime, reason: String)] = [:]
+    }
+    struct Facts: Sendable {
+        var config = ConfigStatus()
+        var heartbeats: [(name: String, age: Duration, call: String?)] = []
+    }
+    private let snapshot = Mutex(Snapshot())
+    private let facts: Mutex<Facts>
+
+    init(config: ConfigStatus) { facts = Mutex(Facts(config: config)) }
+
+    func publish(_ fresh: Snapshot) { snapshot.withLock { $0 = fresh } }
+    func read() -> Snapshot { snapshot.withLock { $0 } }
+    func change(_ body: (inout Facts) -> Void) { facts.withLock { body(&$0) } }
+    var currentFacts: Facts { facts.withLock { $0 } }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ControlAPI
+import ControlServer
+import JobModel
+import LinuxKit
+import Spool
+import Synchronization
+import SystemPackage
+
+/// Posted lists on their way: a hidden file in the spool each, told to the spool once it is whole and durable.
+final class Uploads: Sendable {
+    private struct Box {
+        var nextTicket: UInt64 = 1
+        var waiting: [UInt64: (name: String, reply: ControlReply<AddedDocument>)] = [:]
+    }
+    private let box = Mutex(Box())
+
+    func begin(
+        name: String, in spoolPath: String, reads: Mailbox<ReadLoop.Message>, spool: Mailbox<SpoolMessage>
+    ) -> (any ListSink, UploadFile) {
+        let ticket = box.withLock { box in
+            defer { box.nextTicket += 1 }
+            return box.nextTicket
+        }
+        let random = String(UInt64.random(in: .min ... .max), radix: 16)
+        let file = UploadFile(path: "\(spoolPath)/.upload-\(random)")
+        let sink = UploadSink(file: file, reads: reads) { reply in
+            self.box.withLock { $0.waiting[ticket] = (name, reply) }
+            spool.send(.add(path: file.path, name: name, ticket: ticket))
+        }
+        return (sink, file)
+    }
+
+    /// The spool has admitted or refused it.
+    func added(ticket: UInt64, _ result: Result<ListID, JobError>) {
+        guard let (name, reply) = box.withLock({ $0.waiting.removeValue(forKey: ticket) }) else { return }
+        switch result {
+        case .success(let id): reply.succeed(AddedDocument(id: id.rawValue, name: name))
+        case .failure(let error): reply.fail(.rejected(error.message))
+        }
+    }
+}
+
+/// The hidden file. Written on the reader's thread only, one message after the other.
+final class UploadFile: Sendable {
+    let path: String
+    private let file = Mutex<Descriptor?>(nil)
+
+    init(path: String) { self.path = path }
+
+    func create() throws(SystemError) {
+        let opened = try Descriptor.open(
+            FilePath(path), .writeOnly, options: [.create, .exclusiveCreate, .noFollow],
+            permissions: [.ownerReadWrite, .groupRead])
+        put(opened)
+    }
+
+    func append(_ bytes: [UInt8]) throws(SystemError) {
+        guard let open = take() else { return }
+        try open.writeAll(bytes, path)
+        put(open)
+    }
+
+    func close() throws(SystemError) {
+        guard let open = take() else { return }
+        try open.synchronize(path)
+        try open.close(path)
+    }
+
+    private func take() -> Descriptor? {
+        file.withLock { held in
+            var taken: Descriptor?
+            swap(&taken, &held)
+            return taken
+        }
+    }
+
+    private func put(_ open: consuming Descriptor) {
+        let boxed = Descriptor?.some(open)
+        file.withLock { $0 = boxed }
+    }
+
+    func remove() {
+        do { try close() } catch {
+            // It goes anyway.
+        }
+        do { _ = try unlink(FilePath(path)) } catch {
+            // A hidden file stays in the spool; the spool never looks at it.
+        }
+    }
+}
+
+/// One upload, chunk by chunk, on the reader's thread: the NIO thread never touches the disk.
+private final class UploadSink: ListSink {
+    private let file: UploadFile
+    private let reads: Mailbox<ReadLoop.Message>
+    private let submit: @Sendable (ControlReply<AddedDocument>) -> Void
+
+    init(
+        file: UploadFile, reads: Mailbox<ReadLoop.Message>,
+        submit: @escaping @Sendable (ControlReply<AddedDocument>) -> Void
+    ) {
+        self.file = file
+        self.reads = reads
+        self.submit = submit
+    }
+
+    func write(_ chunk: [UInt8], reply: ControlReply<Void>) {
+        let file = file
+        reads.send(
+            .ask { _ in
+                do {
+                    try file.append(chunk)
+                    reply.succeed()
+                } catch {
+                    reply.fail(.unavailable("\(error)"))
+                }
+            })
+    }
+
+    func finish(reply: ControlReply<AddedDocument>) {
+        let file = file
+        let submit = submit
+        reads.send(
+            .ask { _ in
+                do {
+                    try file.close()
+                    submit(reply)
+                } catch {
+                    reply.fail(.unavailable("\(error)"))
+                }
+            })
+    }
+
+    func abandon() {
+        let file = file
+        reads.send(.ask { _ in file.remove() })
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import LinuxKit
+import Publish
+import Transfer
+
+extension DispatchLoop {
+    /// Carries out what the machine answered. The one place where a job's state has effects.
+    mutating func act(_ action: JobMachine.Action, on task: JobTask) {
+        switch action {
+        case .none, .tooLate: break
+        case .stopTransfer(let keepsPart):
+            guard let worker = task.worker else { return }
+            outbox.workers[worker, default: []].append(.cancel(token: task.token, keepsPart: keepsPart))
+        case .stopSum:
+            outbox.sums.append(.cancel(task.seq))
+        case .digestPart:
+            outbox.sums.append(
+                .digest(task.seq, directory: plan.partsDirectory, name: task.partName, digestAlgorithm(for: task)))
+        case .digestExisting:
+            guard let path = task.path else { return }
+            outbox.sums.append(
+                .digest(
+                    task.seq, directory: plan.outputRoot, name: path.description, digestAlgorithm(for: task)))
+        case .startTransfer, .queueHop:
+            queueHop(task)
+        case .syncPart:
+            task.publishStarted = now
+            outbox.sync[publisher(for: task), default: []].append(item(for: task))
+        case .commitPublishing:
+            guard let part = task.part, let path = task.path else { return }
+            let outcome = doneOutcome(for: task)
+            outbox.changes.append(
+                .publishing(
+                    task.seq, path: path, device: part.device, inode: part.inode, size: part.size, outcome: outcome))
+            outbox.commits.append((task.seq, .committed))
+        case .rename:
+            outbox.rename[publisher(for: task), default: []].append(item(for: task))
+        case .askNumber:
+            guard let base = basePath(of: task) else { return }
+            outbox.ledger.append(.suffix(task.seq, base))
+        case .keepPart:
+            outbox.publish[0, default: []].append(.keep(task.seq, partName: task.partName))
+        case .commitRest(let rest):
+            commitRest(rest, of: task)
+        case .commitEnd:
+            if task.outcome == nil { task.outcome = cancelledOutcome(for: task) }
+            guard let outcome = task.outcome else { return }
+            outbox.changes.append(.ended(task.seq, outcome))
+            outbox.commits.append((task.seq, .endCommitted))
+        case .leaveWindow:
+            leave(task)
+        }
+    }
+
+    /// The job has its terminal outcome.
+    mutating func conclude(_ task: JobTask, _ outcome: Outcome) {
+        task.outcome = outcome
+        act(task.machine.handle(.concluded), on: task)
+    }
+
+    mutating func fail(_ task: JobTask, _ error: JobError) {
+        var outcome = outcome(.failed, for: task)
+        outcome.error = error
+        conclude(task, outcome)
+    }
+
+    mutating func discardPart(_ task: JobTask) {
+        outbox.publish[0, default: []].append(.discard([task.partName]))
+    }
+
+    private mutating func commitRest(_ rest: JobMachine.Rest, of task: JobTask) {
+        let change: JobChange
+        switch rest {
+        case .waiting:
+            let due = WallTime(milliseconds: WallClock.milliseconds()) + task.retryDelay
+            let error = task.error ?? JobError(.stalled, "to be tried again")
+            change = .waiting(
+                task.seq, due: due, attempts: task.attempts, fetchedBytes: task.fetched,
+                waited: task.waited &+ task.retryDelay.nanosecondsClamped, error: error, resume: task.resume)
+            if nextDue.map({ due < $0 }) ?? true { nextDue = due }
+            view.note(error: error, of: task.job)
+        case .paused:
+            change = .paused(task.seq, attempts: task.attempts, fetchedBytes: task.fetched, resume: task.resume)
+        case .requeued:
+            change = .requeued(
+                task.seq, attempts: task.attempts, fetchedBytes: task.fetched, waited: task.waited,
+                resume: task.resume)
+        }
+        outbox.changes.append(change)
+        outbox.commits.append((task.seq, .restCommitted))
+    }
+
+    /// Out of the window: the credit is free, twins end, late requests go on to the ledger.
+    private mutating func leave(_ task: JobTask) {
+        tasks[task.seq] = nil
+        tokens[task.token] = nil
+        view.left(task)
+        if let outcome = task.outcome, case .ended = task.machine.state {
+            ports.jobsLog(record(of: task, outcome))
+            endFollowers(of: task.seq, as: outcome)
+        } else {
+            // Requeued rows lie before the lane's cursor: read it again.
+            board.reread(task.job.lane)
+            if haltedLists.contains(task.job.lane.list) { board.remove(task.job.lane.list) }
+        }
+        for command in lateRequests.removeValue(forKey: task.seq) ?? [] {
+            outbox.ledger.append(.command(command))
+        }
+    }
+
+    private mutating func endFollowers(of leader: JobSeq, as outcome: Outcome) {
+        for job in followers.removeValue(forKey: leader) ?? [] {
+            followerCount -= 1
+            let task = JobTask(job: job, claim: .duplicate(of: leader, ended: outcome), exists: .rename)
+            tasks[job.seq] = task
+            conclude(task, copy(of: outcome, for: task))
+        }
+    }
+
+    private func digestAlgorithm(for task: JobTask) -> DigestAlgorithm {
+        task.job.options.checksum?.algorithm ?? plan.configuration.alwaysDigest ?? .sha256
+    }
+
+    private func publisher(for task: JobTask) -> Int {
+        (task.part?.size ?? 0) > Self.largeFile ? ports.publishers.count - 1 : 0
+    }
+
+    private func item(for task: JobTask) -> PublishItem {
+        let replaces = task.exists == .overwrite || task.exists == .update
+        return PublishItem(
+            seq: task.seq, partName: task.partName, device: task.part?.device ?? 0, inode: task.part?.inode ?? 0,
+            size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces)
+    }
+
+    private func basePath(of task: JobTask) -> OutputPath? {
+        if case .download(_, let path) = task.job.work { path } else { nil }
+    }
+}

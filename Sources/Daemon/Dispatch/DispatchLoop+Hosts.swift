@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import LinuxKit
+import Transfer
+
+/// A host in memory: its machine, the hops that wait for it, and where its connections are.
+struct HostEntry {
+    var machine: HostMachine
+    /// Redirected transfers and second looks: they go before the host's queued jobs.
+    var hops = Queue<JobSeq>()
+    /// Per worker: transfers out, and connections that idle in its cache as far as we know.
+    var active: [Int: Int] = [:]
+    var idle: [Int: Int] = [:]
+    var lastUsed: MonotonicTime
+    /// Set where the config limits this host's bytes a second.
+    var limiter: RateLimiter?
+
+    var idleTotal: Int { idle.values.reduce(0, +) }
+}
+
+/// What a worker has to do.
+struct WorkerLoad {
+    var active = 0
+}
+
+extension DispatchLoop {
+    static var maxHosts: Int { 4096 }
+
+    mutating func ensureHost(_ key: HostKey) {
+        if hosts[key] == nil {
+            if hosts.count >= Self.maxHosts { forgetHosts() }
+            var entry = HostEntry(machine: HostMachine(caps: plan.caps(for: key)), lastUsed: now)
+            if let rate = plan.configuration.hosts.rule(for: key).rate {
+                entry.limiter = RateLimiter(rate: rate, now: now)
+            }
+            hosts[key] = entry
+        }
+        hosts[key]?.lastUsed = now
+    }
+
+    /// A bounded memory of hosts: the quarter that was used longest ago goes, busy and held ones stay.
+    private mutating func forgetHosts() {
+        let idle = hosts.filter { $0.value.machine.isForgettable(now: now) && $0.value.hops.isEmpty }
+            .sorted { $0.value.lastUsed < $1.value.lastUsed }
+        for (key, _) in idle.prefix(Self.maxHosts / 4) { hosts[key] = nil }
+    }
+
+    func verdict(for key: HostKey) -> HostMachine.Verdict {
+        if key == .none { return activeSums < Self.maxSums ? .start : .full(.window) }
+        guard let host = hosts[key] else { return .start }
+        return host.machine.verdict(now: now)
+    }
+
+    /// The worker with a warm connection to the host while it has room, else the least loaded; nil: none may.
+    ///
+    /// Idle connections in other workers' caches count as open ones: a new one is made only while the host's cap
+    /// has room for it. All of an HTTP/2 host stays on the worker that holds its connection.
+    func chooseWorker(for key: HostKey) -> Int? {
+        let room = plan.slotsPerWorker
+        guard let host = hosts[key] else { return leastLoaded(room: room) }
+        if host.machine.stage == .http2, let owner = host.active.first(where: { $0.value > 0 })?.key {
+            return workerLoads[owner].active < room ? owner : nil
+        }
+        let warm = host.idle.filter { $0.value > 0 && workerLoads[$0.key].active < room }
+        if let best = warm.min(by: { workerLoads[$0.key].active < workerLoads[$1.key].active }) { return best.key }
+        let open = host.machine.active + host.idleTotal
+        if host.machine.stage == .http1, open >= host.machine.caps.connections { return nil }
+        return leastLoaded(room: room)
+    }
+
+    private func leastLoaded(room: Int) -> Int? {
+        var best: Int?
+        for index in workerLoads.indices where workerLoads[index].active < room {
+            if best == nil || workerLoads[index].active < workerLoads[best!].active { best = index }
+        }
+        return best
+    }
+
+    /// A transfer takes a slot of its host on that worker.
+    mutating func takeSlot(_ task: JobTask, host key: HostKey, worker: Int) {
+        hosts[key]?.machine.started(now: now)
+        hosts[key]?.active[worker, default: 0] += 1
+        if let idle = hosts[key]?.idle[worker], idle > 0 { hosts[key]?.idle[worker] = idle - 1 }
+        workerLoads[worker].active += 1
+        task.slot = key
+        task.worker = worker
+    }
+
+    /// Gives the slot back. `keptConnection`: the worker's cache now holds one more idle connection.
+    mutating func freeSlot(_ task: JobTask, keptConnection: Bool) {
+        guard let key = task.slot, let worker = task.worker else { return }
+        task.slot = nil
+        workerLoads[worker].active -= 1
+        guard var host = hosts[key] else { return }
+        host.machine.finished()
+        host.active[worker] = (host.active[worker] ?? 1) - 1
+        if host.active[worker] == 0 { host.active[worker] = nil }
+        if keptConnection, host.machine.stage != .http2 { host.idle[worker, default: 0] += 1 }
+        if host.machine.stage == .http2 { host.idle = host.active.isEmpty ? [worker: 1] : [:] }
+        host.lastUsed = now
+        hosts[key] = host
+        freed(key)
+        for starved in starvedHosts { freed(starved) }
+        starvedHosts.removeAll()
+    }
+
+    /// Lets parked lanes of the host back in, as many as it has room for.
+    mutating func freed(_ key: HostKey) {
+        guard key != .none else {
+            board.hostFreed(key, slots: Self.maxSums - activeSums)
+            return
+        }
+        guard let machine = hosts[key]?.machine else {
+            board.hostFreed(key, slots: 1)
+            return
+        }
+        if case .start = machine.verdict(now: now) {
+            board.hostFreed(key, slots: machine.capacity - machine.active)
+        }
+    }
+
+    mutating func hold(_ key: HostKey, for delay: Duration, reason: String) {
+        guard delay > .zero else { return }
+        ensureHost(key)
+        hosts[key]?.machine.hold(until: now + delay, reason: reason)
+        let until = WallTime(milliseconds: WallClock.milliseconds()) + delay
+        outbox.ledger.append(.hold(key, until: until, reason: reason))
+        remark(.notice, "host held", [("host", key.rawValue), ("seconds", "\(Int(delay.secondsDouble.rounded(.up)))"),
+            ("reason", reason)])
+    }
+
+    mutating func releaseHost(_ key: HostKey) -> Bool {
+        guard hosts[key] != nil else { return false }
+        hosts[key]?.machine.release()
+        outbox.ledger.append(.hold(key, until: nil, reason: nil))
+        freed(key)
+        if board.hasEvicted { board.relist() }
+        return true
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import LinuxKit
+
+extension DispatchLoop {
+    mutating func ledgerReplied(_ reply: LedgerReply) {
+        switch reply {
+        case .lanes(let list, let rows, let isLast):
+            lanesArrived(list, rows, isLast: isLast)
+        case .jobs(let lane, let generation, let entries, let isLast):
+            // A job in the window is still queued in the ledger until its `active` is in: it is not read twice.
+            board.jobsArrived(lane, generation: generation, entries.filter { isNew($0.job) }, isLast: isLast)
+        case .committed(let ticket):
+            for (seq, event) in commits.removeValue(forKey: ticket) ?? [] {
+                guard let task = tasks[seq] else { continue }
+                act(task.machine.handle(event), on: task)
+            }
+        case .suffix(let seq, let number):
+            guard let task = tasks[seq], case .download(_, let base) = task.job.work else { return }
+            task.path = base.numbered(number)
+            act(task.machine.handle(.numbered), on: task)
+        case .due(let lanes, let next):
+            nextDue = next
+            for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
+        case .woke(let list):
+            if !haltedLists.contains(list) { board.wake(list) }
+        case .reread(let lanes):
+            for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
+        case .lists(let rows):
+            for row in rows { listChanged(row) }
+        case .hosts(let counts):
+            for (key, counts) in counts { view.hostCounts[key] = counts.open == 0 ? nil : counts }
+        case .trouble(let why):
+            if why != nil, ledgerTrouble == nil { remark(.error, "the ledger cannot be written", [("why", why ?? "")]) }
+            if why == nil, ledgerTrouble != nil { remark(.notice, "the ledger can be written again") }
+            ledgerTrouble = why
+        }
+    }
+
+    private func isNew(_ job: QueuedJob) -> Bool {
+        tasks[job.seq] == nil && !haltedLists.contains(job.lane.list)
+    }
+
+    private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {
+        let wall = WallTime(milliseconds: WallClock.milliseconds())
+        for row in rows {
+            guard let until = row.heldUntil, until > wall, hosts[row.host]?.machine.heldUntil == nil else { continue }
+            ensureHost(row.host)
+            // Wall time from the ledger, monotonic from here on, and never further off than a day.
+            let left = Duration.milliseconds(min(until.rawValue - wall.rawValue, 86_400_000))
+            hosts[row.host]?.machine.hold(until: now + left, reason: row.holdReason ?? "held")
+        }
+        board.lanesArrived(list, rows, isLast: isLast)
+        if board.residentLanes >= board.maxLanes { evictHeld() }
+    }
+
+    private mutating func evictHeld() {
+        let held = Set(hosts.filter { ($0.value.machine.heldUntil.map { $0 > now } ?? false) }.keys)
+        board.evictParked { held.contains($0) }
+        if board.hasEvicted, nextRelist == nil { nextRelist = now + .seconds(1) }
+    }
+
+    private mutating func listChanged(_ row: ListRow) {
+        if row.state == .closed || row.state == .rejected {
+            if view.closed(row) { ports.closed(row) }
+            board.remove(row.id)
+            haltedLists.remove(row.id)
+            return
+        }
+        view.lists[row.id, default: ListView(row: row)].row = row
+        if row.isPaused != haltedLists.contains(row.id) {
+            if row.isPaused {
+                haltedLists.insert(row.id)
+                board.remove(row.id)
+            } else {
+                haltedLists.remove(row.id)
+                board.wake(row.id)
+            }
+        }
+    }
+
+    /// Timers that are over: due jobs, held hosts, paces, local trouble.
+    mutating func fireTimers() {
+        if let due = nextDue, due <= WallTime(milliseconds: WallClock.milliseconds()) {
+            nextDue = nil
+            outbox.ledger.append(.releaseDue)
+        }
+        if hostLook <= now {
+            hostLook = .distantFuture
+            for key in board.parkedHosts {
+                freed(key)
+                considerHost(key)
+            }
+            for key in hostsWithHops { considerHost(key) }
+        }
+        if let ends = localTroubleEnds, ends <= now {
+            localTroubleEnds = nil
+            localTrouble = nil
+        }
+        if let relist = nextRelist, relist <= now {
+            nextRelist = nil
+            board.relist()
+        }
+    }
+
+    /// A host that waits for a time is looked at again then, and not every turn: there may be a thousand of them.
+    mutating func considerHost(_ key: HostKey) {
+        guard case .wait(let until, _) = verdict(for: key) else { return }
+        hostLook = min(hostLook, max(until, now + .milliseconds(2)))
+    }
+
+    /// How long the loop may sleep. Nil: until somebody rings.
+    func untilNextTimer() -> Duration? {
+        var next = view.nextPublication()
+        func consider(_ time: MonotonicTime?) {
+            if let time, time < next { next = time }
+        }
+        if let due = nextDue {
+            let left = max(0, due.rawValue - WallClock.milliseconds())
+            consider(now + .milliseconds(left))
+        }
+        consider(hostLook)
+        consider(localTroubleEnds)
+        consider(nextRelist)
+        if case .draining(let until) = mode { consider(until) }
+        let left = next - MonotonicTime(nanoseconds: Monotonic.nanoseconds())
+        return left > .zero ? left : .zero
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import Publish
+import Transfer
+
+extension DispatchLoop {
+    mutating func publishReported(_ event: PublishEvent) {
+        switch event {
+        case .synced(let seqs):
+            for seq in seqs { step(seq, .synced) }
+        case .syncFailed(let seq, let error):
+            guard let task = tasks[seq] else { return }
+            // After a failed fsync nobody knows what is on disk: the part goes, a second fsync is not believed.
+            discardPart(task)
+            task.part = nil
+            task.resume = nil
+            publishBroke(task, error)
+        case .renamed(let seqs):
+            for seq in seqs {
+                guard let task = tasks[seq] else { continue }
+                conclude(task, doneOutcome(for: task))
+            }
+        case .nameTaken(let seq):
+            guard let task = tasks[seq] else { return }
+            nameTaken(task)
+        case .renameFailed(let seq, let error):
+            guard let task = tasks[seq] else { return }
+            publishBroke(task, error)
+        case .kept(let seq, let isKept):
+            guard let task = tasks[seq] else { return }
+            if !isKept { task.resume = nil }
+            step(seq, .kept)
+        }
+    }
+
+    /// The data is on disk and `publishing` is committed: the rename comes next, or once more.
+    mutating func goOn(with publish: InterruptedPublish) {
+        let task = JobTask(
+            job: publish.job, claim: .granted(known: nil), exists: plan.configuration.output.exists)
+        task.machine = .interruptedPublish
+        task.path = publish.path
+        task.part = PartFile(
+            name: task.partName, device: publish.device, inode: publish.inode, size: publish.size,
+            isLengthVerified: true)
+        task.outcomeBeforeCrash = publish.outcome
+        task.publishStarted = now
+        tasks[task.seq] = task
+        act(task.machine.handle(.committed), on: task)
+    }
+
+    private mutating func step(_ seq: JobSeq, _ event: JobMachine.Event) {
+        guard let task = tasks[seq] else { return }
+        act(task.machine.handle(event), on: task)
+    }
+
+    private mutating func nameTaken(_ task: JobTask) {
+        switch task.exists {
+        case .rename, .overwrite, .update:
+            act(task.machine.handle(.nameTaken), on: task)
+        case .skip:
+            discardPart(task)
+            var outcome = outcome(.done, for: task)
+            outcome.flags.append(.skipped)
+            conclude(task, outcome)
+        case .fail:
+            discardPart(task)
+            fail(task, JobError(.exists, "\(task.path?.description ?? "") appeared while it was fetched"))
+        }
+    }
+
+    /// Disk trouble pauses and charges nothing; what is the path's own fault ends the job.
+    private mutating func publishBroke(_ task: JobTask, _ error: JobError) {
+        guard error.code == .disk else {
+            discardPart(task)
+            return fail(task, error)
+        }
+        localTroubleBegan(error.message)
+        task.attempts = max(0, task.attempts - 1)
+        act(task.machine.handle(.broke(.requeued, keepsPart: false)), on: task)
+    }
+}

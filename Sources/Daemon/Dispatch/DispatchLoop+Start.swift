@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import LinuxKit
+import Transfer
+
+extension DispatchLoop {
+    /// Starts what may start now: hops first, then round over lists and lanes.
+    mutating func startJobs() {
+        guard case .running = mode, pauseReason == nil else { return }
+        startHops()
+        while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
+            guard let pick = nextPick() else { break }
+            begin(pick)
+        }
+    }
+
+    private mutating func nextPick() -> LaneBoard.Pick? {
+        var board = LaneBoard(maxLanes: 0, maxJobs: 0)
+        swap(&board, &self.board)
+        var starved: [HostKey] = []
+        var soonest = hostLook
+        let pick = board.next { key in
+            let verdict = self.verdict(for: key)
+            if case .wait(let until, _) = verdict { soonest = min(soonest, until) }
+            guard case .start = verdict, key != .none else { return verdict }
+            if chooseWorker(for: key) != nil { return .start }
+            starved.append(key)
+            return .full(.window)
+        }
+        swap(&board, &self.board)
+        // The host has room, the worker that must take it has not: looked at again when a slot comes free.
+        starvedHosts.formUnion(starved)
+        hostLook = soonest
+        return pick
+    }
+
+    /// A job enters the window.
+    private mutating func begin(_ pick: LaneBoard.Pick) {
+        let job = pick.job
+        guard tasks[job.seq] == nil else { return }
+        let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
+        switch pick.claim {
+        case .duplicate(_, let outcome?):
+            enter(task)
+            conclude(task, copy(of: outcome, for: task))
+            return
+        case .duplicate(let leader, nil):
+            follow(job, leader)
+            return
+        case .taken where task.exists == .skip:
+            enter(task)
+            var outcome = outcome(.done, for: task)
+            outcome.flags.append(.skipped)
+            conclude(task, outcome)
+            return
+        case .taken where task.exists == .fail:
+            enter(task)
+            fail(task, JobError(.exists, "\(task.path?.description ?? "") is another job's output"))
+            return
+        case .taken, .granted: break
+        }
+        enter(task)
+        switch job.work {
+        case .sum(let range): startSum(task, range)
+        case .download: startAttempt(task)
+        }
+    }
+
+    private mutating func enter(_ task: JobTask) { tasks[task.seq] = task }
+
+    /// Ends as its twin does, once that has ended. Bounded: past `maxFollowers` the job looks again later.
+    private mutating func follow(_ job: QueuedJob, _ leader: JobSeq) {
+        if followerCount < Self.maxFollowers {
+            followers[leader, default: []].append(job)
+            followerCount += 1
+            return
+        }
+        let task = JobTask(job: job, claim: .duplicate(of: leader, ended: nil), exists: .rename)
+        enter(task)
+        task.error = JobError(.nameTaken, "a live job has the same URL and path")
+        task.retryDelay = Self.followerDelay
+        act(task.machine.handle(.broke(.waiting, keepsPart: false)), on: task)
+    }
+
+    /// The first transfer of an attempt.
+    private mutating func startAttempt(_ task: JobTask) {
+        guard case .download(let urls, _) = task.job.work, let lane = urls.first?.host else { return }
+        task.attempts += 1
+        let wall = WallTime(milliseconds: WallClock.milliseconds())
+        if task.startedAt == nil { task.startedAt = wall }
+        task.attemptStarted = now
+        if task.firstStarted == nil {
+            // An attempt of an earlier run counts: the deadline runs from the first start of all.
+            let ago = max(0, wall.rawValue - (task.startedAt ?? wall).rawValue)
+            task.firstStarted = now + .milliseconds(-min(ago, 1_000_000_000_000))
+        }
+        outbox.changes.append(.active(task.seq, attempts: task.attempts, startedAt: task.startedAt ?? wall))
+        let url = urls[(task.attempts - 1) % urls.count]
+        task.url = url
+        task.hops = 0
+        task.isFromPublic = false
+        _ = task.machine.handle(.started)
+        if url.host == lane {
+            send(task)
+        } else {
+            // A mirror on another host waits for that host's slot like a redirect does.
+            act(task.machine.handle(.redirected), on: task)
+        }
+    }
+
+    /// Hops and second looks, before their host's queued jobs.
+    private mutating func startHops() {
+        for key in Array(hostsWithHops) {
+            while let host = hosts[key], !host.hops.isEmpty, case .start = host.machine.verdict(now: now),
+                chooseWorker(for: key) != nil, let seq = hosts[key]?.hops.popFirst()
+            {
+                guard let task = tasks[seq] else { continue }
+                switch task.machine.state {
+                case .hopping, .ready:
+                    _ = task.machine.handle(.started)
+                    send(task)
+                default: continue
+                }
+            }
+            if hosts[key]?.hops.isEmpty ?? true { hostsWithHops.remove(key) } else { considerHost(key) }
+        }
+    }
+
+    mutating func queueHop(_ task: JobTask) {
+        guard let key = task.url?.host else { return }
+        ensureHost(key)
+        hosts[key]?.hops.append(task.seq)
+        hostsWithHops.insert(key)
+    }
+
+    /// Hands the transfer to a worker.
+    private mutating func send(_ task: JobTask) {
+        guard let url = task.url else { return }
+        ensureHost(url.host)
+        guard let worker = chooseWorker(for: url.host) else {
+            // The caller asked before; should the answer have changed, the job waits its turn like a hop.
+            act(task.machine.handle(.redirected), on: task)
+            return
+        }
+        task.token = nextToken
+        nextToken += 1
+        tokens[task.token] = task.seq
+        let isMultiplexed = hosts[url.host]?.machine.stage == .http2 && url.scheme == "https"
+        takeSlot(task, host: url.host, worker: worker)
+        var built = OrderBuilder(plan: plan).order(for: task, url: url)
+        built.order.waitsForMultiplex = isMultiplexed
+        built.order.hostLimiter = hosts[url.host]?.limiter
+        for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
+        task.bytes = 0
+        task.rate = RateMeter()
+        outbox.workers[worker, default: []].append(.start(built.order))
+    }
+}

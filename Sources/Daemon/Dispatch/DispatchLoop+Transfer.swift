@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Curl
+import JobModel
+import LinuxKit
+import Transfer
+
+extension DispatchLoop {
+    mutating func transferReported(_ event: TransferEvent) {
+        switch event {
+        case .connected(_, let token, let isHTTP2):
+            guard let task = task(of: token), let key = task.slot else { return }
+            hosts[key]?.machine.connected(isHTTP2: isHTTP2)
+            freed(key)
+        case .progress(_, let samples):
+            for sample in samples {
+                guard let task = task(of: sample.token) else { continue }
+                task.bytes = sample.bytes
+                task.total = sample.total
+                task.rate.sample(sample.bytes, now: now)
+            }
+        case .finished(let report):
+            finished(report)
+        case .stopped: break
+        }
+    }
+
+    private func task(of token: UInt64) -> JobTask? { tokens[token].flatMap { tasks[$0] } }
+
+    private mutating func finished(_ report: TransferReport) {
+        guard let task = task(of: report.token) else { return }
+        tokens[report.token] = nil
+        let key = task.slot
+        noteResponse(report, on: task, host: key)
+        freeSlot(task, keptConnection: keepsConnection(report))
+        switch report.result {
+        case .complete(let part): received(part, by: task)
+        case .notModified: unchanged(task)
+        case .taken(let size, let modified): taken(task, size: size, modified: modified)
+        case .redirect(let location): redirected(task, to: location)
+        case .failed(let failure): broke(task, failure, host: key)
+        case .cancelled(let resume):
+            task.resume = resume ?? task.resume
+            act(task.machine.handle(.stopped(keepsPart: resume != nil)), on: task)
+        }
+    }
+
+    /// What the answer told, whatever became of it.
+    private mutating func noteResponse(_ report: TransferReport, on task: JobTask, host key: HostKey?) {
+        task.fetched &+= report.fetchedBytes
+        task.resumed = report.resumedBytes
+        task.workerName = "xfer-\(report.worker)"
+        view.received(report)
+        if report.response.httpStatus != nil {
+            task.response = report.response
+            task.finalURL = task.url?.text
+            if let key { hosts[key]?.machine.connected(isHTTP2: report.response.httpVersion == "2") }
+        }
+        if let text = report.response.remoteIP, let address = IPAddress(text), !address.isPrivate {
+            task.isFromPublic = true
+        }
+        task.timings.dns = report.timings.dns
+        task.timings.connect = report.timings.connect
+        task.timings.tls = report.timings.tls
+        task.timings.firstByte = report.timings.firstByte
+        task.timings.transfer = report.timings.transfer
+    }
+
+    private func keepsConnection(_ report: TransferReport) -> Bool {
+        switch report.result {
+        case .complete, .notModified, .redirect: true
+        case .failed(let failure): failure.error.code.errorClass == .http
+        case .taken, .cancelled: false
+        }
+    }
+
+    private mutating func received(_ part: PartFile, by task: JobTask) {
+        task.part = part
+        task.resume = nil
+        let needsDigest = task.job.options.checksum != nil || plan.configuration.alwaysDigest != nil
+        act(task.machine.handle(.received(needsDigest: needsDigest)), on: task)
+    }
+
+    private mutating func unchanged(_ task: JobTask) {
+        var outcome = outcome(.done, for: task)
+        if case .granted(let known?) = task.claim {
+            outcome.bytes = known.size
+            outcome.digest = known.digest
+        }
+        outcome.flags.append(.unchanged)
+        conclude(task, outcome)
+    }
+
+    /// The final path is taken and the policy wants to know before anything is requested.
+    private mutating func taken(_ task: JobTask, size: Int64, modified: WallTime) {
+        task.preflightDone = true
+        switch task.exists {
+        case .skip:
+            var outcome = outcome(.done, for: task)
+            outcome.bytes = size
+            outcome.flags.append(.skipped)
+            conclude(task, outcome)
+        case .fail:
+            fail(task, JobError(.exists, "\(task.path?.description ?? "") is already there"))
+        case .update:
+            if task.job.options.checksum != nil {
+                act(task.machine.handle(.checkNeeded), on: task)
+            } else {
+                task.condition = condition(for: task, modified: modified)
+                act(task.machine.handle(.redirected), on: task)
+            }
+        case .rename, .overwrite:
+            act(task.machine.handle(.redirected), on: task)
+        }
+    }
+
+    /// The ledger's validators, else the file's own mtime. A part's mtime never counts: only what stands under the
+    /// final name is looked at, and that was whole when it got there.
+    private func condition(for task: JobTask, modified: WallTime) -> Condition? {
+        guard case .granted(let known?) = task.claim else { return .modifiedSince(modified) }
+        if let etag = known.etag { return .etag(etag) }
+        if let text = known.lastModified, let time = HTTPDate.parse(text) { return .modifiedSince(time) }
+        return .modifiedSince(modified)
+    }
+
+    private mutating func redirected(_ task: JobTask, to location: String) {
+        guard let from = task.url else { return }
+        let target: ParsedURL
+        do {
+            target = try ParsedURL.parse(location)
+        } catch {
+            return fail(task, JobError(.badURL, "redirect to \(Masking.url(location)): \(error)"))
+        }
+        task.hops += 1
+        let network = plan.configuration.network
+        let policy = RedirectPolicy(
+            maxRedirects: plan.configuration.limits.maxRedirects, protocols: network.protocols,
+            allowsDowngrade: network.httpsDowngrade)
+        let next = target.downloadURL
+        if let error = policy.verdict(from: from, to: next, hops: task.hops) { return fail(task, error) }
+        task.url = next
+        task.preflightDone = true
+        act(task.machine.handle(.redirected), on: task)
+    }
+
+    private mutating func broke(_ task: JobTask, _ failure: TransferFailure, host key: HostKey?) {
+        task.error = failure.error
+        task.resume = failure.resume
+        if failure.isLocal { return brokeLocally(task, failure) }
+        if task.machine.request != nil {
+            return act(task.machine.handle(.stopped(keepsPart: failure.resume != nil)), on: task)
+        }
+        if failure.isUncharged {
+            task.attempts = max(0, task.attempts - 1)
+            if let key { hosts[key]?.machine.connectionClosed() }
+            return rest(task, after: .seconds(1), keepsPart: failure.resume != nil)
+        }
+        let policy = plan.retry(for: task.job.options)
+        let verdict = policy.verdict(
+            for: failure.error, attempts: task.attempts, retryAfter: failure.retryAfter,
+            random: Double.random(in: 0..<1, using: &random))
+        if failure.isConnectFailure, let key { connectFailed(key, task, failure.error) }
+        switch verdict {
+        case .retry(let delay, let holdsHost):
+            if holdsHost, let key { hold(key, for: delay, reason: failure.error.code.name) }
+            rest(task, after: delay, keepsPart: failure.resume != nil)
+        case .giveUp:
+            if failure.resume == nil { discardPart(task) }
+            fail(task, failure.error)
+        }
+    }
+
+    /// A scout that cannot connect holds the host, not job after job: each of them would only wait its own time-out.
+    private mutating func connectFailed(_ key: HostKey, _ task: JobTask, _ error: JobError) {
+        hosts[key]?.machine.connectionFailed()
+        let policy = plan.retry
+        let doublings = min(max(0, task.attempts - 1), 20)
+        let delay = min(policy.baseDelay * (1 << doublings), policy.maxDelay)
+        hold(key, for: delay, reason: error.code.name)
+    }
+
+    private mutating func rest(_ task: JobTask, after delay: Duration, keepsPart: Bool) {
+        if let deadline = plan.configuration.timeouts.job, let first = task.firstStarted,
+            now + delay > first + deadline
+        {
+            return fail(task, JobError(.jobDeadline, "not done within \(DurationText.format(deadline))"))
+        }
+        task.retryDelay = delay
+        act(task.machine.handle(.broke(.waiting, keepsPart: keepsPart)), on: task)
+    }
+
+    /// The disk, not the job: no attempt is charged, and nothing starts until the place can be written to again.
+    private mutating func brokeLocally(_ task: JobTask, _ failure: TransferFailure) {
+        task.attempts = max(0, task.attempts - 1)
+        if failure.error.code == .disk { localTroubleBegan(failure.error.message) }
+        if failure.error.code != .disk, !failure.error.isRetryable { return fail(task, failure.error) }
+        act(task.machine.handle(.broke(.requeued, keepsPart: failure.resume != nil)), on: task)
+    }
+
+    mutating func localTroubleBegan(_ why: String) {
+        if localTrouble == nil { remark(.error, "paused: \(why)") }
+        localTrouble = why
+        localTroubleEnds = now + .seconds(5)
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import Publish
+import SumPool
+import Transfer
+
+/// Everything the dispatcher is told. Any thread sends; only `DispatchLoop` reads.
+enum DispatchMessage: Sendable {
+    case ledger(LedgerReply)
+    case transfer([TransferEvent])
+    case publish([PublishEvent])
+    case sum(SumEvent)
+    case command(ControlCommand)
+    case plan(DispatchPlan)
+    /// What the watch thread found out about the output's file system.
+    case output(OutputCondition)
+    /// The spool has nothing left to admit (`dld once` ends on it), or has again.
+    case spoolIdle(Bool)
+    /// Start nothing more; let what runs go on until then.
+    case drain(until: MonotonicTime)
+    /// Stop transfers now, parts kept.
+    case stop
+}
+
+/// The state of the place that files are written to.
+struct OutputCondition: Sendable, Hashable {
+    enum Trouble: Sendable, Hashable {
+        case missing(String)
+        case full(String)
+    }
+    var freeBytes: Int64
+    var totalBytes: Int64
+    var trouble: Trouble?
+}
+
+/// A wish from the control socket about jobs or lists, with the place its answer goes to.
+struct ControlCommand: Sendable {
+    enum Verb: String, Sendable { case cancel, pause, resume, retry }
+    enum Target: Sendable {
+        case job(JobSeq, LaneKey?)
+        case list(ListID)
+        /// `dlctl host H release`.
+        case host(HostKey)
+    }
+    let verb: Verb
+    let target: Target
+    /// Called once, from any thread: how many jobs it touched, or why not.
+    let answer: @Sendable (Result<Int, JobError>) -> Void
+}
+
+/// What the ledger thread is asked by the dispatcher, in order.
+enum LedgerRequest: Sendable {
+    case lanes(ListID, after: HostID?, limit: Int)
+    case jobs(LaneKey, generation: Int, after: LaneCursor, limit: Int)
+    /// Answered by `committed` with the same ticket once the changes are durable.
+    case apply([JobChange], ticket: UInt64)
+    case suffix(JobSeq, OutputPath)
+    case hold(HostKey, until: WallTime?, reason: String?)
+    case releaseDue
+    case command(ControlCommand)
+    case stop
+}
+
+/// What the ledger thread answers or reports.
+enum LedgerReply: Sendable {
+    case lanes(ListID, [LaneRow], isLast: Bool)
+    case jobs(LaneKey, generation: Int, [LaneBoard.Entry], isLast: Bool)
+    case committed(ticket: UInt64)
+    case suffix(JobSeq, Int)
+    /// Lanes that got due jobs back, and when the next one is due.
+    case due([LaneKey], next: WallTime?)
+    /// Jobs of this list were admitted, resumed or put back.
+    case woke(ListID)
+    /// Rows of these lanes changed under the read-ahead.
+    case reread([LaneKey])
+    case lists([ListRow])
+    case hosts([HostKey: StateCounts])
+    /// The ledger cannot commit (full disk, a lock from outside): why, or nil when it can again.
+    case trouble(String?)
+}

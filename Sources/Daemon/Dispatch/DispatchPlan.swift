@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Config
+import JobModel
+
+/// What the dispatcher takes from the config: replaced as a whole by a reload.
+struct DispatchPlan: Sendable {
+    var configuration: Configuration
+    var workers: Int
+    var outputRoot: String
+    var partsDirectory: String
+    /// `dld once` and `dld get`: report when nothing is left to do.
+    var endsWhenIdle: Bool
+    /// `dld get`: proxy variables of the environment are honoured.
+    var environmentProxy: EnvironmentProxy?
+    var version: String
+
+    var slotsPerWorker: Int { configuration.transfersPerWorker }
+    /// Jobs in the window at most: every slot busy, and as many again on their way through publish.
+    var window: Int { workers * slotsPerWorker * 4 + 256 }
+    var retry: RetryPolicy { configuration.retry }
+
+    func retry(for options: JobOptions) -> RetryPolicy {
+        var policy = retry
+        if let attempts = options.maxAttempts { policy.maxAttempts = attempts }
+        if let delay = options.retryDelaySeconds { policy.baseDelay = .seconds(min(max(delay, 0), 86_400)) }
+        return policy
+    }
+
+    func caps(for host: HostKey) -> HostMachine.Caps {
+        let rule = configuration.hosts.rule(for: host)
+        return HostMachine.Caps(
+            connections: rule.connections, streams: rule.streams, requestsPerSecond: rule.requestsPerSecond)
+    }
+}
+
+/// The proxy variables that curl knows, read once at the start of `dld get`.
+struct EnvironmentProxy: Sendable, Hashable {
+    var http: String?
+    var https: String?
+    var noProxy: [String]
+
+    init(environment: [String: String]) {
+        http = environment["http_proxy"] ?? environment["all_proxy"] ?? environment["ALL_PROXY"]
+        https =
+            environment["https_proxy"] ?? environment["HTTPS_PROXY"] ?? environment["all_proxy"]
+            ?? environment["ALL_PROXY"]
+        noProxy = (environment["no_proxy"] ?? environment["NO_PROXY"] ?? "").split(separator: ",")
+            .map { $0.filter { $0 != " " }.lowercased() }
+    }
+
+    func proxy(for url: DownloadURL) -> String? {
+        let name = url.host.rawValue
+        let isExcluded = noProxy.contains { entry in
+            entry == "*" || name == entry || name.hasSuffix(entry.hasPrefix(".") ? entry : "." + entry)
+        }
+        if isExcluded { return nil }
+        return url.scheme == "https" ? https : http
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Config
+import JobModel
+import Transfer
+
+/// One job in the dispatcher's window: the machine, and what its steps have brought so far.
+///
+/// A class so that the loop changes it in place; never leaves the dispatcher's thread.
+final class JobTask {
+    let job: QueuedJob
+    let claim: PathClaim
+    var machine = JobMachine()
+
+    // The attempt.
+    var attempts: Int
+    var startedAt: WallTime?
+    var attemptStarted = MonotonicTime(nanoseconds: 0)
+    var firstStarted: MonotonicTime?
+    var waited: Int64
+    var fetched: Int64
+    var resumed: Int64 = 0
+    var resume: ResumePoint?
+    var error: JobError?
+    var retryDelay: Duration = .zero
+
+    // The transfer that is out, and where it stands in the chain of redirects.
+    var url: DownloadURL?
+    var token: UInt64 = 0
+    var worker: Int?
+    /// The host whose slot this job holds.
+    var slot: HostKey?
+    var hops = 0
+    var isFromPublic = false
+    var condition: Condition?
+    var preflightDone = false
+    var bytes: Int64 = 0
+    var total: Int64?
+    var rate = RateMeter()
+
+    // The result.
+    var path: OutputPath?
+    var exists: ExistsPolicy
+    var part: PartFile?
+    var response: ResponseFacts?
+    var finalURL: String?
+    var timings = JobTimings()
+    var publishStarted: MonotonicTime?
+    var digest: Checksum?
+    var flags: [JobFlag] = []
+    var sumValue: String?
+    var workerName: String?
+    var outcome: Outcome?
+    /// What the ledger had of it when a crash cut its publish off.
+    var outcomeBeforeCrash: Outcome?
+
+    init(job: QueuedJob, claim: PathClaim, exists: ExistsPolicy) {
+        self.job = job
+        self.claim = claim
+        self.exists = job.options.exists ?? exists
+        attempts = job.attempts
+        startedAt = job.startedAt
+        waited = job.waited
+        fetched = job.fetchedBytes
+        resume = job.resume
+        if case .download(_, let path) = job.work { self.path = path }
+    }
+
+    var seq: JobSeq { job.seq }
+    var partName: String { "\(job.id).part" }
+    var firstURL: DownloadURL? {
+        if case .download(let urls, _) = job.work { urls.first } else { nil }
+    }
+}
+
+/// Bytes a second over the last few seconds, from samples of a growing total.
+struct RateMeter {
+    private var last: (time: MonotonicTime, bytes: Int64)?
+    private(set) var bytesPerSecond: Double = 0
+
+    /// Exponentially weighted with a time constant of three seconds.
+    mutating func sample(_ bytes: Int64, now: MonotonicTime) {
+        guard let last else {
+            self.last = (now, bytes)
+            return
+        }
+        let seconds = (now - last.time).secondsDouble
+        guard seconds >= 0.2 else { return }
+        let current = Double(max(0, bytes - last.bytes)) / seconds
+        let weight = min(1, seconds / 3)
+        bytesPerSecond = bytesPerSecond == 0 ? current : bytesPerSecond * (1 - weight) + current * weight
+        self.last = (now, bytes)
+    }
+}

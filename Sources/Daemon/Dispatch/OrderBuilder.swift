@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Config
+import JobModel
+import Transfer
+
+/// Turns a job and the config into the one order that a worker gets. Pure.
+///
+/// What touches safety or other users a list may only tighten: where it asks for more, the config holds and the job
+/// is flagged. What touches its own job (timeouts, tries, speed) it may set.
+struct OrderBuilder {
+    let plan: DispatchPlan
+
+    func order(for task: JobTask, url: DownloadURL) -> (order: TransferOrder, flags: [JobFlag]) {
+        var flags: [JobFlag] = []
+        var order = TransferOrder(token: task.token, seq: task.seq, url: url, partName: task.partName)
+        request(&order, task: task, flags: &flags)
+        limits(&order, task: task)
+        policy(&order, task: task, flags: &flags)
+        order.resume = task.resume
+        order.condition = task.condition
+        order.preflight = preflight(for: task)
+        order.fileMode = plan.configuration.output.fileMode
+        order.keepsRemoteTime = task.job.options.remoteTime ?? plan.configuration.output.remoteTime
+        return (order, flags)
+    }
+
+    /// Credentials, cookies and headers go to the origin they were given for: scheme, host and port.
+    private func request(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {
+        let options = task.job.options
+        order.userAgent = options.userAgent ?? plan.configuration.network.userAgent ?? "dld/\(plan.version)"
+        if isOwnOrigin(order.url, of: task) {
+            order.headers = options.headers ?? []
+            order.username = options.username
+            order.password = options.password
+            order.referer = options.referer
+        }
+        if let configured = plan.configuration.network.proxy {
+            // The config's proxy is policy: a list neither leaves nor replaces it.
+            if let wish = options.proxy, wish != configured { flags.append(.optionIgnored) }
+            order.proxy = configured
+            order.isProxyTrusted = true
+        } else if let wish = options.proxy {
+            order.proxy = wish
+        } else if let found = plan.environmentProxy?.proxy(for: order.url) {
+            order.proxy = found
+            order.isProxyTrusted = true
+        }
+    }
+
+    private func limits(_ order: inout TransferOrder, task: JobTask) {
+        let options = task.job.options
+        let configuration = plan.configuration
+        order.expectedSize = options.size
+        order.maxFileSize = configuration.limits.maxFileSize
+        order.connectTimeout = seconds(options.connectTimeoutSeconds) ?? configuration.timeouts.connect
+        order.stallTimeout = seconds(options.timeoutSeconds) ?? configuration.timeouts.stall
+        order.lowestSpeed = options.lowestSpeed
+        order.maxRate = options.maxRate
+        if let limit = configuration.timeouts.job, let first = task.firstStarted { order.deadline = first + limit }
+    }
+
+    private func policy(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {
+        let network = plan.configuration.network
+        order.checkCertificate = network.checkCertificate
+        if let wish = task.job.options.checkCertificate {
+            if wish { order.checkCertificate = true } else if network.checkCertificate { flags.append(.optionIgnored) }
+        }
+        order.caFile = network.caFile
+        order.protocols = network.protocols
+        order.addressPolicy = AddressPolicy(rule: network.privateAddresses, isRedirectFromPublic: task.isFromPublic)
+    }
+
+    private func isOwnOrigin(_ url: DownloadURL, of task: JobTask) -> Bool {
+        guard case .download(let urls, _) = task.job.work else { return false }
+        let given = urls[(max(1, task.attempts) - 1) % urls.count]
+        return RedirectPolicy.isSameOrigin(given, url)
+    }
+
+    private func preflight(for task: JobTask) -> Preflight? {
+        guard !task.preflightDone, let path = task.path else { return nil }
+        switch task.exists {
+        case .skip, .update, .fail: return Preflight(path: path)
+        case .rename, .overwrite: return nil
+        }
+    }
+
+    private func seconds(_ value: Double?) -> Duration? {
+        value.map { .seconds(min(max($0, 0.001), 86_400 * 30)) }
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import Ledger
+import LinuxKit
+import Spool
+
+/// Runs on: `dld-ledger`.
+/// Owns: the `LedgerStore`, the only writer of state.
+/// Receives: `LedgerRequest` from the dispatcher (in order), `SpoolRequest` from the spool.
+/// Sends: `LedgerReply` to the dispatcher, `SpoolMessage` to the spool; both only after the commit.
+///
+/// One turn is one transaction: all the dispatcher's requests first, then one of the spool's (an admission batch, a
+/// page of results), then one slice of a command on a whole list. So state changes never wait behind an admission of
+/// ten million lines, and many of them share one fsync.
+///
+/// Diagnostics: a transient failure (a lock from outside, a full disk) pauses everything and the same turn is tried
+/// again, nothing dropped; a corrupt file ends the daemon (65).
+struct LedgerLoop: ~Copyable {
+    struct Ports: Sendable {
+        let dispatch: Mailbox<DispatchMessage>
+        let spool: Mailbox<SpoolMessage>
+        /// The ledger is corrupt or fails in a way that is our bug: the daemon must end.
+        let broken: @Sendable (LedgerError) -> Void
+    }
+    /// What goes out after the commit.
+    struct Replies {
+        var dispatch: [LedgerReply] = []
+        var spool: [SpoolMessage] = []
+        var answers: [@Sendable () -> Void] = []
+    }
+    /// A command on a whole list, worked off a slice a turn.
+    struct Work {
+        let command: ControlCommand
+        let list: ListID
+        var after: JobSeq?
+        var changed = 0
+    }
+
+    static let sliceLimit = 2000
+    static let dueLimit = 1000
+    static let pageInterval = Duration.milliseconds(250)
+
+    let store: LedgerStore
+    let requests: Mailbox<LedgerRequest>
+    let spoolRequests: Mailbox<SpoolRequest>
+    let bell: Doorbell
+    let heartbeat: Heartbeat
+    let ports: Ports
+    var works: [Work] = []
+    var pendingSpool: [SpoolRequest] = []
+    /// Lists whose end has been told to the spool.
+    var ended: Set<ListID> = []
+    var isInTrouble = false
+    private var nextHostReport = MonotonicTime(nanoseconds: 0)
+
+    init(
+        store: LedgerStore, requests: Mailbox<LedgerRequest>, spoolRequests: Mailbox<SpoolRequest>, bell: Doorbell,
+        heartbeat: Heartbeat, ports: Ports
+    ) {
+        self.store = store
+        self.requests = requests
+        self.spoolRequests = spoolRequests
+        self.bell = bell
+        self.heartbeat = heartbeat
+        self.ports = ports
+    }
+
+    mutating func run() {
+        var isStopping = false
+        while true {
+            heartbeat.mark()
+            var turn = requests.drain()
+            pendingSpool += spoolRequests.drain()
+            if let stop = turn.firstIndex(where: { if case .stop = $0 { true } else { false } }) {
+                isStopping = true
+                turn.remove(at: stop)
+            }
+            if turn.isEmpty, pendingSpool.isEmpty, works.isEmpty {
+                if isStopping { break }
+                _ = bell.wait(atMost: nil)
+                continue
+            }
+            guard commit(turn) else { return }
+        }
+        do { try store.close() } catch { ports.broken(error) }
+    }
+
+    /// One transaction, repeated until it goes through. False: it never will.
+    private mutating func commit(_ turn: [LedgerRequest]) -> Bool {
+        while true {
+            do {
+                let replies = try transaction(turn)
+                if isInTrouble { ports.dispatch.send(.ledger(.trouble(nil))) }
+                isInTrouble = false
+                send(replies)
+                return true
+            } catch {
+                guard error.isTransient else {
+                    ports.broken(error)
+                    return false
+                }
+                isInTrouble = true
+                ports.dispatch.send(.ledger(.trouble("\(error)")))
+                // Nothing was kept and nothing was answered: the same turn again, when whoever is in the way is gone.
+                heartbeat.mark()
+                _ = bell.wait(atMost: .seconds(1))
+            }
+        }
+    }
+
+    private mutating func transaction(_ turn: [LedgerRequest]) throws(LedgerError) -> Replies {
+        let now = WallTime(milliseconds: WallClock.milliseconds())
+        heartbeat.enter("SQLite transaction")
+        defer { heartbeat.leave() }
+        var replies = Replies()
+        // Changed only when the group is through: a group that is rolled back is run again from here.
+        var works = self.works
+        var spool = pendingSpool
+        var ended = self.ended
+        try store.group { () throws(LedgerError) in
+            for request in turn { try serve(request, now: now, works: &works, replies: &replies) }
+            if !spool.isEmpty { try serve(spool.removeFirst(), now: now, ended: &ended, replies: &replies) }
+            if !works.isEmpty { try slice(&works, now: now, replies: &replies) }
+            for row in try store.endedLists() where !ended.contains(row.id) {
+                ended.insert(row.id)
+                replies.spool.append(.listEnded(row))
+            }
+        }
+        self.works = works
+        pendingSpool = spool
+        self.ended = ended
+        return replies
+    }
+
+    private mutating func send(_ replies: Replies) {
+        var messages = replies.dispatch.map { DispatchMessage.ledger($0) }
+        let lists = store.takeChangedLists()
+        if !lists.isEmpty { messages.append(.ledger(.lists(lists))) }
+        let hosts = store.takeChangedHosts()
+        if !hosts.isEmpty {
+            messages.append(.ledger(.hosts(Dictionary(hosts.map { ($0.host, $0.counts) }) { $1 })))
+        }
+        ports.dispatch.send(contentsOf: messages)
+        ports.spool.send(contentsOf: replies.spool)
+        for answer in replies.answers { answer() }
+    }
+}

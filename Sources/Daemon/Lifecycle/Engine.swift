@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Config
+import ControlServer
+import JobModel
+import Ledger
+import LinuxKit
+import Logging
+import Publish
+import Spool
+import SumPool
+import Synchronization
+import Transfer
+
+/// What one engine is to do: the daemon, `dld once` and `dld get` differ in nothing else.
+struct EnginePlan: Sendable {
+    var configuration: Configuration
+    var version: String
+    var sumdPath: String
+    var servesControl: Bool
+    var endsWhenIdle: Bool
+    var claimsOutput: Bool
+    var jobsLog: String?
+    var environmentProxy: EnvironmentProxy?
+}
+
+/// All threads of one dld and the wires between them. Made, used and taken down by the main thread.
+///
+/// Start-up order: directories and locks, ledger (recovery first), log, ledger thread, sums, publishers, workers,
+/// dispatcher, spool, watch, control. Shutdown is the reverse of the flow of data: see `stop`.
+final class Engine {
+    let plan: EnginePlan
+    let board: StatusBoard
+    let identity: DaemonIdentity
+    let logger: Logger
+    let logPort: LogPort
+    let wires: Wires
+    let store: OpenedLedger
+    private let places: Places
+    private let partsLock: PartsLock
+    private var threads = Threads()
+    private(set) var heartbeats: [Heartbeat] = []
+    private(set) var control: ControlServer?
+    private(set) var bridge: ControlBridge?
+    let verdicts: RunVerdict
+    /// Reloads asked for over the control socket; the main thread serves them.
+    let reloads: ReloadRequests
+
+    /// The mailboxes and bells; Sendable, so that closures may hold them.
+    final class Wires: Sendable {
+        let dispatchBell = Doorbell(), ledgerBell = Doorbell(), spoolBell = Doorbell(), sumBell = Doorbell()
+        let readBell = Doorbell(), watchBell = Doorbell(), mainBell = Doorbell()
+        let publishBells = [Doorbell(), Doorbell()]
+        let dispatch: Mailbox<DispatchMessage>
+        let ledger: Mailbox<LedgerRequest>
+        let spoolRequests: Mailbox<SpoolRequest>
+        let spool: Mailbox<SpoolMessage>
+        let sums: Mailbox<SumCommand>
+        let reads: Mailbox<ReadLoop.Message>
+        let publishers: [Mailbox<PublishCommand>]
+        let isStopping = Atomic(false)
+        /// The dispatcher has come to its end.
+        let hasEnded = Atomic(false)
+        let reserve: Atomic<Int64>
+        /// Why the daemon cannot go on; the main thread ends it.
+        private let failure = Mutex<StartError?>(nil)
+
+        func fail(_ error: StartError) {
+            failure.withLock { if $0 == nil { $0 = error } }
+            mainBell.ring()
+        }
+        var failed: StartError? { failure.withLock { $0 } }
+
+        init(reserve: Int64) {
+            let bells = (dispatchBell, ledgerBell, spoolBell, sumBell, readBell)
+            dispatch = Mailbox { bells.0.ring() }
+            ledger = Mailbox { bells.1.ring() }
+            spoolRequests = Mailbox { bells.1.ring() }
+            spool = Mailbox { bells.2.ring() }
+            sums = Mailbox { bells.3.ring() }
+            reads = Mailbox { bells.4.ring() }
+            publishers = publishBells.map { bell in Mailbox { bell.ring() } }
+            self.reserve = Atomic(reserve)
+        }
+    }
+
+    private struct Threads {
+        var log: WorkerThread?
+        var ledger: WorkerThread?
+        var sum: WorkerThread?
+        var publish: [WorkerThread] = []
+        var workers: [TransferWorker] = []
+        var dispatch: WorkerThread?
+        var spool: WorkerThread?
+        var watch: WorkerThread?
+        var read: WorkerThread?
+    }
+
+    /// Makes directories, takes locks, opens and recovers the ledger. No thread runs yet, nothing is fetched.
+    init(_ plan: EnginePlan, style: LogStyle) throws(StartError) {
+        self.plan = plan
+        let configuration = plan.configuration
+        places = try Places(
+            spool: configuration.spoolDir, output: configuration.outputDir, state: configuration.stateDir,
+            version: plan.version)
+        store = try OpenedLedger(plan)
+        partsLock = try PartsLock(store.place, missing: store.missingOutput)
+        wires = Wires(reserve: configuration.limits.minFree)
+        board = StatusBoard(config: .init())
+        let logBell = Doorbell()
+        let port = LogPort { logBell.ring() }
+        logPort = port
+        port.setLevel(Logger.Level(rawValue: configuration.log.level.rawValue) ?? .info)
+        logger = Logger(label: "dld") { label in DaemonLogHandler(label: label, port: port, style: style) }
+        identity = DaemonIdentity(
+            version: plan.version, pid: ProcessFacts.pid,
+            startedAt: WallTime(milliseconds: WallClock.milliseconds()),
+            started: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
+        verdicts = RunVerdict()
+        reloads = ReloadRequests(bell: wires.mainBell)
+        let jobsPath = plan.jobsLog
+        threads.log = WorkerThread(name: "dld-log") {
+            var loop = LogLoop(port: port, bell: logBell, jobsPath: jobsPath)
+            loop.run()
+        }
+    }
+
+    private func heartbeat(_ name: String) -> Heartbeat {
+        let beat = Heartbeat(name: name)
+        heartbeats.append(beat)
+        return beat
+    }
+
+    /// Starts every thread. Jobs may run from here on.
+    func start() throws(StartError) {
+        startLedger()
+        startSums()
+        startPublishers()
+        startWorkers()
+        startDispatcher()
+        startSpool()
+        startWatch()
+        if plan.servesControl { try startControl() }
+    }
+
+    /// Takes everything down, in the order in which data flows, so that each loop's last words find a listener:
+    /// spool (admits no more), dispatcher (ended before, or told to), workers, publishers, sums, ledger, log.
+    func stop() {
+        control?.stop(within: .seconds(2))
+        wires.isStopping.store(true, ordering: .releasing)
+        wires.watchBell.ring()
+        wires.spool.send(.stop)
+        threads.spool?.join()
+        threads.dispatch?.join()
+        for worker in threads.workers { worker.send(.stop(keepsParts: true)) }
+        for worker in threads.workers { worker.join() }
+        for publisher in wires.publishers { publisher.send(.stop) }
+        for thread in threads.publish { thread.join() }
+        wires.sums.send(.stop)
+        threads.sum?.join()
+        wires.ledger.send(.stop)
+        threads.ledger?.join()
+        wires.reads.send(.stop)
+        threads.read?.join()
+        logPort.stop()
+        threads.log?.join()
+        // dld-watch may sit in a call to a dead file system for ever; the process ends without it.
+    }
+}
+
+extension Engine {
+    private func startLedger() {
+        let wires = wires
+        let beat = heartbeat("dld-ledger")
+        let path = store.path
+        let durability = store.durability
+        let version = plan.version
+        threads.ledger = WorkerThread(name: "dld-ledger") {
+            let ports = LedgerLoop.Ports(dispatch: wires.dispatch, spool: wires.spool) { error in
+                // Nothing can be recorded any more: no point in going on, and a restart finds what was committed.
+                wires.fail(OpenedLedger.startError(error))
+            }
+            // Opened again by the thread that owns it: the store is bound to one thread for life.
+            let store: LedgerStore
+            do {
+                store = try LedgerStore.open(path: path, durability: durability, programVersion: version)
+            } catch {
+                return wires.fail(OpenedLedger.startError(error))
+            }
+            var loop = LedgerLoop(
+                store: store, requests: wires.ledger, spoolRequests: wires.spoolRequests, bell: wires.ledgerBell,
+                heartbeat: beat, ports: ports)
+            loop.run()
+        }
+        let readBeat = heartbeat("dld-ledger-read")
+        threads.read = WorkerThread(name: "dld-ledger-read") {
+            var loop = ReadLoop(path: path, inbox: wires.reads, bell: wires.readBell, heartbeat: readBeat)
+            loop.run()
+        }
+    }
+
+    private func startSums() {
+        let wires = wires
+        let beat = heartbeat("dld-sum")
+        let settings = SumPoolSettings(
+            executable: plan.sumdPath, processes: plan.configuration.sum.processes)
+        threads.sum = WorkerThread(name: "dld-sum") {
+            var loop = SumPoolLoop(
+                settings: settings, inbox: wires.sums, bell: wires.sumBell,
+                events: { wires.dispatch.send(.sum($0)) }, heartbeat: beat)
+            loop.run()
+        }
+    }
+
+    private func startPublishers() {
+        let wires = wires
+        let settings = publishSettings
+        for (index, name) in ["dld-publish", "dld-publish-big"].enumerated() {
+            let beat = heartbeat(name)
+            threads.publish.append(
+                WorkerThread(name: name) {
+                    var loop = PublishLoop(
+                        settings: settings, inbox: wires.publishers[index], bell: wires.publishBells[index],
+                        events: { wires.dispatch.send(.publish($0)) }, heartbeat: beat)
+                    loop.run()
+                })
+        }
+    }
+
+    var publishSettings: PublishSettings {
+        PublishSettings(
+            outputDirectory: store.place.root, partsDirectory: store.place.parts,
+            durability: plan.configuration.durability == .full ? .full : .none,
+            dirMode: plan.configuration.output.dirMode)
+    }
+
+    private func startWorkers() {
+        let configuration = plan.configuration
+        let now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
+        let settings = TransferSettings(
+            partsDirectory: store.place.parts, outputRoot: store.place.root,
+            connectionCacheSize: max(64, configuration.transfersPerWorker),
+            streamsPerConnection: configuration.hosts.defaults.streams,
+            totalLimiter: configuration.limits.totalRate.map { RateLimiter(rate: $0, now: now) },
+            isDurable: configuration.durability == .full)
+        let wires = wires
+        threads.workers = (0..<configuration.workers).map { index in
+            TransferWorker.start(index: index, settings: settings) { wires.dispatch.send(.transfer($0)) }
+        }
+        heartbeats += threads.workers.map(\.heartbeat)
+    }
+
+    private func startDispatcher() {
+        let wires = wires
+        let logPort = logPort
+        let logger = logger
+        let verdicts = verdicts
+        let ports = DispatchLoop.Ports(
+            workers: threads.workers, publishers: wires.publishers, sums: wires.sums, ledger: wires.ledger,
+            board: board, jobsLog: { logPort.job($0) }, remark: { $0.log(to: logger) },
+            closed: { verdicts.closed($0) },
+            ended: {
+                wires.hasEnded.store(true, ordering: .releasing)
+                wires.mainBell.ring()
+            })
+        let start = DispatchLoop.Start(
+            lists: store.lists, publishes: store.publishes,
+            output: OutputCondition(
+                freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }))
+        let plan = dispatchPlan(plan.configuration)
+        let beat = heartbeat("dld-dispatch")
+        threads.dispatch = WorkerThread(name: "dld-dispatch") {
+            var loop = DispatchLoop(
+                inbox: wires.dispatch, bell: wires.dispatchBell, heartbeat: beat, ports: ports, plan: plan,
+                start: start)
+            loop.run()
+        }
+    }
+
+    func dispatchPlan(_ configuration: Configuration) -> DispatchPlan {
+        DispatchPlan(
+            configuration: configuration, workers: configuration.workers, outputRoot: store.place.root,
+            partsDirectory: store.place.parts, endsWhenIdle: plan.endsWhenIdle,
+            environmentProxy: plan.environmentProxy, version: plan.version)
+    }
+
+    func spoolSettings(_ configuration: Configuration) -> SpoolSettings {
+        SpoolSettings(
+            spool: configuration.spoolDir, quiet: configuration.spool.quiet,
+            rescanInterval: configuration.spool.rescan, layout: configuration.output.layout,
+            outputRoot: store.place.root, maxListSize: configuration.limits.maxListSize,
+            maxSumTerms: UInt128(configuration.sum.maxTerms), protocols: configuration.network.protocols,
+            maxFileSize: configuration.limits.maxFileSize)
+    }
+
+    private func startSpool() {
+        let wires = wires
+        let settings = spoolSettings(plan.configuration)
+        let beat = heartbeat("dld-spool")
+        let cipher = store.cipher
+        let nextSeq = store.nextSeq
+        let logger = logger
+        let verdicts = verdicts
+        wires.spool.send(.recover(store.lists))
+        let bridge = makeBridge()
+        self.bridge = bridge
+        threads.spool = WorkerThread(name: "dld-spool") {
+            var loop = SpoolLoop(
+                settings: settings, nextSeq: nextSeq, cipher: cipher, inbox: wires.spool, bell: wires.spoolBell,
+                requests: { wires.spoolRequests.send($0) },
+                events: { event in
+                    SpoolNews.log(event, to: logger)
+                    switch event {
+                    case .idle(let isIdle): wires.dispatch.send(.spoolIdle(isIdle))
+                    case .added(let ticket, let result): bridge.added(ticket: ticket, result)
+                    case .rejected: verdicts.rejected()
+                    case .accepted, .closed, .remark: break
+                    }
+                }, heartbeat: beat)
+            loop.run()
+        }
+    }
+
+    private func makeBridge() -> ControlBridge {
+        let wires = wires
+        let requests = reloads
+        return ControlBridge(
+            board: board,
+            ports: .init(
+                dispatch: wires.dispatch, reads: wires.reads, spool: wires.spool,
+                reload: { requests.add($0) }, logger: logger),
+            cipher: store.cipher, spoolPath: plan.configuration.spoolDir, identity: identity)
+    }
+
+    private func startWatch() {
+        let wires = wires
+        let place = store.place
+        let missing = store.missingOutput
+        let dirMode = plan.configuration.output.dirMode
+        threads.watch = WorkerThread(name: "dld-watch") {
+            var loop = WatchLoop(
+                place: place, missing: missing, dirMode: dirMode, bell: wires.watchBell,
+                isStopping: { wires.isStopping.load(ordering: .acquiring) },
+                reserve: { wires.reserve.load(ordering: .relaxed) },
+                report: { wires.dispatch.send(.output($0)) })
+            loop.run()
+        }
+    }
+
+    private func startControl() throws(StartError) {
+        guard let bridge else { return }
+        var settings = ControlSettings(socketPath: plan.configuration.controlSocket)
+        settings.maximumList = plan.configuration.limits.maxListSize
+        do {
+            control = try ControlServer.start(settings: settings, backend: bridge, logger: logger)
+        } catch {
+            let status = error.code == .inUse ? ExitStatus.held : ExitStatus.config
+            throw StartError(status, "control socket: \(error)")
+        }
+    }
+
+}

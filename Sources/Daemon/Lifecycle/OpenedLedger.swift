@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import Ledger
+import LinuxKit
+import Publish
+import SystemPackage
+
+/// The ledger at a start: opened, recovered and read by the main thread, then closed; the ledger thread opens it anew
+/// for itself. Everything the threads must know of the past is here as plain values.
+struct OpenedLedger: Sendable {
+    let path: String
+    let durability: LedgerDurability
+    let cipher: JobIDCipher
+    let nextSeq: JobSeq
+    let place: OutputPlace
+    let lists: [ListRow]
+    let publishes: [InterruptedPublish]
+    /// Why the output may not be written to yet, if so.
+    let missingOutput: String?
+
+    init(_ plan: EnginePlan) throws(StartError) {
+        let configuration = plan.configuration
+        path = configuration.stateDir + "/ledger.db"
+        durability = configuration.durability == .full ? .full : .none
+        let now = WallTime(milliseconds: WallClock.milliseconds())
+        do {
+            let store = try LedgerStore.open(path: path, durability: durability, programVersion: plan.version)
+            cipher = store.cipher
+            place = OutputPlace(
+                root: configuration.outputDir, identity: store.identity, claims: plan.claimsOutput)
+            let isNew = try store.totals().total == 0
+            missingOutput = try Self.preparing(place, isNew: isNew, dirMode: configuration.output.dirMode)
+            let recovery = try store.group { () throws(LedgerError) in try store.recover(now: now) }
+            let settings = PublishSettings(outputDirectory: place.root, partsDirectory: place.parts)
+            publishes = try Self.goOn(recovery.publishes, settings, missing: missingOutput, store, now)
+            lists = try store.openLists()
+            nextSeq = store.nextSeq
+            try store.close()
+        } catch let error as LedgerError {
+            throw Self.startError(error)
+        } catch let error as StartError {
+            throw error
+        } catch {
+            throw StartError(ExitStatus.io, "\(error)")
+        }
+    }
+
+    private static func preparing(_ place: OutputPlace, isNew: Bool, dirMode: UInt32) throws(StartError) -> String? {
+        do {
+            let missing = try place.prepare(isNew: isNew, dirMode: dirMode)
+            if missing == nil { try Places.tryWriting(place.parts) }
+            return missing
+        } catch let error as StartError {
+            throw error
+        } catch let error as SystemError {
+            throw Places.unusable(place.root, error)
+        } catch {
+            throw StartError(ExitStatus.io, "\(place.root): \(error)")
+        }
+    }
+
+    /// Those whose file is found go on to their rename; the others start over.
+    private static func goOn(
+        _ publishes: [InterruptedPublish], _ settings: PublishSettings, missing: String?, _ store: LedgerStore,
+        _ now: WallTime
+    ) throws -> [InterruptedPublish] {
+        guard !publishes.isEmpty, missing == nil else { return publishes }
+        var found: [InterruptedPublish] = []
+        var lost: [JobChange] = []
+        for publish in publishes {
+            let check = try InterruptedPublishCheck.of(
+                path: publish.path, device: publish.device, inode: publish.inode, size: publish.size,
+                partName: "\(publish.job.id).part", settings: settings)
+            switch check {
+            case .renamedAlready, .partStillThere: found.append(publish)
+            case .neither:
+                let attempts = max(0, publish.job.attempts - 1)
+                lost.append(
+                    .requeued(
+                        publish.job.seq, attempts: attempts, fetchedBytes: publish.job.fetchedBytes,
+                        waited: publish.job.waited, resume: nil))
+            }
+        }
+        if !lost.isEmpty {
+            let changes = lost
+            _ = try store.group { () throws(LedgerError) in try store.apply(changes, now: now) }
+        }
+        return found
+    }
+
+    static func startError(_ error: LedgerError) -> StartError {
+        switch error.code {
+        case .corrupt:
+            StartError(ExitStatus.dataError, "\(error)\nIt can be moved aside and rebuilt with: dld fsck --repair")
+        case .newerSchema: StartError(ExitStatus.config, "\(error)")
+        case .busy: StartError(ExitStatus.held, "\(error)")
+        case .diskFull, .readOnly, .io, .cannotOpen, .bug: StartError(ExitStatus.io, "\(error)")
+        }
+    }
+}
+
+/// The lock on this ledger's parts directory.
+struct PartsLock: ~Copyable {
+    private let lock: FileLock?
+
+    /// - Parameter missing: the output is not there; nothing is locked, and nothing will be written.
+    init(_ place: OutputPlace, missing: String?) throws(StartError) {
+        guard missing == nil else {
+            lock = nil
+            return
+        }
+        do { lock = try FileLock(directory: FilePath(place.parts)) } catch {
+            guard error.isWouldBlock else { throw Places.unusable(place.parts, error) }
+            throw StartError(ExitStatus.held, "\(place.parts) is in use by another dld")
+        }
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Spool
+
+/// What the spool tells, as log lines.
+enum SpoolNews {
+    static func log(_ event: SpoolEvent, to logger: Logger) {
+        switch event {
+        case .accepted(let list, let name):
+            logger.notice("list accepted", metadata: ["list": "\(list)", "name": "\(name)"])
+        case .rejected(let name, let reason):
+            logger.warning("list rejected", metadata: ["name": "\(name)", "reason": "\(reason)"])
+        case .closed(let list, let folder):
+            logger.notice("list closed", metadata: ["list": "\(list)", "folder": "\(folder)"])
+        case .remark(let level, let message, let list, let file, let line):
+            var facts: Logger.Metadata = ["file": "\(file)"]
+            if let list { facts["list"] = "\(list)" }
+            if let line { facts["line"] = "\(line)" }
+            switch level {
+            case .note: logger.info("\(message)", metadata: facts)
+            case .warning: logger.warning("\(message)", metadata: facts)
+            case .error: logger.error("\(message)", metadata: facts)
+            }
+        case .added, .idle: break
+        }
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A small JSON writer: keys stay in the order written, no reflection, integers exact at any size.
+///
+/// Strings are escaped as RFC 8259 asks and beyond that DEL, C1, bidirectional and invisible controls, so that a
+/// result file may be shown on a terminal. A value type for one thread at a time.
+public struct JSONText: Sendable {
+    /// What has been written so far.
+    public private(set) var bytes: [UInt8] = []
+    /// Whether the next value or key follows another one.
+    private var needsComma = false
+
+    public init() {}
+
+    /// `{...}`; the closure writes its fields.
+    public mutating func object(_ body: (inout JSONText) -> Void) {
+        open("{")
+        body(&self)
+        close("}")
+    }
+
+    /// `[...]`; the closure writes its values.
+    public mutating func array(_ body: (inout JSONText) -> Void) {
+        open("[")
+        body(&self)
+        close("]")
+    }
+
+    /// A key; its value must follow.
+    public mutating func key(_ name: String) {
+        separate()
+        appendQuoted(name)
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    /// A string, or null.
+    public mutating func value(_ text: String?) {
+        separate()
+        if let text { appendQuoted(text) } else { bytes += "null".utf8 }
+        needsComma = true
+    }
+    /// An integer of any width, or null.
+    public mutating func value(_ number: (some FixedWidthInteger)?) {
+        separate()
+        bytes += (number.map { String($0) } ?? "null").utf8
+        needsComma = true
+    }
+    /// A number, or null: JSON has no NaN and no infinity.
+    public mutating func value(_ number: Double?) {
+        separate()
+        if let number, number.isFinite {
+            if let whole = Int64(exactly: number) { bytes += String(whole).utf8 } else { bytes += number.description.utf8 }
+        } else {
+            bytes += "null".utf8
+        }
+        needsComma = true
+    }
+    /// true, false or null.
+    public mutating func value(_ flag: Bool?) {
+        separate()
+        bytes += (flag.map { $0 ? "true" : "false" } ?? "null").utf8
+        needsComma = true
+    }
+    /// Nanoseconds as milliseconds with at most three decimals; below 0 is null.
+    public mutating func milliseconds(nanoseconds: Int64) {
+        separate()
+        bytes += Self.milliseconds(nanoseconds).utf8
+        needsComma = true
+    }
+    /// Text that is JSON already.
+    public mutating func raw(_ json: [UInt8]) {
+        separate()
+        bytes += json
+        needsComma = true
+    }
+    public mutating func null() { value(String?.none) }
+
+    public mutating func field(_ name: String, _ text: String?) {
+        key(name)
+        value(text)
+    }
+    public mutating func field(_ name: String, _ number: (some FixedWidthInteger)?) {
+        key(name)
+        value(number)
+    }
+    public mutating func field(_ name: String, _ number: Double?) {
+        key(name)
+        value(number)
+    }
+    public mutating func field(_ name: String, _ flag: Bool?) {
+        key(name)
+        value(flag)
+    }
+    public mutating func field(_ name: String, nanoseconds: Int64) {
+        key(name)
+        milliseconds(nanoseconds: nanoseconds)
+    }
+
+    private mutating func open(_ bracket: Unicode.Scalar) {
+        separate()
+        bytes.append(UInt8(ascii: bracket))
+        needsComma = false
+    }
+    private mutating func close(_ bracket: Unicode.Scalar) {
+        bytes.append(UInt8(ascii: bracket))
+        needsComma = true
+    }
+    private mutating func separate() {
+        if needsComma { bytes.append(UInt8(ascii: ",")) }
+    }
+
+    private mutating func appendQuoted(_ text: String) {
+        bytes.append(UInt8(ascii: "\""))
+        let isPlain = text.utf8.allSatisfy {
+            0x20...0x7E ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+        }
+        if isPlain { bytes += text.utf8 } else { for scalar in text.unicodeScalars { appendEscaped(scalar) } }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private mutating func appendEscaped(_ scalar: Unicode.Scalar) {
+        switch scalar {
+        case "\"": bytes += "\\\"".utf8
+        case "\\": bytes += "\\\\".utf8
+        case "\n": bytes += "\\n".utf8
+        case "\r": bytes += "\\r".utf8
+        case "\t": bytes += "\\t".utf8
+        case _ where Masking.isUnsafe(scalar):
+            for unit in UTF16.encode(scalar) ?? .init() { appendUnit(unit) }
+        default: bytes += UTF8.encode(scalar) ?? .init()
+        }
+    }
+
+    private mutating func appendUnit(_ unit: UInt16) {
+        let hex = String(unit, radix: 16)
+        bytes += "\\u".utf8
+        bytes += Array(repeating: UInt8(ascii: "0"), count: 4 - hex.utf8.count)
+        bytes += hex.utf8
+    }
+
+    /// In whole microseconds, so that no digit is a rounding artefact of binary fractions.
+    private static func milliseconds(_ nanoseconds: Int64) -> String {
+        guard nanoseconds >= 0 else { return "null" }
+        let micros = nanoseconds / 1000 + (nanoseconds % 1000 >= 500 ? 1 : 0)
+        let (whole, part) = micros.quotientAndRemainder(dividingBy: 1000)
+        guard part > 0 else { return String(whole) }
+        var digits = String(part + 1000).dropFirst()
+        while digits.last == "0" { digits.removeLast() }
+        return "\(whole).\(digits)"
+    }
+}

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The life of one job inside the dispatcher's window, from its first start to its next resting state.
+///
+/// Pure: no clock, no I/O. The dispatcher reports what happened and carries out the answer. Each step of the order of
+/// writes is a state of its own, so that no step can be skipped: bytes whole, digest known, data on disk,
+/// `publishing` committed, renamed, `done` committed.
+public struct JobMachine: Sendable, Hashable {
+    public enum State: Sendable, Hashable {
+        /// In the window, not started. Exits: transferring, summing, ending, resting.
+        case ready
+        /// A transfer is out. Exits: hopping, checking, digesting, syncing, keeping, ending, resting.
+        case transferring
+        /// Redirected: waits for a slot of the target host. Exits: transferring, ending, resting.
+        case hopping
+        /// The file already in place is being digested (`exists = update`). Exits: transferring, ending, resting.
+        case checking
+        /// The part is whole; its digest is computed. Exits: syncing, ending, resting.
+        case digesting
+        /// The part's data goes to disk. Exits: committing, ending, resting.
+        case syncing
+        /// `publishing` goes to disk in the ledger. Exits: renaming.
+        case committing
+        /// The part gets its final name. Exits: ending, committing (another name), numbering.
+        case renaming
+        /// The final name is taken: the ledger is asked for the next number. Exits: committing.
+        case numbering
+        /// What was received so far goes to disk, to be resumed. Exits: resting.
+        case keeping(Rest)
+        /// On the process pool. Exits: ending, resting.
+        case summing
+        /// A resting state (waiting, paused, queued) is being committed. Exits: rested.
+        case resting
+        /// The terminal state is being committed. Exits: ended.
+        case ending
+        /// Out of the window.
+        case rested
+        case ended
+    }
+    /// Where a job goes that did not end.
+    public enum Rest: Sendable, Hashable { case waiting, paused, requeued }
+    /// What a person or the daemon wants of a running job.
+    public enum Request: Sendable, Hashable { case cancel, pause, requeue }
+
+    public enum Event: Sendable, Hashable {
+        case started
+        case sumStarted
+        case redirected
+        /// The final path is taken and only a digest can tell whether the file is current.
+        case checkNeeded
+        /// The file in place is another: fetch it after all.
+        case checkDiffers
+        case received(needsDigest: Bool)
+        case digestMatched
+        case synced
+        case committed
+        case nameTaken
+        case numbered
+        /// The attempt is over; what was received is worth keeping.
+        case broke(Rest, keepsPart: Bool)
+        case kept
+        case requested(Request)
+        /// The transfer that was told to stop has stopped.
+        case stopped(keepsPart: Bool)
+        /// The job has its terminal outcome: done, failed or cancelled.
+        case concluded
+        case restCommitted
+        case endCommitted
+    }
+    public enum Action: Sendable, Hashable {
+        case none
+        case stopTransfer(keepsPart: Bool)
+        case stopSum
+        case digestPart, digestExisting
+        case startTransfer
+        case queueHop
+        case syncPart
+        case commitPublishing
+        case rename
+        case askNumber
+        case keepPart
+        case commitRest(Rest)
+        case commitEnd
+        /// A request in a state that cannot follow it any more: the job is about to end by itself.
+        case tooLate
+        case leaveWindow
+    }
+
+    public private(set) var state: State = .ready
+    /// What was asked of the running transfer and is not yet answered.
+    public private(set) var request: Request?
+    public init() {}
+
+    /// A publish that a crash cut off: `publishing` was committed, `committed` comes next.
+    public static let interruptedPublish: JobMachine = {
+        var machine = JobMachine()
+        machine.state = .committing
+        return machine
+    }()
+
+    /// What to do about an event. An event that the state cannot meet is our bug and stops the process.
+    public mutating func handle(_ event: Event) -> Action {
+        switch state {
+        case .ready: return ready(event)
+        case .transferring: return transferring(event)
+        case .hopping: return hopping(event)
+        case .checking: return checking(event)
+        case .digesting: return digesting(event)
+        case .syncing: return syncing(event)
+        case .committing: return committing(event)
+        case .renaming: return renaming(event)
+        case .numbering: return numbering(event)
+        case .keeping(let rest): return keeping(event, then: rest)
+        case .summing: return summing(event)
+        case .resting: return resting(event)
+        case .ending: return ending(event)
+        case .rested, .ended: illegal(event)
+        }
+    }
+
+    private mutating func ready(_ event: Event) -> Action {
+        switch event {
+        case .started:
+            return enter(.transferring, .none)
+        case .sumStarted:
+            return enter(.summing, .none)
+        case .broke(let rest, _):
+            return enter(.resting, .commitRest(rest))
+        case .requested(let wish):
+            request = wish
+            return followRequest(keepsPart: false)
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced, .committed,
+            .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func transferring(_ event: Event) -> Action {
+        switch event {
+        case .redirected:
+            return request == nil ? enter(.hopping, .queueHop) : followRequest(keepsPart: false)
+        case .checkNeeded:
+            return request == nil ? enter(.checking, .digestExisting) : followRequest(keepsPart: false)
+        case .received(let needsDigest):
+            // Whole is whole: a request that came too late to stop it does not throw the file away.
+            request = nil
+            return needsDigest ? enter(.digesting, .digestPart) : enter(.syncing, .syncPart)
+        case .broke(let rest, let keepsPart):
+            return request == nil ? leave(rest, keepsPart: keepsPart) : followRequest(keepsPart: keepsPart)
+        case .stopped(let keepsPart):
+            return followRequest(keepsPart: keepsPart)
+        case .requested(let wish):
+            let before = request
+            request = strongest(before, wish)
+            return request == before ? .none : .stopTransfer(keepsPart: request != .cancel)
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .checkDiffers, .digestMatched, .synced, .committed, .nameTaken,
+            .numbered, .kept, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func hopping(_ event: Event) -> Action {
+        switch event {
+        case .started:
+            return enter(.transferring, .none)
+        case .broke(let rest, _):
+            return enter(.resting, .commitRest(rest))
+        case .requested(let wish):
+            request = wish
+            return followRequest(keepsPart: false)
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func checking(_ event: Event) -> Action {
+        switch event {
+        case .checkDiffers:
+            return request == nil ? enter(.ready, .startTransfer) : followRequest(keepsPart: false)
+        case .broke(let rest, _):
+            return enter(.resting, .commitRest(rest))
+        case .requested(let wish):
+            request = strongest(request, wish)
+            return .none
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
+            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func digesting(_ event: Event) -> Action {
+        switch event {
+        case .digestMatched:
+            return enter(.syncing, .syncPart)
+        case .broke(let rest, _):
+            return enter(.resting, .commitRest(rest))
+        case .requested:
+            return .tooLate
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
+            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func syncing(_ event: Event) -> Action {
+        switch event {
+        case .synced:
+            return enter(.committing, .commitPublishing)
+        case .broke(let rest, _):
+            return enter(.resting, .commitRest(rest))
+        case .requested:
+            return .tooLate
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func committing(_ event: Event) -> Action {
+        switch event {
+        case .committed:
+            return enter(.renaming, .rename)
+        case .requested:
+            return .tooLate
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
+            .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func renaming(_ event: Event) -> Action {
+        switch event {
+        case .nameTaken:
+            return enter(.numbering, .askNumber)
+        case .broke(let rest, _):
+            return enter(.resting, .commitRest(rest))
+        case .requested:
+            return .tooLate
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func numbering(_ event: Event) -> Action {
+        switch event {
+        case .numbered:
+            return enter(.committing, .commitPublishing)
+        case .requested:
+            return .tooLate
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
+            .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func keeping(_ event: Event, then rest: Rest) -> Action {
+        switch event {
+        case .kept:
+            return enter(.resting, .commitRest(rest))
+        case .requested:
+            // The ledger applies it to the resting row, once that is committed.
+            return .tooLate
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
+            .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func summing(_ event: Event) -> Action {
+        switch event {
+        case .broke(let rest, _):
+            return enter(.resting, .commitRest(rest))
+        case .stopped:
+            return followRequest(keepsPart: false)
+        case .requested(let wish):
+            request = strongest(request, wish)
+            return .stopSum
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func resting(_ event: Event) -> Action {
+        switch event {
+        case .restCommitted:
+            return enter(.rested, .leaveWindow)
+        case .requested:
+            return .tooLate
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func ending(_ event: Event) -> Action {
+        switch event {
+        case .endCommitted:
+            return enter(.ended, .leaveWindow)
+        case .requested:
+            return .tooLate
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted:
+            illegal(event)
+        }
+    }
+
+    private func illegal(_ event: Event) -> Never {
+        preconditionFailure("illegal transition: \(state) <- \(event)")
+    }
+
+    private mutating func enter(_ next: State, _ action: Action) -> Action {
+        state = next
+        return action
+    }
+
+    private mutating func leave(_ rest: Rest, keepsPart: Bool) -> Action {
+        keepsPart ? enter(.keeping(rest), .keepPart) : enter(.resting, .commitRest(rest))
+    }
+
+    /// The transfer (or sum) is over and somebody wanted it to be.
+    private mutating func followRequest(keepsPart: Bool) -> Action {
+        switch request {
+        case .cancel: enter(.ending, .commitEnd)
+        case .pause: leave(.paused, keepsPart: keepsPart)
+        case .requeue, nil: leave(.requeued, keepsPart: keepsPart)
+        }
+    }
+
+    /// Cancel beats pause beats requeue.
+    private func strongest(_ a: Request?, _ b: Request) -> Request {
+        if a == .cancel || b == .cancel { return .cancel }
+        if a == .pause || b == .pause { return .pause }
+        return .requeue
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import GRDB
+public import JobModel
+
+/// Changes of jobs' resting states, as the dispatcher reports them. Inside a group.
+extension LedgerStore {
+    /// Applies the changes in order, with their counts, claims, outcome rows and the table of files.
+    ///
+    /// Returns the jobs whose change was ignored because they are unknown or have ended: a late word on a job that
+    /// was cancelled or whose list is gone. Applying the same changes twice is therefore harmless.
+    @discardableResult
+    public func apply(_ changes: [JobChange], now: WallTime) throws(LedgerError) -> [JobSeq] {
+        var ignored: [JobSeq] = []
+        for change in changes {
+            try write { db in
+                guard let job = try head(change.seq, db), !job.state.isTerminal else {
+                    ignored.append(change.seq)
+                    return
+                }
+                try apply(change, to: job, now: now, db)
+            }
+        }
+        return ignored
+    }
+
+    private func apply(_ change: JobChange, to job: JobHead, now: WallTime, _ db: Database) throws {
+        switch change {
+        case .active(_, let attempts, let startedAt):
+            try move(job, to: .active, now: now, db)
+            try db.cachedStatement(
+                sql: "UPDATE job SET attempts = ?, started_at = coalesce(started_at, ?) WHERE seq = ?"
+            ).execute(arguments: [attempts, startedAt.rawValue, job.seq.rawValue])
+        case .requeued(_, let attempts, let fetched, let waited, let resume):
+            try move(job, to: .queued, waited: waited, now: now, db)
+            try keep(job, attempts, fetched, resume, db)
+        case .waiting(_, let due, let attempts, let fetched, let waited, let error, let resume):
+            try move(job, to: .waiting, waited: waited, due: due, now: now, db)
+            try keep(job, attempts, fetched, resume, db)
+            try db.cachedStatement(sql: "UPDATE job SET error = ?, error_message = ? WHERE seq = ?")
+                .execute(arguments: [ErrorColumn.word(error.code), error.message, job.seq.rawValue])
+        case .paused(_, let attempts, let fetched, let resume):
+            try move(job, to: .paused, now: now, db)
+            try keep(job, attempts, fetched, resume, db)
+        case .publishing(_, let path, let device, let inode, let size, var outcome):
+            try move(job, to: .publishing, now: now, db)
+            outcome.path = path
+            try OutcomeColumns.insert(db, job.seq, outcome)
+            try db.cachedStatement(
+                sql: "INSERT OR REPLACE INTO publish (seq, path, device, inode, size) VALUES (?, ?, ?, ?, ?)"
+            ).execute(arguments: [
+                job.seq.rawValue, path.description, Int64(bitPattern: device), Int64(bitPattern: inode), size,
+            ])
+        case .ended(_, let outcome):
+            try end(job, outcome, now: now, db)
+        }
+    }
+
+    private func keep(
+        _ job: JobHead, _ attempts: Int, _ fetched: Int64, _ resume: ResumePoint?, _ db: Database
+    ) throws {
+        try db.cachedStatement(sql: "UPDATE job SET attempts = ?, fetched = ?, resume = ? WHERE seq = ?")
+            .execute(arguments: [attempts, fetched, JSONColumn.text(resume), job.seq.rawValue])
+    }
+
+    /// The one place where a row's state changes, and its counts with it.
+    ///
+    /// - Parameter waited: back-off spent before this state; nil keeps what is known and adds a wait that ends here.
+    func move(
+        _ job: JobHead, to state: JobState, waited: Int64? = nil, due: WallTime? = nil, now: WallTime, _ db: Database
+    ) throws {
+        try db.cachedStatement(sql: "UPDATE job SET state = ?, waited = ?, due = ?, since = ? WHERE seq = ?")
+            .execute(arguments: [
+                state.rawValue, waited ?? job.waited(until: now), state == .waiting ? (due ?? now).rawValue : nil,
+                state == .waiting ? now.rawValue : nil, job.seq.rawValue,
+            ])
+        if job.state == .publishing && state != .publishing {
+            try db.cachedStatement(sql: "DELETE FROM publish WHERE seq = ?").execute(arguments: [job.seq.rawValue])
+            if !state.isTerminal { try OutcomeColumns.delete(db, job.seq) }
+        }
+        deltas.move(job.lane, from: job.state, to: state)
+    }
+
+    func requeue(_ job: JobHead, now: WallTime, _ db: Database) throws {
+        try move(job, to: .queued, now: now, db)
+    }
+
+    /// Terminal: outcome row, claims, table of files, bytes of the list.
+    func end(_ job: JobHead, _ outcome: Outcome, now: WallTime, _ db: Database) throws {
+        try move(job, to: outcome.state, now: now, db)
+        try db.cachedStatement(
+            sql: "UPDATE job SET resume = NULL, error = NULL, error_message = NULL, claim = NULL WHERE seq = ?"
+        ).execute(arguments: [job.seq.rawValue])
+        try OutcomeColumns.insert(db, job.seq, outcome)
+        try releaseClaims(job, endedAt: outcome.endedAt, db)
+        try record(outcome, of: job, db)
+        if outcome.state == .done, let bytes = outcome.bytes { deltas.add(bytes: bytes, list: job.lane.list) }
+    }
+}

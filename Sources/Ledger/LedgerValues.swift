@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import JobModel
+
+/// How much a commit promises (`durability` of the config).
+public enum LedgerDurability: String, Sendable, Hashable {
+    /// PRAGMA synchronous=FULL: a commit survives a power cut.
+    case full
+    /// PRAGMA synchronous=OFF: a commit survives a crash of the program, not of the machine.
+    case none
+}
+
+/// What became of a batch.
+public struct AdmitResult: Sendable, Hashable {
+    /// Where the list stands now: the batch's `to`, or the stored position when the batch did not continue it.
+    public var position: ListPosition
+    /// false: the batch began elsewhere than the stored position and nothing of it went in.
+    public var isApplied: Bool
+    /// Lanes that got queued jobs.
+    public var lanes: [LaneKey]
+    /// Entries that became bad lines here because a live job holds the `gid` they asked for.
+    public var gidConflicts: Int
+    public init(position: ListPosition, isApplied: Bool, lanes: [LaneKey], gidConflicts: Int) {
+        self.position = position
+        self.isApplied = isApplied
+        self.lanes = lanes
+        self.gidConflicts = gidConflicts
+    }
+}
+
+/// What one step over a whole list did. Called again until `isComplete`, with other work in between.
+public struct Slice: Sendable, Hashable {
+    public var changed: Int
+    /// No row of the list is left that the verb could change.
+    public var isComplete: Bool
+    public init(changed: Int, isComplete: Bool) {
+        self.changed = changed
+        self.isComplete = isComplete
+    }
+}
+
+/// What the ledger did about a verb on one job.
+public enum JobVerdict: Sendable, Hashable {
+    /// Done; the state before.
+    case changed(from: JobState)
+    /// Already as asked, or a state the verb has no meaning for: nothing was changed.
+    case unchanged(JobState)
+    /// `active` or `publishing`: the dispatcher has the job and must do it, then report the change.
+    case inFlight(JobState)
+    /// No such job, a bad line, or its list is closed (retry).
+    case refused(String)
+}
+
+/// What a restart found.
+public struct Recovery: Sendable, Hashable {
+    /// Jobs that were `active` and are `queued` again.
+    public var requeued: Int
+    /// Jobs still `publishing`: the caller looks at the disk and reports `.ended` or `.requeued` for each.
+    public var publishes: [InterruptedPublish]
+    public init(requeued: Int, publishes: [InterruptedPublish]) {
+        self.requeued = requeued
+        self.publishes = publishes
+    }
+}
+
+/// A host as `/v1/hosts` and the snapshot see it.
+public struct HostRow: Sendable, Hashable {
+    public var id: HostID
+    public var host: HostKey
+    public var counts: StateCounts
+    public var heldUntil: WallTime?
+    public var holdReason: String?
+    public init(id: HostID, host: HostKey, counts: StateCounts, heldUntil: WallTime?, holdReason: String?) {
+        self.id = id
+        self.host = host
+        self.counts = counts
+        self.heldUntil = heldUntil
+        self.holdReason = holdReason
+    }
+}
+
+/// A job as `/v1/jobs` sees it: what results show, and what is known of one that has not ended.
+public struct JobRow: Sendable, Hashable {
+    public var record: ResultRecord
+    public var host: HostKey
+    /// Where the file goes (or went); nil for sums and bad lines.
+    public var path: OutputPath?
+    public var attempts: Int
+    /// Body bytes received in attempts so far.
+    public var fetchedBytes: Int64
+    public var admittedAt: WallTime
+    public var startedAt: WallTime?
+    /// When a waiting job goes on.
+    public var due: WallTime?
+    /// Why the last attempt of a waiting job broke.
+    public var lastError: JobError?
+    public var resume: ResumePoint?
+    public init(
+        record: ResultRecord, host: HostKey, path: OutputPath?, attempts: Int, fetchedBytes: Int64,
+        admittedAt: WallTime, startedAt: WallTime?, due: WallTime?, lastError: JobError?, resume: ResumePoint?
+    ) {
+        self.record = record
+        self.host = host
+        self.path = path
+        self.attempts = attempts
+        self.fetchedBytes = fetchedBytes
+        self.admittedAt = admittedAt
+        self.startedAt = startedAt
+        self.due = due
+        self.lastError = lastError
+        self.resume = resume
+    }
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import LinuxKit
+import SystemPackage
+
+/// Gives a group of parts their final names, then makes the names durable: each directory touched is fsynced once,
+/// new ones in their parents too, and only then are the jobs reported.
+///
+/// Each step may be repeated: a file that has its final name already is found by its inode.
+struct PartRename {
+    let settings: PublishSettings
+    let heartbeat: Heartbeat
+    var copier: CrossMountCopy
+
+    private enum Result {
+        case renamed
+        case taken
+    }
+
+    mutating func run(_ items: [PublishItem], in place: PublishPlace) -> [PublishEvent] {
+        // What others moved away since the last group must not be written to through an old descriptor.
+        place.output.forgetDirectories()
+        var events: [PublishEvent] = []
+        var renamed: [PublishItem] = []
+        for item in items {
+            heartbeat.mark()
+            do throws(SystemError) {
+                switch try rename(item, in: place) {
+                case .success(.renamed): renamed.append(item)
+                case .success(.taken): events.append(.nameTaken(item.seq))
+                case .failure(let error): events.append(.renameFailed(item.seq, error))
+                }
+            } catch {
+                let obstacle = place.obstacle(to: item.path)
+                events.append(
+                    .renameFailed(item.seq, PublishFault.error(error, path: item.path, obstacle: obstacle)))
+            }
+        }
+        let faults = syncDirectories(of: renamed, in: place)
+        var durable: [JobSeq] = []
+        for (item, fault) in zip(renamed, faults) {
+            if let fault { events.append(.renameFailed(item.seq, fault)) } else { durable.append(item.seq) }
+        }
+        if !durable.isEmpty { events.append(.renamed(durable)) }
+        return events
+    }
+
+    private mutating func rename(
+        _ item: PublishItem, in place: PublishPlace
+    ) throws(SystemError) -> Swift.Result<Result, JobError> {
+        let path = FilePath(item.path.description)
+        let name = FilePath(item.path.lastComponent)
+        let shown = place.partPath(item.partName)
+        guard let part = try place.part(item.partName) else {
+            // A repeat of one that went through, or a loss.
+            if let final = try place.output.status(of: path), place.isOurs(final, item) { return .success(.renamed) }
+            return .failure(PublishFault.missingPart(shown))
+        }
+        guard place.isOurs(part, item) else { return .failure(PublishFault.foreignPart(shown)) }
+        let folder = try directory(path.removingLastComponent(), in: place)
+        let from = place.parts.descriptor
+        let old = FilePath(item.partName)
+        do throws(SystemError) {
+            heartbeat.enter("rename")
+            defer { heartbeat.leave() }
+            if item.replaces {
+                try renameReplace(old, in: from, to: name, in: folder)
+            } else {
+                try renameNoReplace(old, in: from, to: name, in: folder)
+            }
+            return .success(.renamed)
+        } catch {
+            switch error.code {
+            case .fileExists where !item.replaces:
+                return .success(try settleTaken(item, name, in: folder, of: place) ? .renamed : .taken)
+            case .improperLink:
+                // Another mount lies below the output (a bind mount counts, even of the same file system).
+                return .success(try copier.publish(item, as: name, in: folder, of: place) ? .renamed : .taken)
+            default:
+                // The call's own names are relative: say the whole ones.
+                throw SystemError(error.code, "rename", "\(shown) -> \(place.output.fullPath(path))")
+            }
+        }
+    }
+
+    /// The name is taken: by our own file if a crash fell between link and unlink. Then the part's name goes.
+    private func settleTaken(
+        _ item: PublishItem, _ name: FilePath, in folder: Int32, of place: PublishPlace
+    ) throws(SystemError) -> Bool {
+        guard let found = try FileStatus.of(name, in: folder), place.isOurs(found, item) else { return false }
+        try unlink(FilePath(item.partName), in: place.parts.descriptor)
+        return true
+    }
+
+    /// The directory a file goes into, made where it is missing.
+    private func directory(_ path: FilePath, in place: PublishPlace) throws(SystemError) -> Int32 {
+        do throws(SystemError) {
+            return try place.output.directory(path)
+        } catch {
+            guard error.code == .noSuchFileOrDirectory else { throw error }
+        }
+        var missing: [[UInt8]] = []
+        for prefix in Self.prefixes(of: path) where try place.output.status(of: prefix) == nil {
+            missing.append(Array(prefix.string.utf8))
+        }
+        settings.unsynced.insert(missing)
+        var created: [FilePath] = []
+        let mode = FilePermissions(rawValue: CInterop.Mode(settings.dirMode & 0o7777))
+        return try place.output.directory(path, creating: mode, created: &created)
+    }
+
+    /// `a`, `a/b`, `a/b/c` of `a/b/c`.
+    private static func prefixes(of path: FilePath) -> [FilePath] {
+        var prefixes: [FilePath] = []
+        var walked = FilePath()
+        for component in path.components {
+            walked.append(component)
+            prefixes.append(walked)
+        }
+        return prefixes
+    }
+}
+
+extension PartRename {
+    /// fsyncs what the renames touched. Answers for each item the error that keeps it from being durable, or nil.
+    private func syncDirectories(of items: [PublishItem], in place: PublishPlace) -> [JobError?] {
+        var needs: [[FilePath]] = []
+        var wanted: Set<FilePath> = []
+        var pending: Set<[UInt8]> = []
+        for item in items {
+            let folder = FilePath(item.path.description).removingLastComponent()
+            let fresh = settings.unsynced.pending(among: Self.prefixes(of: folder).map { Array($0.string.utf8) })
+            pending.formUnion(fresh)
+            // A new directory's name lies in its parent.
+            let parents = fresh.map { FilePath(String(decoding: $0, as: UTF8.self)).removingLastComponent() }
+            needs.append([folder] + parents)
+            wanted.formUnion(needs[needs.count - 1])
+        }
+        let failed = settings.durability == .none ? [:] : sync(wanted, in: place)
+        settings.unsynced.remove(
+            pending.filter { path in
+                failed[FilePath(String(decoding: path, as: UTF8.self)).removingLastComponent()] == nil
+            })
+        return needs.map { paths in paths.lazy.compactMap { failed[$0] }.first }
+    }
+
+    /// - Returns: the directories whose fsync failed.
+    private func sync(_ paths: Set<FilePath>, in place: PublishPlace) -> [FilePath: JobError] {
+        heartbeat.enter("fsync of directories")
+        defer { heartbeat.leave() }
+        if paths.count >= settings.syncThreshold {
+            do throws(SystemError) {
+                try syncFileSystem(of: place.output.descriptor, settings.outputDirectory)
+                // One call for one file system: what lies on another mount below it is synced by itself.
+                return syncEach(paths.filter { isOnOtherMount($0, in: place) }, in: place)
+            } catch {
+                // Which one failed, each fsync tells.
+            }
+        }
+        return syncEach(paths, in: place)
+    }
+
+    private func syncEach(_ paths: Set<FilePath>, in place: PublishPlace) -> [FilePath: JobError] {
+        var failed: [FilePath: JobError] = [:]
+        // Outermost first: a name counts only under names that count.
+        for path in paths.sorted(by: { $0.components.count < $1.components.count }) {
+            do throws(SystemError) {
+                try place.output.synchronize(path)
+            } catch {
+                failed[path] = PublishFault.error(error)
+            }
+        }
+        return failed
+    }
+
+    private func isOnOtherMount(_ path: FilePath, in place: PublishPlace) -> Bool {
+        do throws(SystemError) {
+            return try place.output.status(of: path)?.device != place.output.device
+        } catch {
+            return true
+        }
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import JobModel
+import Synchronization
+
+/// One finished part file on its way to its final name.
+public struct PublishItem: Sendable, Hashable {
+    public var seq: JobSeq
+    /// One component in the parts directory.
+    public var partName: String
+    /// Identity of the part file as the transfer wrote it: another file under its name is never published.
+    public var device: UInt64
+    public var inode: UInt64
+    /// In bytes.
+    public var size: Int64
+    /// The final path, below the output directory.
+    public var path: OutputPath
+    /// Whether a file that lies there is replaced (`overwrite`, `update`); otherwise a taken name is reported.
+    public var replaces: Bool
+    public init(
+        seq: JobSeq, partName: String, device: UInt64, inode: UInt64, size: Int64, path: OutputPath, replaces: Bool
+    ) {
+        self.seq = seq
+        self.partName = partName
+        self.device = device
+        self.inode = inode
+        self.size = size
+        self.path = path
+        self.replaces = replaces
+    }
+}
+
+/// What the dispatcher asks for. `sync` and `rename` of one job are two commands: between them the ledger commits
+/// `publishing`.
+public enum PublishCommand: Sendable {
+    /// Makes the data durable.
+    case sync([PublishItem])
+    /// Gives the final names and makes those durable. May be sent again for one that was renamed already (after a
+    /// restart, after `renameFailed`): answered as if it were the first time.
+    case rename([PublishItem])
+    /// Makes what a part has so far durable (fdatasync): it will be resumed.
+    case keep(JobSeq, partName: String)
+    /// Removes parts; missing ones are fine.
+    case discard([String])
+    /// Ends the loop after what was sent before it.
+    case stop
+}
+
+/// What came of it. Every item of `sync`, `rename` and `keep` is answered exactly once.
+public enum PublishEvent: Sendable, Hashable {
+    case synced([JobSeq])
+    /// The data may not be on the disk. After an I/O error the part is suspect: fetch again from zero.
+    case syncFailed(JobSeq, JobError)
+    /// The names are durable, their directories included.
+    case renamed([JobSeq])
+    /// Something else has that name; nothing was changed.
+    case nameTaken(JobSeq)
+    /// Not under its final name, or there but perhaps not durably; sending `rename` again is right in both cases.
+    case renameFailed(JobSeq, JobError)
+    case kept(JobSeq, ok: Bool)
+}
+
+/// Where and how to publish. The two publish threads get the same value.
+public struct PublishSettings: Sendable {
+    public enum Durability: String, Sendable, Codable {
+        case full
+        /// The same order of steps, without any fsync.
+        case none
+    }
+    /// The output directory, as configured.
+    public var outputDirectory: String
+    /// `OUTPUT/.dld/ID`.
+    public var partsDirectory: String
+    public var durability: Durability
+    /// Permission bits of directories made below the output.
+    public var dirMode: UInt32
+    /// From so many files (or directories) in one group on, one syncfs instead of an fsync each.
+    public var syncThreshold: Int
+    /// Shared by all loops that got this value.
+    let unsynced = UnsyncedDirectories()
+
+    public init(
+        outputDirectory: String, partsDirectory: String, durability: Durability = .full, dirMode: UInt32 = 0o755,
+        syncThreshold: Int = 32
+    ) {
+        self.outputDirectory = outputDirectory
+        self.partsDirectory = partsDirectory
+        self.durability = durability
+        self.dirMode = dirMode
+        self.syncThreshold = max(1, syncThreshold)
+    }
+}
+
+/// Directories that were made, or are about to be, and whose names are not known to be durable yet.
+///
+/// One loop may rename into a directory that the other has just made: it must not report the file as durable while
+/// the directory's own name is not. So both look here. Holds paths in flight only. Any thread.
+final class UnsyncedDirectories: Sendable {
+    private let paths = Mutex<Set<[UInt8]>>([])
+
+    /// Before they are made.
+    func insert(_ added: [[UInt8]]) { paths.withLock { $0.formUnion(added) } }
+
+    /// After an fsync of their parent that began when they were there.
+    func remove(_ durable: some Sequence<[UInt8]>) { paths.withLock { $0.subtract(durable) } }
+
+    /// Those among the given ones.
+    func pending(among candidates: [[UInt8]]) -> [[UInt8]] {
+        paths.withLock { known in known.isEmpty ? [] : candidates.filter { known.contains($0) } }
+    }
+}
