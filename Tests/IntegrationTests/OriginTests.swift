@@ -52,9 +52,11 @@ import Testing
         #expect(server.requests.map(\.ordinal) == [1, 2, 3])
     }
 
-    @Test(arguments: [
-        (ScriptedReply.Ending.cut(after: 3), Int32(18)), (.reset(after: 3), 56), (.stall(after: 3), 28), (.close, 0),
-    ] as [(ScriptedReply.Ending, Int32)])
+    @Test(
+        arguments: [
+            (ScriptedReply.Ending.cut(after: 3), Int32(18)), (.reset(after: 3), 56), (.stall(after: 3), 28),
+            (.close, 0),
+        ] as [(ScriptedReply.Ending, Int32)])
     func `a body can end in every way`(ending: ScriptedReply.Ending, status: Int32) throws {
         let server = try ScriptedServer()
         server.route("/b", ScriptedReply(body: "123456".utf8, ending: ending))

@@ -30,7 +30,8 @@ public indirect enum ConfigValue: Sendable, Hashable {
         let escaped = text.unicodeScalars.map { scalar in
             switch scalar {
             case "\"", "\\": "\\\(scalar)"
-            case _ where scalar.value < 32: "\\u00\(scalar.value < 16 ? "0" : "")\(String(scalar.value, radix: 16))"
+            case _ where scalar.value < 32:
+                "\\u00\(scalar.value < 16 ? "0" : "")\(String(scalar.value, radix: 16))"
             default: "\(scalar)"
             }
         }

@@ -72,7 +72,9 @@ public enum FreePort {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard socket >= 0 else { return false }
         defer { close(socket) }
-        return SocketAddress.withPointer(SocketAddress.v4(address, port: port)) { connect(socket, $0, $1) == 0 }
+        return SocketAddress.withPointer(SocketAddress.v4(address, port: port)) {
+            connect(socket, $0, $1) == 0
+        }
     }
 
     /// Bound and not listening.

@@ -16,7 +16,9 @@ extension Nginx {
                 "ssl_certificate \(authority.certificate);", "ssl_certificate_key \(authority.key);",
             ]
         }
-        let statuses = [401, 403, 404, 410, 500, 502, 503].map { "location = /status/\($0) { return \($0); }" }
+        let statuses = [401, 403, 404, 410, 500, 502, 503].map {
+            "location = /status/\($0) { return \($0); }"
+        }
         // Without this line a master started by root would give its workers a user who may not read the directory.
         let user = geteuid() == 0 ? "user root;" : ""
         return """
@@ -55,8 +57,10 @@ extension Nginx {
 
     private static var logFormat: String {
         let texts = [
-            "method": "request_method", "uri": "request_uri", "protocol": "server_protocol", "host": "http_host",
-            "address": "server_addr", "port": "server_port", "range": "http_range", "ifRange": "http_if_range",
+            "method": "request_method", "uri": "request_uri", "protocol": "server_protocol",
+            "host": "http_host",
+            "address": "server_addr", "port": "server_port", "range": "http_range",
+            "ifRange": "http_if_range",
             "agent": "http_user_agent",
         ]
         let numbers = [

@@ -36,7 +36,8 @@ public struct ProgramRun: Sendable {
         let end = try child.wait(atMost: limit)
         return ProgramRun(
             end: end, output: child.output, errors: child.errors,
-            usage: child.usage ?? ProgramUsage(peakResidentKiB: 0, cpuSeconds: 0), commandLine: child.commandLine)
+            usage: child.usage ?? ProgramUsage(peakResidentKiB: 0, cpuSeconds: 0),
+            commandLine: child.commandLine)
     }
 
     /// The same for async tests: the wait is on a thread of its own, not on the pool that all tests share.
@@ -64,7 +65,9 @@ public struct ProgramRun: Sendable {
 /// Blocking work from an async test.
 public enum Blocking {
     /// Runs `body` on a thread of its own.
-    public static func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    public static func run<Value: Sendable>(
+        _ body: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
             _ = WorkerThread(name: "test-blocking") { continuation.resume(with: Result { try body() }) }
         }

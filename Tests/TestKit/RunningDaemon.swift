@@ -66,7 +66,9 @@ public final class RunningDaemon: Sendable {
             BuildProducts.path("dld"), ["run", "--config", configFile], environment: environment)
         current.withLock { $0 = child }
         try eventually(within: limit, "the control socket answers", context: { child.transcript }) {
-            if !child.isRunning { throw KitError("dld ended: \(child.end.map { "\($0)" } ?? "")\n\(child.transcript)") }
+            if !child.isRunning {
+                throw KitError("dld ended: \(child.end.map { "\($0)" } ?? "")\n\(child.transcript)")
+            }
             return (try? UnixHTTP.get(socket, "/v1/status").status) == 200  // refused: not there yet
         }
     }

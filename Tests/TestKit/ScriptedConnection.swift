@@ -96,11 +96,14 @@ struct ScriptedConnection {
 
     private func find(_ mark: [UInt8], from start: Int) -> Int? {
         guard buffered.count >= start + mark.count else { return nil }
-        return (start...(buffered.count - mark.count)).first { Array(buffered[$0..<($0 + mark.count)]) == mark }
+        return (start...(buffered.count - mark.count)).first {
+            Array(buffered[$0..<($0 + mark.count)]) == mark
+        }
     }
 
     private func parse(_ head: [UInt8]) -> ScriptedRequest {
-        let lines = String(decoding: head, as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: true)
+        let lines = String(decoding: head, as: UTF8.self).split(
+            separator: "\r\n", omittingEmptySubsequences: true)
         let words = lines.first?.split(separator: " ") ?? []
         let headers = lines.dropFirst().compactMap { line -> (name: String, value: String)? in
             guard let colon = line.firstIndex(of: ":") else { return nil }

@@ -69,7 +69,8 @@ public struct ScriptedReply: Sendable {
     public var raw: [UInt8]?
 
     public init(
-        _ status: Int = 200, headers: [(name: String, value: String)] = [], body: some Sequence<UInt8> = [UInt8](),
+        _ status: Int = 200, headers: [(name: String, value: String)] = [],
+        body: some Sequence<UInt8> = [UInt8](),
         ending: Ending = .keepAlive, delay: Duration = .zero
     ) {
         self.status = status

@@ -34,7 +34,9 @@ public final class ScriptedServer: Sendable {
     private let accepting = Mutex<WorkerThread?>(nil)
 
     public init(address: String = "127.0.0.1") throws {
-        guard let (listener, port) = FreePort.bound(address, port: 0) else { throw KitError.system("bind \(address)") }
+        guard let (listener, port) = FreePort.bound(address, port: 0) else {
+            throw KitError.system("bind \(address)")
+        }
         guard listen(listener, 512) == 0 else { throw KitError.system("listen") }
         self.address = address
         self.port = port
@@ -145,7 +147,9 @@ public final class ScriptedServer: Sendable {
         let stopping = stopping
         let thread = WorkerThread(name: "test-serve") {
             var connection = ScriptedConnection(socket: socket, number: number, stopping: stopping)
-            connection.run { request in box.value?.reply(to: request) } sent: { count in
+            connection.run { request in
+                box.value?.reply(to: request)
+            } sent: { count in
                 box.value?.state.withLock { $0.sentBodyBytes += count }
             }
             box.value?.state.withLock { $0.open -= 1 }

@@ -22,7 +22,10 @@ public final class TestAuthority: Sendable {
             """)
         let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         try openssl(
-            ["req", "-x509", "-days", "2", "-subj", "/CN=dld test authority", "-keyout", "ca.key", "-out", "ca.pem"]
+            [
+                "req", "-x509", "-days", "2", "-subj", "/CN=dld test authority", "-keyout", "ca.key", "-out",
+                "ca.pem",
+            ]
                 + curve)
         try openssl(["req", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"] + curve)
         try openssl([

@@ -24,7 +24,9 @@ public enum UnixHTTP {
         let bytes = Array((text + "\r\n" + (body ?? "")).utf8)
         var sent = 0
         while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes { send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = bytes[sent...].withUnsafeBytes {
+                send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             guard count > 0 else { throw KitError.system("send \(socketPath)") }
             sent += count
         }
@@ -51,7 +53,9 @@ public enum UnixHTTP {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let name = Array(path.utf8)
-        guard name.count < MemoryLayout.size(ofValue: address.sun_path) else { throw KitError("too long: \(path)") }
+        guard name.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw KitError("too long: \(path)")
+        }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
         let status = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -81,7 +85,8 @@ public enum UnixHTTP {
         }
         let body = Array(bytes[(end + 4)...])
         return Answer(
-            status: status, headers: headers, body: String(decoding: isChunked ? unchunk(body) : body, as: UTF8.self))
+            status: status, headers: headers,
+            body: String(decoding: isChunked ? unchunk(body) : body, as: UTF8.self))
     }
 
     private static func unchunk(_ coded: [UInt8]) -> [UInt8] {
