@@ -60,6 +60,13 @@ public struct PartFile: Sendable, Hashable {
     /// The end was told, by a length, a last chunk, an end of stream or the size expected; false: the server just
     /// closed, which a cut connection looks like too.
     public var isLengthVerified: Bool
+    public init(name: String, device: UInt64, inode: UInt64, size: Int64, isLengthVerified: Bool) {
+        self.name = name
+        self.device = device
+        self.inode = inode
+        self.size = size
+        self.isLengthVerified = isLengthVerified
+    }
 }
 
 public struct TransferFailure: Sendable, Hashable {
