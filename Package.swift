@@ -91,8 +91,8 @@ let package = Package(
             ]),
 
         // Layer 5: programs.
-        program("dld", ["Daemon", "SumWorker", arguments]),
-        program("sumd", ["SumWorker", arguments]),
+        program("dld", ["Daemon", "JobModel", arguments]),
+        program("sumd", ["SumWorker", "JobModel", arguments]),
         program("dlctl", ["ControlClient", arguments]),
 
         // Tests.
