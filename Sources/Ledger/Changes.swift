@@ -7,8 +7,8 @@ public import JobModel
 extension LedgerStore {
     /// Applies the changes in order, with their counts, claims, outcome rows and the table of files.
     ///
-    /// Returns the jobs whose change was ignored because they are unknown or have ended: a late word on a job that
-    /// was cancelled or whose list is gone. Applying the same changes twice is therefore harmless.
+    /// Returns the jobs whose change was ignored because they are unknown or have ended: a late word on a job
+    /// that was cancelled or whose list is gone. Applying the same changes twice is therefore harmless.
     @discardableResult
     public func apply(_ changes: [JobChange], now: WallTime) throws(LedgerError) -> [JobSeq] {
         var ignored: [JobSeq] = []
@@ -65,17 +65,22 @@ extension LedgerStore {
 
     /// The one place where a row's state changes, and its counts with it.
     ///
-    /// - Parameter waited: back-off spent before this state; nil keeps what is known and adds a wait that ends here.
+    /// - Parameter waited: back-off spent before this state; nil keeps what is known and adds a wait that
+    ///   ends here.
     func move(
-        _ job: JobHead, to state: JobState, waited: Int64? = nil, due: WallTime? = nil, now: WallTime, _ db: Database
+        _ job: JobHead, to state: JobState, waited: Int64? = nil, due: WallTime? = nil, now: WallTime,
+        _ db: Database
     ) throws {
         try db.cachedStatement(sql: "UPDATE job SET state = ?, waited = ?, due = ?, since = ? WHERE seq = ?")
             .execute(arguments: [
-                state.rawValue, waited ?? job.waited(until: now), state == .waiting ? (due ?? now).rawValue : nil,
+                state.rawValue, waited ?? job.waited(until: now),
+                state == .waiting ? (due ?? now).rawValue : nil,
                 state == .waiting ? now.rawValue : nil, job.seq.rawValue,
             ])
         if job.state == .publishing && state != .publishing {
-            try db.cachedStatement(sql: "DELETE FROM publish WHERE seq = ?").execute(arguments: [job.seq.rawValue])
+            try db.cachedStatement(sql: "DELETE FROM publish WHERE seq = ?").execute(arguments: [
+                job.seq.rawValue
+            ])
             if !state.isTerminal { try OutcomeColumns.delete(db, job.seq) }
         }
         deltas.move(job.lane, from: job.state, to: state)
@@ -89,7 +94,8 @@ extension LedgerStore {
     func end(_ job: JobHead, _ outcome: Outcome, now: WallTime, _ db: Database) throws {
         try move(job, to: outcome.state, now: now, db)
         try db.cachedStatement(
-            sql: "UPDATE job SET resume = NULL, error = NULL, error_message = NULL, claim = NULL WHERE seq = ?"
+            sql:
+                "UPDATE job SET resume = NULL, error = NULL, error_message = NULL, claim = NULL WHERE seq = ?"
         ).execute(arguments: [job.seq.rawValue])
         try OutcomeColumns.insert(db, job.seq, outcome)
         try releaseClaims(job, endedAt: outcome.endedAt, db)
