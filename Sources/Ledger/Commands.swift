@@ -141,11 +141,10 @@ extension LedgerStore {
         let select = try db.cachedStatement(sql: "SELECT ended_at FROM outcome WHERE seq = ?")
         let ended = try Int64.fetchOne(select, arguments: [job.seq.rawValue]) ?? 0
         try OutcomeColumns.delete(db, job.seq)
-        try move(job, to: .queued, waited: 0, now: now, db)
-        try db.cachedStatement(
-            sql: "UPDATE job SET attempts = 0, started_at = NULL, admitted_at = ? WHERE seq = ?"
-        )
-        .execute(arguments: [max(now.rawValue, ended < .max ? ended + 1 : ended), job.seq.rawValue])
+        let admitted = max(now.rawValue, ended < .max ? ended + 1 : ended)
+        try move(
+            job, to: .queued, waited: 0, now: now, db,
+            also: "attempts = 0, started_at = NULL, admitted_at = ?", [admitted])
     }
 
     /// Open: jobs may still be begun anew. A running list of which every job has ended is not, though it is
@@ -158,10 +157,7 @@ extension LedgerStore {
         switch row.state {
         case .admitting: return true
         case .closed, .rejected: return false
-        case .running:
-            // What this group has changed is not in the row yet.
-            let pending = deltas.lanes.reduce(0) { $0 + ($1.key.list == list ? $1.value.open : 0) }
-            return row.counts.open + pending > 0
+        case .running: return openJobs(row) > 0
         }
     }
 }

@@ -73,6 +73,10 @@ extension LedgerStore {
 
     /// The list file lies under `finalName` in `done/` or `failed/`, its results beside it.
     public func close(_ list: ListID, finalName: String, now: WallTime) throws(LedgerError) {
+        guard openJobs(try existing(list)) == 0 else {
+            throw LedgerError(
+                .bug, file: path, message: "list \(list) is closed with jobs that have not ended")
+        }
         try update(
             list, "state = 2, final_name = ?, ended_at = ?", [finalName, now.rawValue], only: "state < 2")
     }
@@ -116,6 +120,11 @@ extension LedgerStore {
         let options = JSONColumn.options(try String.fetchOne(statement, arguments: [list.rawValue]))
         caches.remember(list, options)
         return options
+    }
+
+    /// Jobs of a list that have not ended, with what the running group has changed and not written yet.
+    func openJobs(_ row: ListRow) -> Int {
+        deltas.lanes.reduce(row.counts.open) { $0 + ($1.key.list == row.id ? $1.value.open : 0) }
     }
 
     func update(
