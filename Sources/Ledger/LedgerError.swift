@@ -6,7 +6,8 @@ internal import GRDB
 public struct LedgerError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What the daemon has to do about it.
     public enum Code: String, Sendable, Hashable, CaseIterable {
-        /// Another program held the database longer than the busy timeout (SQLITE_BUSY, SQLITE_LOCKED): try again.
+        /// Another program held the database longer than the busy timeout (SQLITE_BUSY, SQLITE_LOCKED): try
+        /// again.
         case busy
         /// SQLITE_FULL: no space; try again when there is some.
         case diskFull

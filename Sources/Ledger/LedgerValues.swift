@@ -12,7 +12,8 @@ public enum LedgerDurability: String, Sendable, Hashable {
 
 /// What became of a batch.
 public struct AdmitResult: Sendable, Hashable {
-    /// Where the list stands now: the batch's `to`, or the stored position when the batch did not continue it.
+    /// Where the list stands now: the batch's `to`, or the stored position when the batch did not continue
+    /// it.
     public var position: ListPosition
     /// false: the batch began elsewhere than the stored position and nothing of it went in.
     public var isApplied: Bool
