@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Module Config: the text of a config file in, validated values out. Pure: reads no file, no environment, no clock.
+// Module Config: the text of a config file in, validated values out. Pure: reads no file, no environment,
+// no clock.
 //
 // Threads: everything here is a value; any thread may use it.
-// Diagnostics: a bad config is a list of `ConfigMistake`s, and the daemon cannot start (or keeps the old config at a
-// reload). Nothing here fails a job.
+// Diagnostics: a bad config is a list of `ConfigMistake`s, and the daemon cannot start (or keeps the old
+// config at a reload). Nothing here fails a job.
 
 public import JobModel
 

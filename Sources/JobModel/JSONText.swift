@@ -2,8 +2,8 @@
 
 /// A small JSON writer: keys stay in the order written, no reflection, integers exact at any size.
 ///
-/// Strings are escaped as RFC 8259 asks and beyond that DEL, C1, bidirectional and invisible controls, so that a
-/// result file may be shown on a terminal. A value type for one thread at a time.
+/// Strings are escaped as RFC 8259 asks and beyond that DEL, C1, bidirectional and invisible controls, so
+/// that a result file may be shown on a terminal. A value type for one thread at a time.
 public struct JSONText: Sendable {
     /// What has been written so far.
     public private(set) var bytes: [UInt8] = []
@@ -50,7 +50,11 @@ public struct JSONText: Sendable {
     public mutating func value(_ number: Double?) {
         separate()
         if let number, number.isFinite {
-            if let whole = Int64(exactly: number) { bytes += String(whole).utf8 } else { bytes += number.description.utf8 }
+            if let whole = Int64(exactly: number) {
+                bytes += String(whole).utf8
+            } else {
+                bytes += number.description.utf8
+            }
         } else {
             bytes += "null".utf8
         }
