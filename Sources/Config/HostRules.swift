@@ -16,18 +16,25 @@ public struct HostRule: Sendable, Hashable {
     public var giveUp: Duration? = .seconds(86_400)
     /// Absolute path.
     public var credentialsFile: String?
+    /// Nothing said yet, or the defaults.
     public init() {}
 }
 
 /// What a pattern of `hosts` sets: only what is given wins over less specific patterns.
 public struct HostOverride: Sendable, Hashable {
+    /// nil: not given.
     public var connections: Int?
+    /// nil: not given.
     public var streams: Int?
     /// Outer nil: not given. Inner nil: unlimited.
     public var requestsPerSecond: Double??
+    /// As above.
     public var rate: Int64??
+    /// As above; inner nil: never.
     public var giveUp: Duration??
+    /// As above; inner nil: none.
     public var credentialsFile: String??
+    /// Nothing said yet, or the defaults.
     public init() {}
 
     func apply(to rule: inout HostRule) {
@@ -45,9 +52,11 @@ public struct HostOverride: Sendable, Hashable {
 /// A host takes each value from the most specific pattern that sets it: `H:port`, then `H`, then `*.H` with
 /// the longest H first, then the default. `*.example.org` is for subdomains, not for example.org itself.
 public struct HostRules: Sendable, Hashable {
+    /// `hosts.default`.
     public var defaults = HostRule()
     /// By pattern, lower case.
     public var overrides: [String: HostOverride] = [:]
+    /// Nothing said yet, or the defaults.
     public init() {}
 
     /// Costs a handful of dictionary look-ups: as many as the name has labels. Any thread.

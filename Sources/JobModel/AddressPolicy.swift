@@ -13,10 +13,12 @@ public enum PrivateAddressRule: String, Sendable, Codable, CaseIterable {
 /// Whether a transfer may connect to an address: asked before every connect and again before every request,
 /// since a reused connection skips the first.
 public struct AddressPolicy: Sendable, Hashable {
+    /// `network.private_addresses`.
     public let rule: PrivateAddressRule
     /// Whether this hop was sent here by a host with a public address.
     public let isRedirectFromPublic: Bool
 
+    /// One hop's policy.
     public init(rule: PrivateAddressRule, isRedirectFromPublic: Bool) {
         self.rule = rule
         self.isRedirectFromPublic = isRedirectFromPublic

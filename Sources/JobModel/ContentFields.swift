@@ -2,6 +2,7 @@
 
 /// A Content-Range of a 206 (RFC 9110 section 14.4): `bytes FIRST-LAST/TOTAL` or `bytes FIRST-LAST/*`.
 public struct ContentRange: Sendable, Hashable {
+    /// Of the range, from 0.
     public let first: Int64
     /// Of the range, included; below `Int64.max`, so that `last + 1` never overflows.
     public let last: Int64

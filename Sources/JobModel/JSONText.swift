@@ -10,6 +10,7 @@ public struct JSONText: Sendable {
     /// Whether the next value or key follows another one.
     private var needsComma = false
 
+    /// Nothing written.
     public init() {}
 
     /// `{...}`; the closure writes its fields.
@@ -78,24 +79,30 @@ public struct JSONText: Sendable {
         bytes += json
         needsComma = true
     }
+    /// null.
     public mutating func null() { value(String?.none) }
 
+    /// A key and a string or null.
     public mutating func field(_ name: String, _ text: String?) {
         key(name)
         value(text)
     }
+    /// A key and an integer or null.
     public mutating func field(_ name: String, _ number: (some FixedWidthInteger)?) {
         key(name)
         value(number)
     }
+    /// A key and a number or null.
     public mutating func field(_ name: String, _ number: Double?) {
         key(name)
         value(number)
     }
+    /// A key and a truth value or null.
     public mutating func field(_ name: String, _ flag: Bool?) {
         key(name)
         value(flag)
     }
+    /// A key and milliseconds; see `milliseconds(nanoseconds:)`.
     public mutating func field(_ name: String, nanoseconds: Int64) {
         key(name)
         milliseconds(nanoseconds: nanoseconds)

@@ -2,7 +2,9 @@
 
 /// Why a layout template cannot be used; the message is for `dld check`.
 public struct LayoutError: Error, Sendable, Hashable {
+    /// What was expected.
     public let message: String
+    /// With its message.
     public init(_ message: String) { self.message = message }
 }
 

@@ -5,12 +5,14 @@
 ///
 /// Addresses are `AddressPolicy`'s business, at every hop.
 public struct RedirectPolicy: Sendable, Hashable {
+    /// Hops that one download may take.
     public let maxRedirects: Int
     /// Lower-case schemes.
     public let protocols: Set<String>
     /// Whether https may lead to http.
     public let allowsDowngrade: Bool
 
+    /// From `limits.max_redirects`, `network.protocols` and `network.https_downgrade`.
     public init(maxRedirects: Int, protocols: Set<String>, allowsDowngrade: Bool) {
         self.maxRedirects = maxRedirects
         self.protocols = protocols

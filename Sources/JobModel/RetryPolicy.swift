@@ -12,12 +12,14 @@ public struct RetryPolicy: Sendable, Hashable {
     /// Ceiling of every wait of our own choosing.
     public var maxDelay: Duration
 
+    /// From `retry.*`, or from a list entry's own options.
     public init(maxAttempts: Int, baseDelay: Duration, maxDelay: Duration) {
         self.maxAttempts = maxAttempts
         self.baseDelay = baseDelay
         self.maxDelay = maxDelay
     }
 
+    /// What becomes of the job.
     public enum Verdict: Sendable, Hashable {
         /// Try again after this long. `holdsHost`: nothing else may go to that host before then either.
         case retry(after: Duration, holdsHost: Bool)

@@ -5,7 +5,9 @@
 /// Counts in billionths of a token with 128 bits, so nothing rounds away and nothing overflows. One
 /// thread's own.
 public struct TokenBucket: Sendable, Hashable {
+    /// Tokens a second.
     public private(set) var rate: Int64
+    /// The most that is saved up.
     public private(set) var burst: Int64
     private var level: Int128
     private var updatedAt: MonotonicTime
