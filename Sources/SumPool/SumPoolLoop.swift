@@ -64,7 +64,7 @@ public struct SumPoolLoop: ~Copyable {
             feed()
             checkAlive()
             showState()
-            sleep()
+            idle()
             receive()
         }
         if let running = sumd.take() {
@@ -94,7 +94,7 @@ public struct SumPoolLoop: ~Copyable {
     }
 
     /// Sleeps until a command, a packet, or the next thing that is due.
-    private mutating func sleep() {
+    private mutating func idle() {
         let now = Monotonic.nanoseconds()
         var due = Int64.max
         if state != shownState { due = min(due, shownAt &+ Self.stateInterval) }
