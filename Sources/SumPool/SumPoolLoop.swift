@@ -156,7 +156,9 @@ extension SumPoolLoop {
             // The last component must be the part file itself: a link there is not ours. Nor is a FIFO, which would
             // hang an open that waits for a writer.
             let file = try Descriptor.open(path, .readOnly, options: [.noFollow, .nonBlocking])
-            send(.digest(ticket: ticket, algorithm: algorithm, submitted: job.submitted), passing: file.rawValue)
+            send(
+                .digest(ticket: ticket, algorithm: algorithm, submitted: job.submitted),
+                passing: file.rawValue)
         } catch {
             _ = book.take(ticket)
             fail(job, .disk, "\(error)")

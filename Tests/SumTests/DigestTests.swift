@@ -34,7 +34,9 @@ struct DigestTests {
         return try #require(checksum).hex
     }
 
-    @Test(arguments: vectors) func `known vectors`(algorithm: DigestAlgorithm, text: String, hex: String) throws {
+    @Test(arguments: vectors) func `known vectors`(
+        algorithm: DigestAlgorithm, text: String, hex: String
+    ) throws {
         #expect(try digest(algorithm, [Array(text.utf8)]) == hex)
     }
 

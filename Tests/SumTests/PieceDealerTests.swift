@@ -33,9 +33,12 @@ struct PieceDealerTests {
                 case .terms(let range): answer = .summed(closedForm(range))
                 case .file(let algorithm, _):
                     answer = .digested(
-                        Checksum(algorithm: algorithm, bytes: [UInt8](repeating: 1, count: algorithm.byteCount)))
+                        Checksum(
+                            algorithm: algorithm, bytes: [UInt8](repeating: 1, count: algorithm.byteCount)))
                 }
-                if let ending = dealer.answered(slot, piece: piece.id, answer, timings()) { endings.append(ending) }
+                if let ending = dealer.answered(slot, piece: piece.id, answer, timings()) {
+                    endings.append(ending)
+                }
             }
         }
     }
@@ -102,7 +105,9 @@ struct PieceDealerTests {
         for ticket in UInt64(1)...3 {
             dealer.add(ticket, .terms(SumRange(from: 0, to: 1 << 40)), submitted: 0, processes: 1)
         }
-        for ticket in UInt64(11)...12 { dealer.add(ticket, .file(.md5, size: 1 << 25), submitted: 0, processes: 1) }
+        for ticket in UInt64(11)...12 {
+            dealer.add(ticket, .file(.md5, size: 1 << 25), submitted: 0, processes: 1)
+        }
         var order: [UInt64] = []
         for _ in 0..<5 {
             guard let (slot, piece) = dealer.deal() else { break }
@@ -131,7 +136,9 @@ struct PieceDealerTests {
 
     @Test func `long files leave a worker free for short ones`() {
         var dealer = dealer(workers: 3)
-        for ticket in UInt64(0)..<5 { dealer.add(ticket, .file(.sha256, size: 1 << 40), submitted: 0, processes: 3) }
+        for ticket in UInt64(0)..<5 {
+            dealer.add(ticket, .file(.sha256, size: 1 << 40), submitted: 0, processes: 3)
+        }
         dealer.add(9, .file(.sha256, size: 10), submitted: 0, processes: 3)
         var tickets: [UInt64] = []
         while let (_, piece) = dealer.deal() { tickets.append(piece.ticket) }
@@ -178,7 +185,8 @@ struct PieceDealerTests {
         _ = dealer.deal()
         _ = dealer.died(1, pid: 5, fault: .workerDied, cause: "ended")
         for piece in dealer.hand(of: 0) {
-            _ = dealer.answered(0, piece: piece.id, .summed(closedForm(self.range(piece) ?? range)), timings())
+            _ = dealer.answered(
+                0, piece: piece.id, .summed(closedForm(self.range(piece) ?? range)), timings())
         }
         dealer.open(1)
         let endings5 = finish(&dealer)
@@ -208,7 +216,8 @@ struct PieceDealerTests {
         let dealt = [dealer.deal(), dealer.deal()]
         let (first, one) = try #require(dealt[0])
         let (second, two) = try #require(dealt[1])
-        _ = dealer.answered(second, piece: two.id, .summed(1), timings(queued: 60, run: 40, cpu: 7, worker: 8))
+        _ = dealer.answered(
+            second, piece: two.id, .summed(1), timings(queued: 60, run: 40, cpu: 7, worker: 8))
         let last = dealer.answered(
             first, piece: one.id, .summed(2), timings(queued: 50, run: 10, cpu: 5, worker: 9))
         let ending = try #require(last)

@@ -105,9 +105,12 @@ enum Processes {
         for name in FileTree.names("/proc/\(pid)/fd") {
             var buffer = [UInt8](repeating: 0, count: 1024)
             let count = buffer.withUnsafeMutableBytes {
-                readlink("/proc/\(pid)/fd/\(name)", $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+                readlink(
+                    "/proc/\(pid)/fd/\(name)", $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
             }
-            if count > 0, let number = Int(name) { found[number] = String(decoding: buffer.prefix(count), as: UTF8.self) }
+            if count > 0, let number = Int(name) {
+                found[number] = String(decoding: buffer.prefix(count), as: UTF8.self)
+            }
         }
         return found
     }

@@ -19,7 +19,8 @@ struct SumFrameTests {
             let bytes = (0..<algorithm.byteCount).map { UInt8($0) }
             return [
                 .digest(ticket: 5, algorithm: algorithm, submitted: 12),
-                .digested(ticket: 6, checksum: Checksum(algorithm: algorithm, bytes: bytes), timings: timings),
+                .digested(
+                    ticket: 6, checksum: Checksum(algorithm: algorithm, bytes: bytes), timings: timings),
             ]
         }
 
@@ -70,7 +71,8 @@ struct SumFrameTests {
         for _ in 0..<5000 {
             var packet = Self.samples[Int(generator.next() % UInt64(Self.samples.count))].packet
             for _ in 0..<(1 + generator.next() % 4) {
-                packet[Int(generator.next() % UInt64(packet.count))] = UInt8(truncatingIfNeeded: generator.next())
+                packet[Int(generator.next() % UInt64(packet.count))] = UInt8(
+                    truncatingIfNeeded: generator.next())
             }
             // Only that it returns matters: a changed number is still a number.
             _ = try? SumFrame.frames(in: packet)  // refused is as good as read
@@ -78,8 +80,10 @@ struct SumFrameTests {
     }
 
     @Test func `a text that is too long is cut, not refused`() throws {
-        let frame = SumFrame.failed(ticket: 1, fault: .unreadable, message: String(repeating: "x", count: 100_000))
-        guard case .failed(_, _, let message) = try #require(try SumFrame.frames(in: frame.packet).first) else {
+        let frame = SumFrame.failed(
+            ticket: 1, fault: .unreadable, message: String(repeating: "x", count: 100_000))
+        guard case .failed(_, _, let message) = try #require(try SumFrame.frames(in: frame.packet).first)
+        else {
             Issue.record("another kind came back")
             return
         }

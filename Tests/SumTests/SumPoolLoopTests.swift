@@ -8,8 +8,8 @@ import Testing
 
 /// In turn: each starts processes of its own, and two cores are soon busy.
 @Suite(.serialized) struct SumPoolLoopTests {
-    /// Seconds of work in a debug build, on one process.
-    static let long = SumRange(from: 0, to: 1 << 31)
+    /// Two pieces, each a second of work in a debug build: time enough to kill the process that does it.
+    static let long = SumRange(from: 0, to: 1 << 29)
 
     func total(_ event: SumEvent) -> String? {
         if case .summed(_, let value, _) = event { value } else { nil }
@@ -109,7 +109,7 @@ import Testing
         _ = try pool.stateWhen("it runs") { $0.running == 1 }
         pool.send(.sum(JobSeq(2), SumRange(from: 0, to: 10)))
         for death in 1...2 {
-            kill(state.workers[0], SIGSEGV)
+            kill(state.workers[0], SIGKILL)
             let old = state.workers
             state = try pool.stateWhen("death \(death) was made good") {
                 $0.workerRestarts == death && $0.workers.count == 1 && $0.workers != old
@@ -120,7 +120,7 @@ import Testing
             return
         }
         #expect(error.code == .workerDied)
-        #expect(error.message.contains("signal 11"))
+        #expect(error.message.contains("signal 9"))
         #expect(try total(pool.answer(2)) == "55")
     }
 
@@ -128,10 +128,10 @@ import Testing
         let pool = try RunningPool()
         let first = try pool.stateWhen("the workers are up") { $0.workers.count == 2 }
         let pid = try #require(first.pid)
-        for seq in Int64(1)...5 { pool.send(.sum(JobSeq(seq), SumRange(from: 0, to: 300_000_000))) }
+        for seq in Int64(1)...5 { pool.send(.sum(JobSeq(seq), SumRange(from: 0, to: 100_000_000))) }
         _ = try pool.stateWhen("they run") { $0.running == 5 }
         kill(pid, SIGKILL)
-        for seq in Int64(1)...5 { #expect(try total(pool.answer(seq)) == "45000000150000000") }
+        for seq in Int64(1)...5 { #expect(try total(pool.answer(seq)) == "5000000050000000") }
         let second = try pool.stateWhen("sumd is up again") { $0.restarts == 1 && $0.isUp }
         #expect(second.pid != pid)
         try eventually("its workers are gone", context: { "\(first.workers)" }) {
@@ -155,7 +155,7 @@ import Testing
         kill(try #require(first.pid), SIGSTOP)
         pool.send(.sum(JobSeq(1), SumRange(from: 0, to: 10)))
         #expect(try total(pool.answer(1)) == "55")
-        #expect(pool.state.restarts >= 1)
+        _ = try pool.stateWhen("it was started again") { $0.restarts >= 1 }
     }
 
     @Test func `cancelled jobs give their workers free`() throws {
@@ -188,7 +188,9 @@ import Testing
         for worker in state.workers {
             #expect(Processes.parent(of: worker) == sumd)
             // Between fork and the closing of what it inherited there is a moment.
-            try eventually("worker \(worker) has closed the rest", context: { "\(Processes.descriptors(of: worker))" }) {
+            try eventually(
+                "worker \(worker) has closed the rest", context: { "\(Processes.descriptors(of: worker))" }
+            ) {
                 let open = Processes.descriptors(of: worker)
                 let others = open.filter { $0.key > 2 }
                 return others.count == 1 && others.values.allSatisfy { $0.hasPrefix("socket:") }
