@@ -42,7 +42,9 @@ struct RepeatOptions: ParsableArguments {
     var repeats = 5
 
     func validate() throws {
-        guard (1...100_000).contains(repeats) else { throw ValidationError("--repeat is a number from 1 to 100000") }
+        guard (1...100_000).contains(repeats) else {
+            throw ValidationError("--repeat is a number from 1 to 100000")
+        }
     }
 }
 
