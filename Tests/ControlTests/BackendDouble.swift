@@ -141,3 +141,11 @@ final class RunningServer: Sendable {
         try UnixHTTP.request(socket, method, target, body: body)
     }
 }
+
+/// A value that threads share.
+final class Shared<Value: Sendable>: Sendable {
+    private let box: Mutex<Value>
+    init(_ value: Value) { box = Mutex(value) }
+    var value: Value { box.withLock { $0 } }
+    func update(_ change: (inout Value) -> Void) { box.withLock { change(&$0) } }
+}

@@ -4,6 +4,7 @@ import ControlAPI
 import ControlServer
 import Glibc
 import JobModel
+import Synchronization
 import TestKit
 import Testing
 
@@ -96,7 +97,7 @@ import Testing
         ("POST", "/v1/jobs/5f0c2e9a11d04b7e/explode", 404), ("POST", "/v1/jobs/5f0c2e9a11d04b7e/cancel/now", 404),
         ("HEAD", "/v1/status", 405), ("POST", "/v1/status", 405), ("DELETE", "/v1/lists/1", 405),
         ("GET", "/v1/lists/1/cancel", 405), ("PUT", "/v1/lists?name=x", 405), ("GET", "/v1/reload", 405),
-        ("POST", "/metrics", 405), ("OPTIONS", "/healthz", 405), ("FOO", "/v1/jobs", 405),
+        ("POST", "/metrics", 405), ("OPTIONS", "/healthz", 405), ("PATCH", "/v1/jobs", 405),
     ])
     func `an odd request is refused before the backend hears of it`(method: String, target: String, status: Int) throws {
         let server = try RunningServer()

@@ -5,6 +5,7 @@ import ControlClient
 import ControlServer
 import Glibc
 import JobModel
+import Synchronization
 import TestKit
 import Testing
 
@@ -130,6 +131,12 @@ final class RawConnection {
             }
             guard try readMore() else { return text }
         }
+    }
+    /// So many bytes of a body.
+    func readBody(_ count: Int) throws -> String {
+        while received.count < count, try readMore() {}
+        defer { received.removeFirst(min(count, received.count)) }
+        return String(decoding: received.prefix(count), as: UTF8.self)
     }
     /// Until the server closes. An answer cut off by a reset counts as its end.
     func readAll() throws -> String {
