@@ -10,6 +10,7 @@ public import JobModel
 ///
 /// *Diagnostics*: `LedgerError`, as the store's; a page never looks at more than 10,000 rows.
 public final class LedgerReader {
+    /// Path of the database file.
     public let path: String
     private let cipher: JobIDCipher
     private let queue: DatabaseQueue
@@ -59,6 +60,7 @@ public final class LedgerReader {
         }
     }
 
+    /// One list; nil where there is none. Throws `LedgerError`; the reader's thread.
     public func list(_ id: ListID) throws(LedgerError) -> ListRow? {
         try read { db in
             let statement = try db.cachedStatement(sql: RowColumns.listQuery + " WHERE id = ?")
@@ -126,6 +128,7 @@ public final class LedgerReader {
         }
     }
 
+    /// One host by name; nil when no job ever named it.
     public func host(_ key: HostKey) throws(LedgerError) -> HostRow? {
         try read { db in
             let statement = try db.cachedStatement(sql: RowColumns.hostQuery + " WHERE name = ?")
@@ -141,6 +144,7 @@ public final class LedgerReader {
         }
     }
 
+    /// Closes the connection. Nothing may be called after it.
     public func close() throws(LedgerError) {
         do { try queue.close() } catch { throw LedgerError(error, file: path) }
     }

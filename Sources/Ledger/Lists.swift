@@ -51,6 +51,7 @@ extension LedgerStore {
             + String(decoding: bytes[dot...], as: UTF8.self)
     }
 
+    /// Notes the name a list file really got in `accepted/`. Inside a group.
     public func setAcceptedName(_ list: ListID, _ name: String) throws(LedgerError) {
         try update(list, "accepted_name = ?", [name])
     }
@@ -98,6 +99,7 @@ extension LedgerStore {
             index: "list_ended")
     }
 
+    /// One list; nil where there is none. In a group the counts are those of the last commit.
     public func list(_ id: ListID) throws(LedgerError) -> ListRow? {
         try read { db in
             let statement = try db.cachedStatement(sql: RowColumns.listQuery + " WHERE id = ?")
