@@ -53,7 +53,9 @@ int dld_start_writeback(int descriptor, int64_t offset, int64_t length) {
 }
 int dld_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
-int dld_set_parent_death_signal(int number) { return prctl(PR_SET_PDEATHSIG, (unsigned long)number, 0, 0, 0); }
+int dld_set_parent_death_signal(int number) {
+    return prctl(PR_SET_PDEATHSIG, (unsigned long)number, 0, 0, 0);
+}
 
 int dld_signalfd(const int *numbers, size_t count) {
     sigset_t set;
@@ -97,7 +99,11 @@ ssize_t dld_receive_descriptor(int socket, void *bytes, size_t length, int *desc
         char room[CMSG_SPACE(sizeof(int))];
     } control = {0};
     struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+        .msg_iov = &piece,
+        .msg_iovlen = 1,
+        .msg_control = control.room,
+        .msg_controllen = sizeof control.room,
+    };
     *descriptor = -1;
     ssize_t count;
     do { count = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC); } while (count < 0 && errno == EINTR);
@@ -124,7 +130,8 @@ int dld_connect_datagram(int socket, const char *name, size_t length, int is_abs
         return -1;
     }
     memcpy(address.sun_path + start, name, length);
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + start + length + (is_abstract ? 0 : 1));
+    size_t ending = is_abstract ? 0 : 1;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + start + length + ending);
     return connect(socket, (struct sockaddr *)&address, size);
 }
 

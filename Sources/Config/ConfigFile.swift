@@ -52,7 +52,7 @@ struct ConfigReader {
         config.spoolDir = top.path("spool_dir", config.spoolDir)
         config.outputDir = top.path("output_dir", config.outputDir)
         config.stateDir = top.path("state_dir", config.stateDir)
-        config.workers = top.integer("workers", config.workers, in: 1...256)
+        config.workers = top.count("workers", perCore: config.workers, in: 1...256)
         config.transfersPerWorker = top.integer("transfers_per_worker", config.transfersPerWorker, in: 1...4096)
         config.durability = top.choice("durability", config.durability)
         let groups: [(String, (ConfigSection, inout Configuration) -> Void)] = [
@@ -149,7 +149,7 @@ struct ConfigReader {
     }
 
     private func readSum(_ section: ConfigSection, _ config: inout Configuration) {
-        config.sum.processes = section.integer("processes", config.sum.processes, in: 1...256)
+        config.sum.processes = section.count("processes", perCore: config.sum.processes, in: 1...256)
         config.sum.maxTerms = section.read(
             "max_terms", config.sum.maxTerms, expected: "a whole number from 1 to 18446744073709551615"
         ) {

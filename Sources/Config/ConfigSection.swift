@@ -102,6 +102,15 @@ extension ConfigSection {
         }
     }
 
+    /// A count whose standard is the number of cores; null asks for it too.
+    func count(_ key: String, perCore standard: Int, in range: ClosedRange<Int>) -> Int {
+        read(key, standard, expected: "a whole number from \(range.lowerBound) to \(range.upperBound), or null: one a core") {
+            if $0 == .null { return standard }
+            guard case .integer(let number) = $0, let value = Int(exactly: number), range ~= value else { return nil }
+            return value
+        }
+    }
+
     func choice<T: RawRepresentable<String> & CaseIterable>(_ key: String, _ standard: T) -> T {
         let names = T.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
         return read(key, standard, expected: "one of \(names)") {

@@ -112,19 +112,6 @@ public struct WaitingStatus: Codable, Sendable, Hashable {
     public init() {}
 }
 
-/// Why a job that could run does not.
-public enum WaitReason: String, Codable, Sendable, Hashable, CaseIterable {
-    case hostHeld = "host_held"
-    case hostLimit = "host_limit"
-    case rateLimit = "rate_limit"
-    case backoff
-    case disk
-    case outputMissing = "output_missing"
-    case network
-    case ledger
-    case window
-}
-
 /// One thread of the daemon. For workers with a multi handle the counts are filled in.
 public struct WorkerStatus: Codable, Sendable, Hashable {
     /// The thread's name: `dld-xfer-0`.

@@ -11,14 +11,7 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringCo
     }
     public static func < (a: Self, b: Self) -> Bool { a.time < b.time }
 
-    public var description: String {
-        let milliseconds = time.rawValue
-        let (year, month, day) = Self.civil(fromDays: milliseconds / 86_400_000)
-        let rest = milliseconds % 86_400_000
-        let clock = [rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60].map { Self.padded($0, 2) }
-        let date = "\(Self.padded(year, 4))-\(Self.padded(month, 2))-\(Self.padded(day, 2))"
-        return date + "T" + clock.joined(separator: ":") + "." + Self.padded(rest % 1000, 3) + "Z"
-    }
+    public var description: String { time.iso8601 }
 
     /// Reads exactly the form that `description` writes; nil for anything else.
     public init?(_ text: String) {
@@ -58,24 +51,8 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringCo
         try container.encode(description)
     }
 
-    private static func padded(_ number: Int64, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
-    }
-
-    /// Days since 1970-01-01 to a date of the proleptic Gregorian calendar, counted in years that begin in March
-    /// so that the leap day comes last. No Foundation calendar: dlctl links without its tables.
-    static func civil(fromDays days: Int64) -> (year: Int64, month: Int64, day: Int64) {
-        let shifted = days + 719_468
-        let era = shifted / 146_097
-        let dayOfEra = shifted % 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let marchMonth = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
-        let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
-    }
+    /// Days since 1970-01-01 of a date of the Gregorian calendar, counted in years that begin in March so that the
+    /// leap day comes last. No Foundation calendar: dlctl links without its tables.
     private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let era = shifted / 400

@@ -53,6 +53,8 @@ extension TransferSink {
     var headers: UnsafeMutablePointer<curl_slist>?
     /// The policy refused an address: why the transfer will fail.
     var deniedAddress: PeerAddress?
+    /// The errno of a socket call that failed in our callback: libcurl only hears "bad socket".
+    var socketCode: Int32 = 0
 
     init(_ raw: UnsafeMutableRawPointer) {
         unsafe self.raw = raw
@@ -69,6 +71,7 @@ extension TransferSink {
     func reset() {
         sink = nil
         deniedAddress = nil
+        socketCode = 0
         unsafe curl_slist_free_all(headers)
         unsafe headers = nil
         unsafe errorBuffer.pointee = 0

@@ -55,10 +55,12 @@ import CCurl
     /// The result as one value: code, libcurl's sentence, errno. nil for `CURLE_OK`.
     func error(_ result: CURLcode) -> CurlError? {
         guard result != CURLE_OK else { return nil }
-        let detail = unsafe String(cString: context.takeUnretainedValue().errorBuffer)
+        let context = unsafe context.takeUnretainedValue()
+        let detail = unsafe String(cString: context.errorBuffer)
+        let reported = Int32(truncatingIfNeeded: long(CURLINFO_OS_ERRNO))
         return CurlError(
             code: .init(result), detail: detail.isEmpty ? nil : detail,
-            systemCode: Int32(truncatingIfNeeded: long(CURLINFO_OS_ERRNO)))
+            systemCode: context.socketCode != 0 ? context.socketCode : reported)
     }
 
     /// The address that the policy refused, if it refused one.

@@ -147,12 +147,15 @@ public struct ConnectionLimits: Sendable, Hashable {
     }
 
     /// Lets a paused transfer go on. The block that was refused is offered again inside this call.
-    /// The libcurl function is `curl_easy_pause`. An error comes out of `nextFinished`.
-    public mutating func unpause(_ key: TransferKey) {
-        guard running[key.address] != nil, let easy = unsafe UnsafeMutableRawPointer(bitPattern: key.address) else {
-            return
-        }
-        unsafe _ = curl_easy_pause(easy, CURLPAUSE_CONT)
+    /// The libcurl function is `curl_easy_pause`.
+    /// - Returns: what went wrong. libcurl itself forgets it: `nextFinished` may call the transfer fine, with the
+    ///   refused block lost. The caller removes it.
+    public mutating func unpause(_ key: TransferKey) -> CurlError? {
+        guard let slot = running[key.address], let easy = unsafe UnsafeMutableRawPointer(bitPattern: key.address)
+        else { return nil }
+        // Asked through the address: the call may run callbacks, and holds nothing of this value while it does.
+        let result = unsafe curl_easy_pause(easy, CURLPAUSE_CONT)
+        return slot.easy?.error(result)
     }
 
     private mutating func release(_ address: UInt, _ slot: Slot, _ easy: consuming EasyHandle) {

@@ -62,9 +62,12 @@ private func onOpenSocket(
     _ context: UnsafeMutableRawPointer?, _ purpose: curlsocktype, _ address: UnsafeMutablePointer<curl_sockaddr>?
 ) -> curl_socket_t {
     guard let address = unsafe address else { return dld_socket_bad() }
-    guard unsafe CallbackContext.of(context).permits(PeerAddress(address)) else { return dld_socket_bad() }
+    let context = unsafe CallbackContext.of(context)
+    guard context.permits(unsafe PeerAddress(address)) else { return dld_socket_bad() }
     let kind = unsafe address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue)
-    return unsafe socket(address.pointee.family, kind, address.pointee.protocol)
+    let socket = unsafe socket(address.pointee.family, kind, address.pointee.protocol)
+    if socket == -1 { context.socketCode = errno }
+    return socket
 }
 
 private func onRequest(

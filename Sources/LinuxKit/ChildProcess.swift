@@ -4,7 +4,8 @@ import CLinux
 import Glibc
 import SystemPackage
 
-/// A child of this process, until it has been waited for. Reaped once, by one thread; nothing reaps by itself.
+/// A child of this process, until it has been waited for. Reaped once, by one thread; nothing reaps by
+/// itself.
 public struct ChildProcess: Sendable, Hashable {
     public enum Ending: Sendable, Hashable, CustomStringConvertible {
         /// Returned or called exit, with this status.
@@ -12,10 +13,12 @@ public struct ChildProcess: Sendable, Hashable {
         /// Ended by this signal.
         case killed(signal: Int32, hasDumpedCore: Bool)
 
+        /// As logs show it: `exit status 1`, `signal 9, core dumped`.
         public var description: String {
             switch self {
             case .exited(let status): "exit status \(status)"
-            case .killed(let number, let hasDumpedCore): "signal \(number)" + (hasDumpedCore ? ", core dumped" : "")
+            case .killed(let number, let hasDumpedCore):
+                "signal \(number)" + (hasDumpedCore ? ", core dumped" : "")
             }
         }
         init(word: Int32) {
@@ -26,6 +29,7 @@ public struct ChildProcess: Sendable, Hashable {
             }
         }
     }
+    /// Its process id; free for another process once it has been waited for.
     public let pid: Int32
     public init(pid: Int32) { self.pid = pid }
 
@@ -85,8 +89,8 @@ public enum Environment {
         return unsafe String(cString: found)
     }
 
-    /// Takes a variable out, for this process and those it starts by other means than `Spawn`. Only before the first
-    /// thread: the C environment has no lock.
+    /// Takes a variable out, for this process and those it starts by other means than `Spawn`. Only before
+    /// the first thread: the C environment has no lock.
     public static func remove(_ name: String) { unsafe _ = unsetenv(name) }
 
     /// All variables; those without `=` are left out.

@@ -6,8 +6,9 @@ public import SystemPackage
 
 /// An open file descriptor with one owner: closed when the owner lets go of it.
 ///
-/// Every descriptor made here is close-on-exec. `deinit` cannot report, so whoever cares about the answer of `close`
-/// (NFS and quotas report late) calls it. May be handed to another thread by moving it; never used by two at once.
+/// Every descriptor made here is close-on-exec. `deinit` cannot report, so whoever cares about the answer of
+/// `close` (NFS and quotas report late) calls it. May be handed to another thread by moving it; never used by
+/// two at once.
 public struct Descriptor: ~Copyable, Sendable {
     /// For calls that take a number. Valid as long as this value lives.
     public let rawValue: Int32
@@ -75,8 +76,8 @@ extension Descriptor {
         return FileStatus(raw)
     }
 
-    /// Reads once, from the current position, into `buffer[start...]`: fewer bytes than there is room for are normal,
-    /// 0 is the end. nil: would block.
+    /// Reads once, from the current position, into `buffer[start...]`: fewer bytes than there is room for are
+    /// normal, 0 is the end. nil: would block.
     public borrowing func read(
         into buffer: inout [UInt8], from start: Int = 0, _ object: String = ""
     ) throws(SystemError) -> Int? {
@@ -136,8 +137,8 @@ extension Descriptor {
 }
 
 extension Descriptor {
-    /// `fsync`: content and attributes are on the disk. After an error the kernel has dropped the unwritten pages:
-    /// never call it again and trust the answer, write the file anew.
+    /// `fsync`: content and attributes are on the disk. After an error the kernel has dropped the unwritten
+    /// pages: never call it again and trust the answer, write the file anew.
     public borrowing func synchronize(_ object: String = "") throws(SystemError) {
         let number = rawValue
         _ = try systemCall("fsync", object) { () in fsync(number) }

@@ -6,11 +6,11 @@ public import SystemPackage
 
 /// A directory and everything below it, reached so that no path leads out of it.
 ///
-/// Every walk goes through openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS: a symbolic
-/// link anywhere below the root is refused with ELOOP (bind mounts are fine), whoever plants it and whenever. Paths
-/// are relative to the root, compared by their bytes. Open directories are kept in a bounded cache, which the owner
-/// empties (`forgetDirectories`) between batches: a cached one may meanwhile have been moved away by others.
-/// Owned by one thread.
+/// Every walk goes through openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS: a
+/// symbolic link anywhere below the root is refused with ELOOP (bind mounts are fine), whoever plants it and
+/// whenever. Paths are relative to the root, compared by their bytes. Open directories are kept in a bounded
+/// cache, which the owner empties (`forgetDirectories`) between batches: a cached one may meanwhile have been
+/// moved away by others. Owned by one thread.
 public struct DirectoryTree: ~Copyable {
     /// The root as it was opened; for messages.
     public let root: FilePath
@@ -46,8 +46,8 @@ public struct DirectoryTree: ~Copyable {
     /// The device that the root lies on.
     public var device: UInt64 { rootStatus.device }
 
-    /// Whether the root's path still leads to the directory that was opened: false once it was removed, replaced,
-    /// mounted over or unmounted. Writing on would put files where nobody looks for them.
+    /// Whether the root's path still leads to the directory that was opened: false once it was removed,
+    /// replaced, mounted over or unmounted. Writing on would put files where nobody looks for them.
     public func isRootCurrent() throws(SystemError) -> Bool {
         guard let now = try FileStatus.of(root, followingLinks: true) else { return false }
         return now.isSameFile(as: rootStatus)
@@ -67,8 +67,8 @@ public struct DirectoryTree: ~Copyable {
         try openBeneath(path, flags: mode.rawValue | options.rawValue, permissions: permissions)
     }
 
-    /// What lies under a path; a link is described, not followed. nil: nothing has that name, or its directory is
-    /// missing. ENOTDIR: a file lies where the path needs a directory. ELOOP: a link does.
+    /// What lies under a path; a link is described, not followed. nil: nothing has that name, or its
+    /// directory is missing. ENOTDIR: a file lies where the path needs a directory. ELOOP: a link does.
     public func status(of path: FilePath) throws(SystemError) -> FileStatus? {
         if path.isEmpty { return rootStatus }
         do throws(SystemError) {
@@ -106,12 +106,13 @@ extension DirectoryTree {
         return keep(opened, as: path)
     }
 
-    /// The number of a directory that is made, with its parents, where it is missing. Valid until the next mutating
-    /// call.
+    /// The number of a directory that is made, with its parents, where it is missing. Valid until the next
+    /// mutating call.
     ///
-    /// New ones get `permissions` exactly, whatever the umask. One that another made in between is taken as it is.
-    /// - Parameter created: the paths made are added, outermost first; each must be fsynced in its parent before what
-    ///   lies in it counts as durable.
+    /// New ones get `permissions` exactly, whatever the umask. One that another made in between is taken as
+    /// it is.
+    /// - Parameter created: the paths made are added, outermost first; each must be fsynced in its parent
+    ///   before what lies in it counts as durable.
     public mutating func directory(
         _ path: FilePath, creating permissions: FilePermissions, created: inout [FilePath]
     ) throws(SystemError) -> Int32 {

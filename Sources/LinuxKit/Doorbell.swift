@@ -5,18 +5,21 @@ import Glibc
 
 /// An eventfd that wakes one thread out of `poll`.
 ///
-/// Any thread rings; the owner waits, alone or together with descriptors of its own. The corresponding C function is
-/// `eventfd`. Lives as long as the daemon or its owner: nobody may ring after `deinit`, which ARC sees to.
+/// Any thread rings; the owner waits, alone or together with descriptors of its own. The corresponding C
+/// function is `eventfd`. Lives as long as the daemon or its owner: nobody may ring after `deinit`, which ARC
+/// sees to.
 public final class Doorbell: Sendable {
     /// Readable while rung. For `poll` only: never closed or read by others.
     public let descriptor: Int32
 
+    /// Traps where no descriptor is to be had: a thread without a bell cannot work.
     public init() {
         descriptor = dld_eventfd()
         precondition(descriptor >= 0, "eventfd: errno \(errno)")
     }
     deinit { close(descriptor) }
 
+    /// From any thread, as often as one likes; never blocks.
     public func ring() {
         var one: UInt64 = 1
         // EAGAIN means the counter is full: rung enough.

@@ -9,6 +9,7 @@ public import SystemPackage
 /// close-on-exec. Never lay one on a file that SQLite opens.
 public struct FileLock: ~Copyable, Sendable {
     private let descriptor: Descriptor
+    /// What is locked; for messages.
     public let path: FilePath
 
     /// Creates the file if need be and locks it; never waits. Held by another: `isWouldBlock`.

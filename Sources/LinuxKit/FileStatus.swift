@@ -8,7 +8,9 @@ public struct FileStatus: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
         case regular, directory, symbolicLink, fifo, socket, device
     }
+    /// What it is.
     public var kind: Kind
+    /// With `inode`, the identity of a file while it lives; a freed inode number is given out again.
     public var device: UInt64
     public var inode: UInt64
     public var links: UInt64

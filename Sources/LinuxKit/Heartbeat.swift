@@ -4,9 +4,9 @@ import Synchronization
 
 /// How the watchdog knows that a thread still goes round.
 ///
-/// The loop marks each turn (at least every few seconds, also when idle: it bounds its waits). Around a call that may
-/// block long (fsync of a huge file, a name server) it says which: there the limit is wider and `status` names the call.
-/// Marked by one thread, read by any.
+/// The loop marks each turn (at least every few seconds, also when idle: it bounds its waits). Around a call
+/// that may block long (fsync of a huge file, a name server) it says which: there the limit is wider and
+/// `status` names the call. Marked by one thread, read by any.
 public final class Heartbeat: Sendable {
     /// What the watchdog sees at one moment.
     public struct Reading: Sendable, Hashable {
@@ -31,6 +31,7 @@ public final class Heartbeat: Sendable {
         var call: StaticString?
     }
 
+    /// Starts fresh, outside any call.
     public init(name: String) {
         self.name = name
         state = Mutex(State(marked: Monotonic.nanoseconds(), call: nil))

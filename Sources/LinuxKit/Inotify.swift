@@ -5,8 +5,8 @@ public import SystemPackage
 
 /// Directory watching (inotify(7)). Owned by one loop, which polls `descriptor` beside its bell.
 ///
-/// A hint, never the truth: events are lost when the queue overflows (then one event says so), and network file
-/// systems send none. The owner scans at start, on `overflowed`, and every so often.
+/// A hint, never the truth: events are lost when the queue overflows (then one event says so), and network
+/// file systems send none. The owner scans at start, on `overflowed`, and every so often.
 public struct Inotify: ~Copyable, Sendable {
     /// What to be told of, and what an event tells. The corresponding C constants are `IN_...`.
     public struct Mask: OptionSet, Sendable, Hashable {
@@ -38,6 +38,7 @@ public struct Inotify: ~Copyable, Sendable {
     public struct Watch: Hashable, Sendable {
         public let rawValue: Int32
     }
+    /// One thing that happened.
     public struct Event: Hashable, Sendable {
         /// -1 in an overflow.
         public let watch: Watch
@@ -49,6 +50,7 @@ public struct Inotify: ~Copyable, Sendable {
     private let queue: Descriptor
     private var buffer = [UInt8](repeating: 0, count: 64 << 10)
 
+    /// EMFILE where the user has too many instances (fs.inotify.max_user_instances).
     public init() throws(SystemError) {
         queue = Descriptor(
             owning: try systemCall("inotify_init", "") { () in
@@ -59,6 +61,7 @@ public struct Inotify: ~Copyable, Sendable {
     /// Readable while events wait. For `poll`.
     public var descriptor: Int32 { queue.rawValue }
 
+    /// Watches a directory; the same one again replaces its mask. ENOSPC: too many watches, not a full disk.
     public func add(_ path: FilePath, _ mask: Mask) throws(SystemError) -> Watch {
         let number = queue.rawValue
         let watch = try systemCall("watch", path.string) { () in
@@ -93,7 +96,8 @@ public struct Inotify: ~Copyable, Sendable {
             let name = bytes[(offset + 16)..<(offset + 16 + length)].prefix { $0 != 0 }
             events.append(
                 Event(
-                    watch: Watch(rawValue: Int32(bitPattern: word(offset))), mask: Mask(rawValue: word(offset + 4)),
+                    watch: Watch(rawValue: Int32(bitPattern: word(offset))),
+                    mask: Mask(rawValue: word(offset + 4)),
                     name: Array(name)))
             offset += 16 + length
         }

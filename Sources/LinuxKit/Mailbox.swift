@@ -5,15 +5,17 @@ import Synchronization
 /// The only way into a thread: any thread sends, the owning loop drains. A send never blocks and never fails;
 /// memory is bounded by the credits that the protocols above it keep.
 ///
-/// `wake` is called outside the lock, and only when the box was empty: a loop that drains everything each time it
-/// wakes misses nothing.
+/// `wake` is called outside the lock, and only when the box was empty: a loop that drains everything each
+/// time it wakes misses nothing.
 public final class Mailbox<Message: Sendable>: Sendable {
     private let messages = Mutex<[Message]>([])
     private let wake: @Sendable () -> Void
 
-    /// - Parameter wake: rings the owner's bell (`Doorbell.ring`, `MultiWaker.wake`); callable from any thread.
+    /// - Parameter wake: rings the owner's bell (`Doorbell.ring`, `MultiWaker.wake`); callable from any
+    ///   thread.
     public init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
 
+    /// From any thread.
     public func send(_ message: Message) {
         let wasEmpty = messages.withLock { box in
             box.append(message)
@@ -22,6 +24,7 @@ public final class Mailbox<Message: Sendable>: Sendable {
         if wasEmpty { wake() }
     }
 
+    /// The same for several, in order and with nothing in between; wakes once.
     public func send(contentsOf batch: [Message]) {
         guard !batch.isEmpty else { return }
         let wasEmpty = messages.withLock { box in
@@ -41,5 +44,6 @@ public final class Mailbox<Message: Sendable>: Sendable {
         }
     }
 
+    /// For the moment of asking.
     public var isEmpty: Bool { messages.withLock { $0.isEmpty } }
 }

@@ -4,11 +4,11 @@ import CLinux
 import Glibc
 import SystemPackage
 
-/// The words to the service manager (sd_notify(3)): datagrams to $NOTIFY_SOCKET. The protocol is documented as stable,
-/// so no library is needed for it.
+/// The words to the service manager (sd_notify(3)): datagrams to $NOTIFY_SOCKET. The protocol is documented
+/// as stable, so no library is needed for it.
 ///
-/// Without the variable every call does nothing. A send never blocks and never fails the caller: a full queue or a
-/// manager that is gone loses the message, and the watchdog word comes again. Callable from any thread.
+/// Without the variable every call does nothing. A send never blocks and never fails the caller: a full queue
+/// or a manager that is gone loses the message, and the watchdog word comes again. Callable from any thread.
 public final class NotifySocket: Sendable {
     /// One assignment of a message.
     public enum Word: Sendable, Hashable {
@@ -45,8 +45,8 @@ public final class NotifySocket: Sendable {
 
     private let socket: Descriptor?
 
-    /// - Parameter address: $NOTIFY_SOCKET: a path, or `@` and a name in the abstract namespace; nil or empty: no
-    ///   manager listens. Other kinds (vsock) are not spoken and refused.
+    /// - Parameter address: $NOTIFY_SOCKET: a path, or `@` and a name in the abstract namespace; nil or
+    ///   empty: no manager listens. Other kinds (vsock) are not spoken and refused.
     public init(address: String?) throws(SystemError) {
         guard let address, !address.isEmpty else {
             socket = nil
@@ -64,14 +64,15 @@ public final class NotifySocket: Sendable {
         _ = try systemCall("connect", "NOTIFY_SOCKET=\(address)") { () in
             unsafe name.withUnsafeBytes { bytes in
                 unsafe dld_connect_datagram(
-                    number, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, isAbstract ? 1 : 0)
+                    number, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count,
+                    isAbstract ? 1 : 0)
             }
         }
         socket = consume opened
     }
 
-    /// From the environment. The variables stay there for this process and its tests of them; children started with
-    /// `Spawn` do not get them.
+    /// From the environment. The variables stay there for this process and its tests of them; children
+    /// started with `Spawn` do not get them.
     public static func fromEnvironment() throws(SystemError) -> NotifySocket {
         try NotifySocket(address: Environment.value("NOTIFY_SOCKET"))
     }

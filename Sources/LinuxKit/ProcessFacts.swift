@@ -52,7 +52,9 @@ public enum ProcessFacts {
     /// RLIMIT_NOFILE, soft and hard.
     public static func descriptorLimit() throws(SystemError) -> (soft: UInt64, hard: UInt64) {
         var limit = rlimit()
-        _ = try systemCall("getrlimit", "open files") { () in unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) }
+        _ = try systemCall("getrlimit", "open files") { () in
+            unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        }
         return (UInt64(limit.rlim_cur), UInt64(limit.rlim_max))
     }
 
@@ -64,7 +66,9 @@ public enum ProcessFacts {
         let target = min(wanted, hard)
         if target <= soft { return soft }
         var limit = rlimit(rlim_cur: rlim_t(target), rlim_max: rlim_t(hard))
-        _ = try systemCall("setrlimit", "open files") { () in unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) }
+        _ = try systemCall("setrlimit", "open files") { () in
+            unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        }
         return target
     }
 }

@@ -6,8 +6,9 @@ public import SystemPackage
 
 /// Renames without ever replacing: EEXIST if the name is taken. Atomic.
 ///
-/// Where the file system has no RENAME_NOREPLACE (EINVAL: NFS, some FUSE), link and unlink: a crash in between leaves
-/// both names on one file, which the caller tells by the inode. Directories cannot be moved that way.
+/// Where the file system has no RENAME_NOREPLACE (EINVAL: NFS, some FUSE), link and unlink: a crash in
+/// between leaves both names on one file, which the caller tells by the inode. Directories cannot be moved
+/// that way.
 /// - Parameter directory: each path is relative to its own; nil is the working directory.
 public func renameNoReplace(
     _ old: FilePath, in oldDirectory: Int32? = nil, to new: FilePath, in newDirectory: Int32? = nil
@@ -61,14 +62,14 @@ public func unlink(_ path: FilePath, in directory: Int32? = nil) throws(SystemEr
     }
 }
 
-/// Writes back everything of the file system that the descriptor lies on (syncfs(2)): one call for many files.
-/// Since Linux 5.8 it reports errors of any file there; which one, only that file's own fsync tells.
+/// Writes back everything of the file system that the descriptor lies on (syncfs(2)): one call for many
+/// files. Since Linux 5.8 it reports errors of any file there; which one, only that file's own fsync tells.
 public func syncFileSystem(of descriptor: Int32, _ object: String = "") throws(SystemError) {
     _ = try systemCall("syncfs", object) { () in dld_syncfs(descriptor) }
 }
 
-/// Starts writing back a range, in bytes, and waits for nothing: keeps the last fsync short. A hint without promise
-/// of durability; file systems that do not know it answer with an error that may be left aside.
+/// Starts writing back a range, in bytes, and waits for nothing: keeps the last fsync short. A hint without
+/// promise of durability; file systems that do not know it answer with an error that may be left aside.
 public func startWriteback(of descriptor: Int32, offset: Int64, length: Int64) throws(SystemError) {
     _ = try systemCall("sync_file_range", "descriptor \(descriptor)") { () in
         dld_start_writeback(descriptor, offset, length)

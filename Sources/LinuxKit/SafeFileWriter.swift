@@ -3,8 +3,8 @@
 import Glibc
 public import SystemPackage
 
-/// A file written so that its name always means a whole one: hidden temporary name, fsync, rename, fsync of the
-/// directory. Dropped without `commit`, it leaves nothing behind; a crash may leave the temporary name.
+/// A file written so that its name always means a whole one: hidden temporary name, fsync, rename, fsync of
+/// the directory. Dropped without `commit`, it leaves nothing behind; a crash may leave the temporary name.
 ///
 /// Streams: memory is one buffer, whatever the length. Used by one thread.
 public struct SafeFileWriter: ~Copyable {
@@ -18,7 +18,8 @@ public struct SafeFileWriter: ~Copyable {
 
     /// Creates the temporary file in `directory`.
     /// - Parameters:
-    ///   - temporaryName: one component; a leftover of this name is removed. nil: a fresh random one, with a dot in front.
+    ///   - temporaryName: one component; a leftover of this name is removed. nil: a fresh random one, with a
+    ///     dot in front.
     ///   - permissions: exactly these, whatever the umask, from before the first byte until after the rename.
     public init(
         in directory: FilePath, temporaryName: String? = nil, permissions: FilePermissions
@@ -39,7 +40,9 @@ public struct SafeFileWriter: ~Copyable {
 
     deinit {
         // Still open: not committed. The name goes; a failure leaves a hidden file, which is no harm.
-        if file != nil { _ = unsafe temporary.withPlatformString { unsafe unlinkat(directory.rawValue, $0, 0) } }
+        if file != nil {
+            _ = unsafe temporary.withPlatformString { unsafe unlinkat(directory.rawValue, $0, 0) }
+        }
     }
 
     /// Adds bytes at the end.
@@ -56,7 +59,8 @@ public struct SafeFileWriter: ~Copyable {
 
     /// Makes it durable under `name` (one component of the same directory).
     /// - Parameters:
-    ///   - replacing: over a file of that name; otherwise EEXIST, and this writer is gone with its temporary file.
+    ///   - replacing: over a file of that name; otherwise EEXIST, and this writer is gone with its temporary
+    ///     file.
     ///   - isDurable: false skips both fsyncs, the order stays.
     public consuming func commit(
         as name: String, replacing: Bool = true, isDurable: Bool = true

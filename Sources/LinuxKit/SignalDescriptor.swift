@@ -5,8 +5,8 @@ import Glibc
 
 /// Signals read like messages (signalfd(2)) instead of handlers: no code of ours ever runs inside a signal.
 ///
-/// `block` comes in `main` before the first thread: threads inherit the mask, and a signal that any thread leaves
-/// open would be taken there. Children start with an empty mask again (`Spawn`).
+/// `block` comes in `main` before the first thread: threads inherit the mask, and a signal that any thread
+/// leaves open would be taken there. Children start with an empty mask again (`Spawn`).
 public struct SignalDescriptor: ~Copyable, Sendable {
     private let queue: Descriptor
 
@@ -18,7 +18,8 @@ public struct SignalDescriptor: ~Copyable, Sendable {
         try statusCall("block signals", "\(signals)") { () in unsafe pthread_sigmask(SIG_BLOCK, &set, nil) }
     }
 
-    /// SIGPIPE answers as EPIPE at the call instead. Once, in `main`; children get the default back (`Spawn`).
+    /// SIGPIPE answers as EPIPE at the call instead. Once, in `main`; children get the default back
+    /// (`Spawn`).
     public static func ignoreBrokenPipes() { _ = Glibc.signal(SIGPIPE, SIG_IGN) }
 
     /// - Parameter signals: the ones that were blocked.
@@ -32,7 +33,8 @@ public struct SignalDescriptor: ~Copyable, Sendable {
     /// Readable while a signal waits. For `poll`.
     public var descriptor: Int32 { queue.rawValue }
 
-    /// The next signal's number; nil when none waits. Never sleeps. Equal ones that came in between count as one.
+    /// The next signal's number; nil when none waits. Never sleeps. Equal ones that came in between count as
+    /// one.
     public borrowing func next() -> Int32? {
         let number = dld_signalfd_read(queue.rawValue)
         return number > 0 ? number : nil

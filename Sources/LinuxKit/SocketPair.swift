@@ -3,7 +3,8 @@
 import CLinux
 import Glibc
 
-/// Two connected Unix sockets, both close-on-exec: one end stays, the other goes to a child (`Spawn`) or a fork.
+/// Two connected Unix sockets, both close-on-exec: one end stays, the other goes to a child (`Spawn`) or a
+/// fork.
 ///
 /// Frozen so that users in other modules may take the ends apart.
 @frozen
@@ -14,9 +15,11 @@ public struct SocketPair: ~Copyable {
         /// Messages with borders, in order; a read takes one.
         case sequencedPacket
     }
+    /// One end and the other: equal.
     public var first: Descriptor
     public var second: Descriptor
 
+    /// EMFILE and ENFILE where descriptors have run out.
     public init(_ kind: Kind, isNonBlocking: Bool = false) throws(SystemError) {
         var ends: [Int32] = [-1, -1]
         let base = kind == .stream ? SOCK_STREAM : SOCK_SEQPACKET
@@ -44,8 +47,8 @@ public enum DescriptorPassing {
         }
     }
 
-    /// Sends bytes (at least one) and a copy of `descriptor`. On a stream the answer may be short; the descriptor went
-    /// with the first byte, so the rest is sent without. nil: would block, nothing was sent.
+    /// Sends bytes (at least one) and a copy of `descriptor`. On a stream the answer may be short; the
+    /// descriptor went with the first byte, so the rest is sent without. nil: would block, nothing was sent.
     /// A peer that is gone is EPIPE, never a signal.
     public static func send(
         _ bytes: RawSpan, passing descriptor: Int32? = nil, over socket: borrowing Descriptor

@@ -6,11 +6,11 @@ public import SystemPackage
 
 /// Starts another program with `posix_spawn`: no fork in a process that has threads.
 ///
-/// The child gets an empty signal mask, default signal actions, by default a process group of its own, and exactly the
-/// descriptors named here: 0, 1, 2, then `inherited` as 3, 4, ... in order. All others are closed in it, whoever opened
-/// them. Variables that speak to this process alone (`Spawn.privateVariables`) are taken out of its environment.
-/// A child that asks for a parent-death signal gets it when the *thread* that spawned it ends: spawn from one that
-/// lives as long as the daemon.
+/// The child gets an empty signal mask, default signal actions, by default a process group of its own, and
+/// exactly the descriptors named here: 0, 1, 2, then `inherited` as 3, 4, ... in order. All others are closed
+/// in it, whoever opened them. Variables that speak to this process alone (`Spawn.privateVariables`) are
+/// taken out of its environment. A child that asks for a parent-death signal gets it when the *thread* that
+/// spawned it ends: spawn from one that lives as long as the daemon.
 public struct Spawn: Sendable {
     /// What the child has as 0, 1 or 2.
     public enum Stream: Sendable, Hashable {
@@ -20,11 +20,13 @@ public struct Spawn: Sendable {
         /// A copy of a descriptor of ours.
         case descriptor(Int32)
     }
-    /// The service manager's words to this process, which a child must not act upon (sd_notify(3), sd_listen_fds(3)).
+    /// The service manager's words to this process, which a child must not act upon (sd_notify(3),
+    /// sd_listen_fds(3)).
     public static let privateVariables: Set<String> = [
         "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
     ]
 
+    /// Absolute: nothing is searched along PATH.
     public var executable: FilePath
     /// Without the program's own name, which comes first.
     public var arguments: [String]
@@ -38,6 +40,7 @@ public struct Spawn: Sendable {
     /// A group of its own: ^C on our terminal does not reach it.
     public var hasOwnProcessGroup = true
 
+    /// Starts nothing yet.
     public init(executable: FilePath, arguments: [String] = [], environment: [String: String]? = nil) {
         self.executable = executable
         self.arguments = arguments
@@ -129,7 +132,8 @@ public struct Spawn: Sendable {
 
     private func childEnvironment() -> [String] {
         let variables = environment ?? Environment.all()
-        return variables.filter { !Self.privateVariables.contains($0.key) }.map { "\($0.key)=\($0.value)" }.sorted()
+        return variables.filter { !Self.privateVariables.contains($0.key) }.map { "\($0.key)=\($0.value)" }
+            .sorted()
     }
 
     /// A null-terminated array of C strings for the time of `body`.
@@ -138,7 +142,7 @@ public struct Spawn: Sendable {
     ) -> Answer {
         var pointers: [UnsafeMutablePointer<CChar>?] = unsafe texts.map { unsafe strdup($0) }
         unsafe pointers.append(nil)
-        defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+        defer { unsafe pointers.forEach { unsafe free($0) } }
         return unsafe pointers.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress!) }
     }
 }

@@ -6,8 +6,8 @@ public import SystemPackage
 /// A system call that failed: what was tried, on what, and the kernel's answer.
 ///
 /// The module's one error type. Its text names object and operation, as the house wants every error to:
-/// `rename /srv/a -> /srv/b: No space left on device`. Whether the job fails or the daemon cannot work is for the
-/// caller to say; a descriptor that is not open (EBADF) is our bug.
+/// `rename /srv/a -> /srv/b: No space left on device`. Whether the job fails or the daemon cannot work is for
+/// the caller to say; a descriptor that is not open (EBADF) is our bug.
 public struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kernel's answer.
     public let code: Errno
@@ -16,14 +16,15 @@ public struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What it was tried on: a path, `a -> b`, a pid.
     public let object: String
 
+    /// Of a code that is at hand; after a call use `last`.
     public init(_ code: Errno, _ operation: String, _ object: String) {
         self.code = code
         self.operation = operation
         self.object = object
     }
 
-    /// The error of the call just made. `errno` is read before the texts are built: building them may allocate
-    /// and so overwrite it.
+    /// The error of the call just made. `errno` is read before the texts are built: building them may
+    /// allocate and so overwrite it.
     public static func last(
         _ operation: @autoclosure () -> String, _ object: @autoclosure () -> String
     ) -> SystemError {
@@ -31,6 +32,7 @@ public struct SystemError: Error, Sendable, Hashable, CustomStringConvertible {
         return SystemError(code, operation(), object())
     }
 
+    /// `operation object: reason`.
     public var description: String { "\(operation) \(object): \(code)" }
 
     /// No space, no quota, read-only, a failing disk: trouble of the file system, not of one file.

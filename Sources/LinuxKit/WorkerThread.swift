@@ -5,10 +5,11 @@ import Glibc
 
 /// A joinable pthread that owns whatever its body creates.
 ///
-/// The pattern of the house: the body builds one `...Loop` inside the thread and runs it; only `Sendable` messages
-/// through mailboxes cross. The corresponding C function is `pthread_create`.
+/// The pattern of the house: the body builds one `...Loop` inside the thread and runs it; only `Sendable`
+/// messages through mailboxes cross. The corresponding C function is `pthread_create`.
 public final class WorkerThread: Sendable {
     private let handle: pthread_t
+    /// As given.
     public let name: String
 
     /// - Parameter name: at most 15 bytes, as `ps -L` and `top -H` show it.

@@ -4,12 +4,12 @@ import JobModel
 import LinuxKit
 import SystemPackage
 
-/// Publishes into a directory below the output that is another mount, where rename answers EXDEV: copied to a hidden
-/// name beside the final one, fsynced, renamed there, and only then the part is removed.
+/// Publishes into a directory below the output that is another mount, where rename answers EXDEV: copied to a
+/// hidden name beside the final one, fsynced, renamed there, and only then the part is removed.
 ///
-/// The file gets another inode by that. So a repeat after a crash knows it by its content: a taken name whose file is
-/// equal to the part, byte by byte, is ours. Slower than a rename, and twice the space for a moment: the price of the
-/// mount, which the manual names.
+/// The file gets another inode by that. So a repeat after a crash knows it by its content: a taken name whose
+/// file is equal to the part, byte by byte, is ours. Slower than a rename, and twice the space for a moment:
+/// the price of the mount, which the manual names.
 struct CrossMountCopy {
     let isDurable: Bool
     let heartbeat: Heartbeat
@@ -32,7 +32,8 @@ struct CrossMountCopy {
         if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.run) }
         let part = try place.openPart(item.partName)
         if !item.replaces, let found = try FileStatus.of(name, in: folder) {
-            guard found.kind == .regular, found.size == item.size, try isEqual(part, to: name, in: folder) else {
+            guard found.kind == .regular, found.size == item.size, try isEqual(part, to: name, in: folder)
+            else {
                 return false
             }
         } else {
@@ -51,13 +52,15 @@ struct CrossMountCopy {
         _ part: borrowing Descriptor, _ item: PublishItem, as name: FilePath, in folder: Int32,
         of place: PublishPlace
     ) throws(SystemError) {
-        let shown = "\(place.partPath(item.partName)) -> \(place.output.fullPath(FilePath(item.path.description)))"
+        let shown =
+            "\(place.partPath(item.partName)) -> \(place.output.fullPath(FilePath(item.path.description)))"
         // The same name at every try, so that a leftover of a crash is found and goes.
         let hidden = FilePath(".\(item.partName).dld-copy")
         try unlink(hidden, in: folder)
         let status = try part.status(shown)
         let file = try Descriptor.open(
-            hidden, .writeOnly, options: [.create, .exclusiveCreate, .noFollow], permissions: [.ownerReadWrite],
+            hidden, .writeOnly, options: [.create, .exclusiveCreate, .noFollow],
+            permissions: [.ownerReadWrite],
             in: folder)
         do throws(SystemError) {
             while let count = try part.read(into: &buffer, shown), count > 0 {

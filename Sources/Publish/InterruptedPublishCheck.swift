@@ -6,7 +6,8 @@ import SystemPackage
 
 /// How far a publish had come that a crash cut off; asked at a start for each job found `publishing`.
 public enum InterruptedPublishCheck: Sendable, Hashable {
-    /// The final name is this file's. Send `rename` again all the same: its directory may not have been fsynced.
+    /// The final name is this file's. Send `rename` again all the same: its directory may not have been
+    /// fsynced.
     case renamedAlready
     /// The part is there, with the data that was fsynced before the commit: send `rename`.
     case partStillThere
@@ -19,7 +20,8 @@ public enum InterruptedPublishCheck: Sendable, Hashable {
     ///   - partName: one component in the parts directory.
     /// - Throws: the directories cannot be opened or looked into: a question for later, not an answer.
     public static func of(
-        path: OutputPath, device: UInt64, inode: UInt64, size: Int64, partName: String, settings: PublishSettings
+        path: OutputPath, device: UInt64, inode: UInt64, size: Int64, partName: String,
+        settings: PublishSettings
     ) throws(SystemError) -> InterruptedPublishCheck {
         let place = try PublishPlace(settings)
         return try verdict(
@@ -56,7 +58,8 @@ public enum InterruptedPublishCheck: Sendable, Hashable {
     }
 
     /// A file or a link on the way to the path: it is not there.
-    private static func status(of path: OutputPath, in place: PublishPlace) throws(SystemError) -> FileStatus? {
+    private static func status(of path: OutputPath, in place: PublishPlace) throws(SystemError) -> FileStatus?
+    {
         do throws(SystemError) {
             return try place.output.status(of: FilePath(path.description))
         } catch {

@@ -4,8 +4,8 @@ import JobModel
 import LinuxKit
 import SystemPackage
 
-/// Gives a group of parts their final names, then makes the names durable: each directory touched is fsynced once,
-/// new ones in their parents too, and only then are the jobs reported.
+/// Gives a group of parts their final names, then makes the names durable: each directory touched is fsynced
+/// once, new ones in their parents too, and only then are the jobs reported.
 ///
 /// Each step may be repeated: a file that has its final name already is found by its inode.
 struct PartRename {
@@ -54,7 +54,9 @@ struct PartRename {
         let shown = place.partPath(item.partName)
         guard let part = try place.part(item.partName) else {
             // A repeat of one that went through, or a loss.
-            if let final = try place.output.status(of: path), place.isOurs(final, item) { return .success(.renamed) }
+            if let final = try place.output.status(of: path), place.isOurs(final, item) {
+                return .success(.renamed)
+            }
             return .failure(PublishFault.missingPart(shown))
         }
         guard place.isOurs(part, item) else { return .failure(PublishFault.foreignPart(shown)) }
@@ -76,12 +78,27 @@ struct PartRename {
                 return .success(try settleTaken(item, name, in: folder, of: place) ? .renamed : .taken)
             case .improperLink:
                 // Another mount lies below the output (a bind mount counts, even of the same file system).
-                return .success(try copier.publish(item, as: name, in: folder, of: place) ? .renamed : .taken)
+                return .success(try copy(item, as: name, in: folder, of: place) ? .renamed : .taken)
             default:
-                // The call's own names are relative: say the whole ones.
-                throw SystemError(error.code, "rename", "\(shown) -> \(place.output.fullPath(path))")
+                throw Self.named(error, item, in: place)
             }
         }
+    }
+
+    private mutating func copy(
+        _ item: PublishItem, as name: FilePath, in folder: Int32, of place: PublishPlace
+    ) throws(SystemError) -> Bool {
+        do throws(SystemError) {
+            return try copier.publish(item, as: name, in: folder, of: place)
+        } catch {
+            throw Self.named(error, item, in: place)
+        }
+    }
+
+    /// The calls take names relative to open directories; people get the whole paths.
+    private static func named(_ error: SystemError, _ item: PublishItem, in place: PublishPlace) -> SystemError {
+        let final = place.output.fullPath(FilePath(item.path.description))
+        return SystemError(error.code, error.operation, "\(place.partPath(item.partName)) -> \(final)")
     }
 
     /// The name is taken: by our own file if a crash fell between link and unlink. Then the part's name goes.
@@ -123,14 +140,16 @@ struct PartRename {
 }
 
 extension PartRename {
-    /// fsyncs what the renames touched. Answers for each item the error that keeps it from being durable, or nil.
+    /// fsyncs what the renames touched. Answers for each item the error that keeps it from being durable, or
+    /// nil.
     private func syncDirectories(of items: [PublishItem], in place: PublishPlace) -> [JobError?] {
         var needs: [[FilePath]] = []
         var wanted: Set<FilePath> = []
         var pending: Set<[UInt8]> = []
         for item in items {
             let folder = FilePath(item.path.description).removingLastComponent()
-            let fresh = settings.unsynced.pending(among: Self.prefixes(of: folder).map { Array($0.string.utf8) })
+            let fresh = settings.unsynced.pending(
+                among: Self.prefixes(of: folder).map { Array($0.string.utf8) })
             pending.formUnion(fresh)
             // A new directory's name lies in its parent.
             let parents = fresh.map { FilePath(String(decoding: $0, as: UTF8.self)).removingLastComponent() }

@@ -6,9 +6,10 @@ import SystemPackage
 
 /// Makes the data of a group of parts durable: one syncfs from the threshold up, else an fsync each.
 ///
-/// syncfs costs the same for many files as for one, but waits for everything on the file system and does not say which
-/// file an error belongs to. So after an error each part is fsynced by itself: the kernel tells an unseen write error
-/// of a file to whoever opens and syncs it next.
+/// syncfs costs the same for many files as for one, but waits for everything on the file system and does not
+/// say which file an error belongs to. So after an error each part is fsynced by itself: the kernel tells an
+/// unseen write error of a file to whoever opens and syncs it next. One that no part owns up to was another
+/// program's.
 struct PartSync {
     let settings: PublishSettings
     let heartbeat: Heartbeat

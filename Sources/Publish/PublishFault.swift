@@ -39,6 +39,8 @@ enum PublishFault {
     static func missingPlace(_ settings: PublishSettings) -> JobError {
         JobError(
             .disk,
-            "publish: \(settings.outputDirectory) or \(settings.partsDirectory) was removed, replaced or unmounted")
+            "publish: \(settings.outputDirectory) or \(settings.partsDirectory) was removed, "
+                + "replaced or unmounted"
+        )
     }
 }

@@ -9,15 +9,16 @@ import JobModel
 public import LinuxKit
 import SystemPackage
 
-/// Publishing: data fsynced, then, on another command once the ledger has committed `publishing`, renamed and the
-/// directories fsynced. A file is never read here; digests are the sum processes' work.
+/// Publishing: data fsynced, then, on another command once the ledger has committed `publishing`, renamed and
+/// the directories fsynced. A file is never read here; digests are the sum processes' work.
 ///
-/// All that waits in the mailbox is one group, and a group shares its fsyncs: while one is under way the next gathers.
-/// Within a group syncs come first, then renames, then the rest; the events of each kind go out as soon as they stand.
+/// All that waits in the mailbox is one group, and a group shares its fsyncs: while one is under way the next
+/// gathers. Within a group syncs come first, then renames, then the rest; the events of each kind go out as
+/// soon as they stand.
 ///
-/// *Diagnostics*: every trouble is an event of one job. `.disk` errors are the machine's, not the job's: the dispatcher
-/// pauses on them. A directory that is missing, replaced or unmounted fails each command and is looked for again at
-/// the next one. Nothing here stops the daemon.
+/// *Diagnostics*: every trouble is an event of one job. `.disk` errors are the machine's, not the job's: the
+/// dispatcher pauses on them. A directory that is missing, replaced or unmounted fails each command and is
+/// looked for again at the next one. Nothing here stops the daemon.
 public struct PublishLoop: ~Copyable {
     private let settings: PublishSettings
     private let inbox: Mailbox<PublishCommand>
@@ -80,8 +81,8 @@ public struct PublishLoop: ~Copyable {
 
     /// The open directories, opened again where their paths lead elsewhere by now.
     ///
-    /// A wrong disk mounted there does no harm: its parts directory is missing, or the parts in it are not the ones
-    /// that the items name.
+    /// A wrong disk mounted there does no harm: its parts directory is missing, or the parts in it are not
+    /// the ones that the items name.
     private mutating func attach() -> PublishPlace? {
         if let place, place.isCurrent() { return place }
         place = nil
@@ -96,7 +97,8 @@ public struct PublishLoop: ~Copyable {
     private func refuse(_ group: CommandGroup) {
         let error = PublishFault.missingPlace(settings)
         let answers: [PublishEvent] =
-            group.syncs.map { .syncFailed($0.seq, error) } + group.renames.map { .renameFailed($0.seq, error) }
+            group.syncs.map { .syncFailed($0.seq, error) }
+            + group.renames.map { .renameFailed($0.seq, error) }
             + group.keeps.map { .kept($0.seq, ok: false) }
         if !answers.isEmpty { events(answers) }
     }
@@ -144,6 +146,7 @@ public final class PublishPort: Sendable {
         }
     }
 
+    /// From any thread; never blocks.
     public func send(_ command: PublishCommand) { inbox.send(command) }
 
     /// After `stop`: until the thread has ended. Once.

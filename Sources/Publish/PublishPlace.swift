@@ -6,8 +6,8 @@ import SystemPackage
 
 /// The two open directories that a publish thread works in. Confined to that thread.
 ///
-/// Opened once and kept: what is renamed goes through these descriptors, never again through a path that somebody may
-/// have bent meanwhile.
+/// Opened once and kept: what is renamed goes through these descriptors, never again through a path that
+/// somebody may have bent meanwhile.
 final class PublishPlace {
     var output: DirectoryTree
     let parts: DirectoryTree
@@ -37,8 +37,8 @@ final class PublishPlace {
 
     /// Whether a status is that of the item's file.
     ///
-    /// Device numbers may change with a reboot (device mapper, NFS): when the whole file system bears another number
-    /// than at the time of writing, inode and size tell.
+    /// Device numbers may change with a reboot (device mapper, NFS): when the whole file system bears another
+    /// number than at the time of writing, inode and size tell.
     func isOurs(_ status: FileStatus, device: UInt64, inode: UInt64, size: Int64) -> Bool {
         status.kind == .regular && status.inode == inode && status.size == size
             && (status.device == device || (status.device == parts.device && parts.device != device))

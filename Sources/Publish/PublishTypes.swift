@@ -15,10 +15,12 @@ public struct PublishItem: Sendable, Hashable {
     public var size: Int64
     /// The final path, below the output directory.
     public var path: OutputPath
-    /// Whether a file that lies there is replaced (`overwrite`, `update`); otherwise a taken name is reported.
+    /// Whether a file that lies there is replaced (`overwrite`, `update`); otherwise a taken name is
+    /// reported.
     public var replaces: Bool
     public init(
-        seq: JobSeq, partName: String, device: UInt64, inode: UInt64, size: Int64, path: OutputPath, replaces: Bool
+        seq: JobSeq, partName: String, device: UInt64, inode: UInt64, size: Int64, path: OutputPath,
+        replaces: Bool
     ) {
         self.seq = seq
         self.partName = partName
@@ -30,13 +32,13 @@ public struct PublishItem: Sendable, Hashable {
     }
 }
 
-/// What the dispatcher asks for. `sync` and `rename` of one job are two commands: between them the ledger commits
-/// `publishing`.
+/// What the dispatcher asks for. `sync` and `rename` of one job are two commands: between them the ledger
+/// commits `publishing`.
 public enum PublishCommand: Sendable {
     /// Makes the data durable.
     case sync([PublishItem])
-    /// Gives the final names and makes those durable. May be sent again for one that was renamed already (after a
-    /// restart, after `renameFailed`): answered as if it were the first time.
+    /// Gives the final names and makes those durable. May be sent again for one that was renamed already
+    /// (after a restart, after `renameFailed`): answered as if it were the first time.
     case rename([PublishItem])
     /// Makes what a part has so far durable (fdatasync): it will be resumed.
     case keep(JobSeq, partName: String)
@@ -55,7 +57,8 @@ public enum PublishEvent: Sendable, Hashable {
     case renamed([JobSeq])
     /// Something else has that name; nothing was changed.
     case nameTaken(JobSeq)
-    /// Not under its final name, or there but perhaps not durably; sending `rename` again is right in both cases.
+    /// Not under its final name, or there but perhaps not durably; sending `rename` again is right in both
+    /// cases.
     case renameFailed(JobSeq, JobError)
     case kept(JobSeq, ok: Bool)
 }
@@ -79,8 +82,10 @@ public struct PublishSettings: Sendable {
     /// Shared by all loops that got this value.
     let unsynced = UnsyncedDirectories()
 
+    /// Touches no file.
     public init(
-        outputDirectory: String, partsDirectory: String, durability: Durability = .full, dirMode: UInt32 = 0o755,
+        outputDirectory: String, partsDirectory: String, durability: Durability = .full,
+        dirMode: UInt32 = 0o755,
         syncThreshold: Int = 32
     ) {
         self.outputDirectory = outputDirectory
@@ -93,8 +98,8 @@ public struct PublishSettings: Sendable {
 
 /// Directories that were made, or are about to be, and whose names are not known to be durable yet.
 ///
-/// One loop may rename into a directory that the other has just made: it must not report the file as durable while
-/// the directory's own name is not. So both look here. Holds paths in flight only. Any thread.
+/// One loop may rename into a directory that the other has just made: it must not report the file as durable
+/// while the directory's own name is not. So both look here. Holds paths in flight only. Any thread.
 final class UnsyncedDirectories: Sendable {
     private let paths = Mutex<Set<[UInt8]>>([])
 

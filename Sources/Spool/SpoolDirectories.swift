@@ -48,7 +48,7 @@ public final class SpoolDirectories {
     ///
     /// - Throws: the system call that failed, with the directory it failed on.
     public static func create(at path: String) throws(SystemError) {
-        let directories = try SpoolDirectories(at: path)
+        let directories = try SpoolDirectories(at: path, makesSpool: true)
         for place in SpoolPlace.allCases {
             let folder = directories[place]
             // Begins with a dot: a scan of ours or of a user's script does not take it for a list.
@@ -57,18 +57,19 @@ public final class SpoolDirectories {
             let file = try Descriptor.open(
                 probe, .writeOnly, options: [.create, .truncate, .noFollow], permissions: .ownerReadWrite, in: number)
             try file.close(folder.path + "/.dld-probe")
-            try folder.remove(".dld-probe")
+            _ = try unlink(probe, in: number)
         }
     }
 
-    /// Opens them, making what is absent.
-    init(at path: String) throws(SystemError) {
+    /// Opens them, making the folders that are absent. SPOOL itself is made at a start only: later its absence means
+    /// that a disk is not mounted.
+    init(at path: String, makesSpool: Bool) throws(SystemError) {
         self.path = path
-        let spool = try Self.open(.spool, FilePath(path), in: nil, path)
+        let spool = try Self.open(.spool, FilePath(path), in: nil, path, makes: makesSpool)
         var folders = [spool]
         for place in SpoolPlace.folders {
             let full = path + "/" + place.rawValue
-            folders.append(try Self.open(place, FilePath(place.rawValue), in: spool.descriptor.rawValue, full))
+            folders.append(try Self.open(place, FilePath(place.rawValue), in: spool.descriptor.rawValue, full, makes: true))
         }
         self.folders = folders
     }
@@ -97,13 +98,13 @@ public final class SpoolDirectories {
     }
 
     private static func open(
-        _ place: SpoolPlace, _ name: FilePath, in parent: Int32?, _ path: String
+        _ place: SpoolPlace, _ name: FilePath, in parent: Int32?, _ path: String, makes: Bool
     ) throws(SystemError) -> OpenFolder {
         // Only SPOOL itself may be reached through a symbolic link: that is the operator's to say.
         let options: FileDescriptor.OpenOptions = place == .spool ? [.directory] : [.directory, .noFollow]
-        do {
+        do throws(SystemError) {
             return OpenFolder(try Descriptor.open(name, .readOnly, options: options, in: parent), path: path)
-        } catch where error.code == .noSuchFileOrDirectory {
+        } catch where makes && error.code == .noSuchFileOrDirectory {
             try FolderCalls.makeDirectory(name, in: parent, path)
             let made = OpenFolder(try Descriptor.open(name, .readOnly, options: options, in: parent), path: path)
             try made.descriptor.setPermissions(place.permissions, path)

@@ -9,7 +9,8 @@ public import JobModel
 ///
 /// *Diagnostics.* Job fails: a bad line becomes a failed job, a file that is no list goes to `rejected/` with its
 /// reason. Daemon cannot work: `SpoolDirectories.create` throws at the start; later trouble with the directories is a
-/// remark and is tried again at the next scan. Our bug: an answer of the ledger to a question nobody asked traps.
+/// remark and is tried again. Our bug: an answer of
+/// the ledger to a question that nobody asked is told as an error and left aside.
 public struct SpoolSettings: Sendable {
     /// The spool directory, absolute.
     public var spool: String

@@ -12,14 +12,16 @@ struct DescriptorTests {
         var number: Int32 = -1
         do {
             let file = try Descriptor.open(
-                scratch.sub("a"), .writeOnly, options: [.create, .exclusiveCreate], permissions: [.ownerReadWrite])
+                scratch.sub("a"), .writeOnly, options: [.create, .exclusiveCreate],
+                permissions: [.ownerReadWrite])
             number = file.rawValue
             #expect(fcntl(number, F_GETFD) & FD_CLOEXEC != 0)
             // A file of this test's own: another thread may get the number as soon as it is closed.
             #expect(try file.status().inode == FileStatus.of(scratch.sub("a"))?.inode)
         }
         var raw = stat()
-        let isSame = try fstat(number, &raw) == 0 && UInt64(raw.st_ino) == FileStatus.of(scratch.sub("a"))?.inode
+        let isSame =
+            try fstat(number, &raw) == 0 && UInt64(raw.st_ino) == FileStatus.of(scratch.sub("a"))?.inode
         #expect(!isSame)
     }
 

@@ -42,7 +42,9 @@ struct DescriptorPassingTests {
     @Test func `bytes alone come without a descriptor, and an end is told`() throws {
         var pair = try SocketPair(.sequencedPacket, isNonBlocking: true)
         var buffer = [UInt8](repeating: 0, count: 16)
-        if try DescriptorPassing.receive(into: &buffer, over: pair.second) != nil { Issue.record("too early") }
+        if try DescriptorPassing.receive(into: &buffer, over: pair.second) != nil {
+            Issue.record("too early")
+        }
         let frame: [UInt8] = [1, 2, 3]
         #expect(try DescriptorPassing.send(frame.span.bytes, over: pair.first) == 3)
         if let received = try DescriptorPassing.receive(into: &buffer, from: 4, over: pair.second) {
@@ -138,7 +140,8 @@ struct InotifyTests {
     @Test func `an overflow and a torn record are parsed`() {
         func word(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value) { Array($0) } }
         let overflow = word(UInt32(bitPattern: -1)) + word(UInt32(IN_Q_OVERFLOW)) + word(0) + word(0)
-        let named = word(3) + word(UInt32(IN_MOVED_TO) | UInt32(IN_ISDIR)) + word(9) + word(8)
+        let named =
+            word(3) + word(UInt32(IN_MOVED_TO) | UInt32(IN_ISDIR)) + word(9) + word(8)
             + Array("ab\0\0\0\0\0\0".utf8)
         let all = Inotify.parse((overflow + named)[...])
         #expect(all.count == 2)

@@ -50,7 +50,9 @@ struct SpawnTests {
     @Test func `words of the service manager are not handed down`() throws {
         let (text, _) = try shell(
             "echo ${NOTIFY_SOCKET-none} ${WATCHDOG_USEC-none} ${WATCHDOG_PID-none} $KEPT",
-            environment: ["NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "KEPT": "a=b"])
+            environment: [
+                "NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "KEPT": "a=b",
+            ])
         #expect(text == "none none none a=b\n")
         #expect(Environment.all()["PATH"] == Environment.value("PATH"))
     }

@@ -152,7 +152,9 @@ struct DirectoryTreeTests {
                 _ = try tree.open(path, .readOnly)
                 Issue.record("opened \(path)")
             } catch {
-                #expect(error.code == .tooManySymbolicLinkLevels || error.code == .improperLink, "\(path): \(error)")
+                #expect(
+                    error.code == .tooManySymbolicLinkLevels || error.code == .improperLink,
+                    "\(path): \(error)")
             }
         }
     }

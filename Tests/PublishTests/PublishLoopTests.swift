@@ -86,14 +86,17 @@ struct PublishLoopTests {
         fixture.scratch.folder("elsewhere")
         fixture.scratch.link("out/l", to: "../elsewhere")
         let items = [
-            fixture.part(1, "x", to: "l/f"), fixture.part(2, "x", to: "l/new/f"), fixture.part(3, "y", to: "fine"),
+            fixture.part(1, "x", to: "l/f"), fixture.part(2, "x", to: "l/new/f"),
+            fixture.part(3, "y", to: "fine"),
         ]
         let answers = fixture.ask(.rename(items), answers: 3)
         #expect(
             Set(answers) == [
                 .renameFailed(1, .outsideOutput), .renameFailed(2, .outsideOutput), .renamed(3),
             ])
-        #expect(fixture.message(of: 2).contains("l is a symbolic link") && fixture.message(of: 2).contains("bind"))
+        #expect(
+            fixture.message(of: 2).contains("l is a symbolic link") && fixture.message(of: 2).contains("bind")
+        )
         #expect(fixture.scratch.names("elsewhere") == [])
     }
 
@@ -113,7 +116,8 @@ struct PublishLoopTests {
         #expect(fixture.ask(.rename([item])) == [.renamed(1)])
         // A crash between link and unlink: both names are there.
         #expect(
-            link(fixture.scratch.sub("out/a/f").string, fixture.scratch.sub("out/.dld/ID/1.part").string) == 0)
+            link(fixture.scratch.sub("out/a/f").string, fixture.scratch.sub("out/.dld/ID/1.part").string) == 0
+        )
         #expect(fixture.ask(.rename([item])) == [.renamed(1)])
         #expect(fixture.parts == [] && fixture.text("a/f") == "x")
     }

@@ -116,7 +116,8 @@ struct InterruptedPublishCheckTests {
             fixture.part(1, "x", to: "a/f"), fixture.part(2, "y", to: "g"), fixture.part(3, "z", to: "h"),
         ]
         _ = fixture.ask(.rename([items[0]]))
-        // Somebody else's file under the final name is no proof. Made first: a freed inode number is given out again.
+        // Somebody else's file under the final name is no proof. Made first: a freed inode number is given
+        // out again.
         fixture.scratch.write("out/h", "z")
         #expect(unlink(fixture.scratch.sub("out/.dld/ID/3.part").string) == 0)
         #expect(try verdict(fixture, items[0]) == .renamedAlready)

@@ -43,7 +43,8 @@ ssize_t dld_send_descriptor(int socket, const void *bytes, size_t length, int de
 // Receives bytes and at most one descriptor (-1 for none), which is close-on-exec from its first moment.
 ssize_t dld_receive_descriptor(int socket, void *bytes, size_t length, int *descriptor, int flags);
 
-// Connects a datagram socket to a path, or with `is_abstract` to a name in the abstract namespace (no leading 0).
+// Connects a datagram socket to a path, or with `is_abstract` to a name in the abstract namespace (no leading
+// 0).
 int dld_connect_datagram(int socket, const char *name, size_t length, int is_abstract);
 
 // posix_spawn_file_actions_addclosefrom_np (glibc 2.34). Takes the actions as void: the type is opaque here.

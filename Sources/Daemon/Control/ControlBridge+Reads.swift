@@ -72,7 +72,8 @@ extension ControlBridge {
     func hosts(_ query: HostQuery, reply: ControlReply<PageDocument<HostDocument>>) {
         let live = board.read().status.hosts
         ask(reply) { reader in
-            let page = try reader.hosts(after: query.after, limit: query.limit)
+            let after = try query.after.flatMap { try reader.host($0)?.id }
+            let page = try reader.hosts(after: after, limit: query.limit)
             let items = page.rows.map { row in
                 if let shown = live.first(where: { $0.host == row.host.rawValue }) { return shown }
                 var document = HostDocument()
@@ -83,7 +84,7 @@ extension ControlBridge {
                 document.reason = row.holdReason
                 return document
             }
-            return PageDocument(items: items, next: page.next?.rawValue)
+            return PageDocument(items: items, next: page.next == nil ? nil : page.rows.last?.host.rawValue)
         }
     }
 

@@ -141,12 +141,13 @@ final class ControlBridge: ControlBackend {
                     switch target {
                     case .job(let id):
                         guard let row = try reader.job(id) else { throw ControlFailure.notFound("no job \(id)") }
-                        then(.job(row.record.seq, try reader.lane(of: row.record.seq)))
+                        let host = try reader.host(row.host)?.id
+                        then(.job(row.record.seq, host.map { LaneKey(list: row.record.list, host: $0) }))
                     case .list(let reference):
-                        guard let row = try Self.find(reference, reader) else {
+                        guard let list = try Self.find(reference, reader) else {
                             throw ControlFailure.notFound("no list \(reference)")
                         }
-                        then(.list(row.id))
+                        then(.list(list.id))
                     }
                 } catch let failure as ControlFailure {
                     reply.fail(failure)
@@ -159,7 +160,7 @@ final class ControlBridge: ControlBackend {
     static func find(_ reference: ListReference, _ reader: LedgerReader) throws -> ListRow? {
         switch reference {
         case .id(let id): try reader.list(id)
-        case .name(let name): try reader.list(named: name)
+        case .name(let name): try reader.list(newestNamed: name)
         }
     }
 }

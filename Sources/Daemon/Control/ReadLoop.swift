@@ -16,13 +16,15 @@ struct ReadLoop: ~Copyable {
         case stop
     }
     private let path: String
+    private let cipher: JobIDCipher
     private let inbox: Mailbox<Message>
     private let bell: Doorbell
     private let heartbeat: Heartbeat
     private var reader: LedgerReader?
 
-    init(path: String, inbox: Mailbox<Message>, bell: Doorbell, heartbeat: Heartbeat) {
+    init(path: String, cipher: JobIDCipher, inbox: Mailbox<Message>, bell: Doorbell, heartbeat: Heartbeat) {
         self.path = path
+        self.cipher = cipher
         self.inbox = inbox
         self.bell = bell
         self.heartbeat = heartbeat
@@ -40,14 +42,14 @@ struct ReadLoop: ~Copyable {
                 case .stop: return
                 }
             }
-            if inbox.isEmpty { _ = bell.wait(atMost: nil) }
+            if inbox.isEmpty { _ = bell.wait(atMost: LoopPulse.interval) }
         }
     }
 
     private mutating func open() -> Result<LedgerReader, LedgerError> {
         if let reader { return .success(reader) }
-        do {
-            let fresh = try LedgerReader.open(path: path)
+        do throws(LedgerError) {
+            let fresh = try LedgerReader.open(path: path, cipher: cipher)
             reader = fresh
             return .success(fresh)
         } catch {

@@ -45,41 +45,40 @@ final class Uploads: Sendable {
 /// The hidden file. Written on the reader's thread only, one message after the other.
 final class UploadFile: Sendable {
     let path: String
-    private let file = Mutex<Descriptor?>(nil)
+    /// The number of a descriptor of ours: a Mutex cannot lend a `~Copyable` one to a throwing call.
+    private let open = Mutex<Int32?>(nil)
 
     init(path: String) { self.path = path }
+    deinit { if let number = take() { _ = Descriptor(owning: number) } }
 
     func create() throws(SystemError) {
-        let opened = try Descriptor.open(
+        let file = try Descriptor.open(
             FilePath(path), .writeOnly, options: [.create, .exclusiveCreate, .noFollow],
             permissions: [.ownerReadWrite, .groupRead])
-        put(opened)
+        put(file.release())
     }
 
     func append(_ bytes: [UInt8]) throws(SystemError) {
-        guard let open = take() else { return }
-        try open.writeAll(bytes, path)
-        put(open)
+        guard let number = take() else { return }
+        let file = Descriptor(owning: number)
+        try file.writeAll(bytes, path)
+        put(file.release())
     }
 
     func close() throws(SystemError) {
-        guard let open = take() else { return }
-        try open.synchronize(path)
-        try open.close(path)
+        guard let number = take() else { return }
+        let file = Descriptor(owning: number)
+        try file.synchronize(path)
+        try file.close(path)
     }
 
-    private func take() -> Descriptor? {
-        file.withLock { held in
-            var taken: Descriptor?
-            swap(&taken, &held)
-            return taken
+    private func take() -> Int32? {
+        open.withLock { held in
+            defer { held = nil }
+            return held
         }
     }
-
-    private func put(_ open: consuming Descriptor) {
-        let boxed = Descriptor?.some(open)
-        file.withLock { $0 = boxed }
-    }
+    private func put(_ number: Int32) { open.withLock { $0 = number } }
 
     func remove() {
         do { try close() } catch {

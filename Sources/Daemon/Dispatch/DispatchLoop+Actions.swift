@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Config
 import JobModel
 import LinuxKit
 import Publish
+import SumPool
 import Transfer
 
 extension DispatchLoop {
@@ -78,7 +80,7 @@ extension DispatchLoop {
             let error = task.error ?? JobError(.stalled, "to be tried again")
             change = .waiting(
                 task.seq, due: due, attempts: task.attempts, fetchedBytes: task.fetched,
-                waited: task.waited &+ task.retryDelay.nanosecondsClamped, error: error, resume: task.resume)
+                waited: task.waited, error: error, resume: task.resume)
             if nextDue.map({ due < $0 }) ?? true { nextDue = due }
             view.note(error: error, of: task.job)
         case .paused:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Config
 import JobModel
 import LinuxKit
 
@@ -110,8 +111,8 @@ extension DispatchLoop {
         hostLook = min(hostLook, max(until, now + .milliseconds(2)))
     }
 
-    /// How long the loop may sleep. Nil: until somebody rings.
-    func untilNextTimer() -> Duration? {
+    /// How long the loop may sleep.
+    func untilNextTimer() -> Duration {
         var next = view.nextPublication()
         func consider(_ time: MonotonicTime?) {
             if let time, time < next { next = time }

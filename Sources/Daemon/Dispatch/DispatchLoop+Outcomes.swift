@@ -2,6 +2,7 @@
 
 import JobModel
 import LinuxKit
+import Transfer
 
 /// Outcomes from what a task has gathered. No effects.
 extension DispatchLoop {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Config
 import ControlAPI
 import JobModel
 import LinuxKit
+import SumPool
 
 extension DispatchLoop {
     static var maxShown: (lists: Int, transfers: Int, hosts: Int) { (50, 256, 100) }

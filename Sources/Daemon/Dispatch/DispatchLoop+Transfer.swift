@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Config
 import Curl
 import JobModel
 import LinuxKit
@@ -136,7 +137,7 @@ extension DispatchLoop {
         let policy = RedirectPolicy(
             maxRedirects: plan.configuration.limits.maxRedirects, protocols: network.protocols,
             allowsDowngrade: network.httpsDowngrade)
-        let next = target.downloadURL
+        let next = DownloadURL(text: target.text, scheme: target.scheme, host: HostKey(target.hostKeyText))
         if let error = policy.verdict(from: from, to: next, hops: task.hops) { return fail(task, error) }
         task.url = next
         task.preflightDone = true

@@ -128,7 +128,7 @@ struct DispatchLoop: ~Copyable {
             flush()
             publishSnapshot()
             if checkEnd() { return }
-            if inbox.isEmpty { _ = bell.wait(atMost: untilNextTimer()) } else { bell.silence() }
+            if inbox.isEmpty { _ = bell.wait(atMost: min(untilNextTimer(), LoopPulse.interval)) } else { bell.silence() }
         }
     }
 

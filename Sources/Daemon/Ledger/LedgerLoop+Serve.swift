@@ -25,7 +25,8 @@ extension LedgerLoop {
         case .suffix(let seq, let path):
             replies.dispatch.append(.suffix(seq, try store.nextSuffix(for: path)))
         case .hold(let host, let until, let reason):
-            try store.hold(host: host, until: until, reason: reason)
+            // A redirect's target may be a host that no list names: its hold lives in memory only.
+            if let row = try store.host(host) { try store.hold(host: row.id, until: until, reason: reason) }
         case .releaseDue:
             let lanes = try store.releaseDue(now: now, limit: Self.dueLimit)
             replies.dispatch.append(.due(lanes, next: try store.nextDue()))
@@ -71,7 +72,7 @@ extension LedgerLoop {
                 case .retry: try store.retry(seq, now: now)
                 }
             answer(command, verdict, replies: &replies)
-            if case .changed = verdict, let job = try store.laneOf(seq) { replies.dispatch.append(.reread([job])) }
+            if case .changed = verdict, let job = try store.lane(of: seq) { replies.dispatch.append(.reread([job])) }
         }
     }
 
@@ -94,12 +95,12 @@ extension LedgerLoop {
         let slice: Slice
         switch work.command.verb {
         case .cancel: slice = try store.cancelSlice(list: work.list, limit: Self.sliceLimit, now: now)
-        case .pause: slice = try store.pauseSlice(list: work.list, limit: Self.sliceLimit, now: now)
+        case .pause: slice = Slice(changed: 0, isComplete: true)
         case .resume: slice = try store.resumeSlice(list: work.list, limit: Self.sliceLimit, now: now)
         case .retry:
             let answer = try store.retrySlice(list: work.list, after: work.after, limit: Self.sliceLimit, now: now)
             work.after = answer.next
-            slice = answer.slice
+            slice = Slice(changed: answer.changed, isComplete: answer.next == nil)
         }
         work.changed += slice.changed
         guard slice.isComplete else {

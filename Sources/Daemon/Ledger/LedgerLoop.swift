@@ -39,7 +39,6 @@ struct LedgerLoop: ~Copyable {
 
     static let sliceLimit = 2000
     static let dueLimit = 1000
-    static let pageInterval = Duration.milliseconds(250)
 
     let store: LedgerStore
     let requests: Mailbox<LedgerRequest>
@@ -52,7 +51,6 @@ struct LedgerLoop: ~Copyable {
     /// Lists whose end has been told to the spool.
     var ended: Set<ListID> = []
     var isInTrouble = false
-    private var nextHostReport = MonotonicTime(nanoseconds: 0)
 
     init(
         store: LedgerStore, requests: Mailbox<LedgerRequest>, spoolRequests: Mailbox<SpoolRequest>, bell: Doorbell,
@@ -78,7 +76,7 @@ struct LedgerLoop: ~Copyable {
             }
             if turn.isEmpty, pendingSpool.isEmpty, works.isEmpty {
                 if isStopping { break }
-                _ = bell.wait(atMost: nil)
+                _ = bell.wait(atMost: LoopPulse.interval)
                 continue
             }
             guard commit(turn) else { return }
@@ -89,7 +87,7 @@ struct LedgerLoop: ~Copyable {
     /// One transaction, repeated until it goes through. False: it never will.
     private mutating func commit(_ turn: [LedgerRequest]) -> Bool {
         while true {
-            do {
+            do throws(LedgerError) {
                 let replies = try transaction(turn)
                 if isInTrouble { ports.dispatch.send(.ledger(.trouble(nil))) }
                 isInTrouble = false
@@ -127,6 +125,11 @@ struct LedgerLoop: ~Copyable {
                 replies.spool.append(.listEnded(row))
             }
         }
+        // What the snapshot shows, read after the commit: counters are written by it.
+        let lists = try store.takeChangedLists()
+        if !lists.isEmpty { replies.dispatch.append(.lists(lists)) }
+        let hosts = try store.takeChangedHosts()
+        if !hosts.isEmpty { replies.dispatch.append(.hosts(Dictionary(hosts.map { ($0.host, $0.counts) }) { $1 })) }
         self.works = works
         pendingSpool = spool
         self.ended = ended
@@ -134,13 +137,7 @@ struct LedgerLoop: ~Copyable {
     }
 
     private mutating func send(_ replies: Replies) {
-        var messages = replies.dispatch.map { DispatchMessage.ledger($0) }
-        let lists = store.takeChangedLists()
-        if !lists.isEmpty { messages.append(.ledger(.lists(lists))) }
-        let hosts = store.takeChangedHosts()
-        if !hosts.isEmpty {
-            messages.append(.ledger(.hosts(Dictionary(hosts.map { ($0.host, $0.counts) }) { $1 })))
-        }
+        let messages = replies.dispatch.map { DispatchMessage.ledger($0) }
         ports.dispatch.send(contentsOf: messages)
         ports.spool.send(contentsOf: replies.spool)
         for answer in replies.answers { answer() }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Config
+import ControlAPI
 import Curl
 import Glibc
 import LinuxKit
@@ -70,6 +71,6 @@ public enum DaemonRun {
     static func complain(_ text: String) {
         let bytes = Array("dld: \(text)\n".utf8)
         // Nothing is left to tell if standard error is gone.
-        _ = bytes.span.bytes.withUnsafeBytes { buffer in unsafe write(2, buffer.baseAddress, buffer.count) }
+        _ = unsafe bytes.span.bytes.withUnsafeBytes { buffer in unsafe write(2, buffer.baseAddress, buffer.count) }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Config
+import ControlAPI
 import ControlServer
 import JobModel
 import Ledger
@@ -182,7 +183,7 @@ extension Engine {
             }
             // Opened again by the thread that owns it: the store is bound to one thread for life.
             let store: LedgerStore
-            do {
+            do throws(LedgerError) {
                 store = try LedgerStore.open(path: path, durability: durability, programVersion: version)
             } catch {
                 return wires.fail(OpenedLedger.startError(error))
@@ -192,9 +193,10 @@ extension Engine {
                 heartbeat: beat, ports: ports)
             loop.run()
         }
+        let cipher = store.cipher
         let readBeat = heartbeat("dld-ledger-read")
         threads.read = WorkerThread(name: "dld-ledger-read") {
-            var loop = ReadLoop(path: path, inbox: wires.reads, bell: wires.readBell, heartbeat: readBeat)
+            var loop = ReadLoop(path: path, cipher: cipher, inbox: wires.reads, bell: wires.readBell, heartbeat: readBeat)
             loop.run()
         }
     }

@@ -17,22 +17,31 @@ struct Places: ~Copyable {
     private let spoolLock: FileLock
 
     init(spool: String, output: String, state: String, version: String) throws(StartError) {
+        try Self.make(state, mode: 0o700)
+        let stateLock = try Self.lockState(state, version: version)
+        do { try SpoolDirectories.create(at: spool) } catch { throw Self.unusable(spool, error) }
+        let spoolLock = try Self.lockSpool(spool)
+        for path in [state, spool] { try Self.tryWriting(path) }
         self.spool = spool
         self.output = output
         self.state = state
-        try Self.make(state, mode: 0o700)
-        let lockPath = FilePath(state + "/lock")
+        self.stateLock = stateLock
+        self.spoolLock = spoolLock
+    }
+
+    private static func lockState(_ state: String, version: String) throws(StartError) -> FileLock {
+        let path = FilePath(state + "/lock")
         do {
-            stateLock = try FileLock(file: lockPath)
-            try stateLock.write(note: "pid \(ProcessFacts.pid) dld \(version)\n")
+            let lock = try FileLock(file: path)
+            try lock.write(note: "pid \(ProcessFacts.pid) dld \(version)\n")
+            return lock
         } catch {
-            throw Self.held(error, what: state, note: FileLock.note(in: lockPath))
+            throw held(error, what: state, note: FileLock.note(in: path))
         }
-        do { try SpoolDirectories.create(at: spool) } catch { throw Self.unusable(spool, error) }
-        do { spoolLock = try FileLock(directory: FilePath(spool)) } catch {
-            throw Self.held(error, what: spool, note: "")
-        }
-        for path in [state, spool] { try Self.tryWriting(path) }
+    }
+
+    private static func lockSpool(_ spool: String) throws(StartError) -> FileLock {
+        do { return try FileLock(directory: FilePath(spool)) } catch { throw held(error, what: spool, note: "") }
     }
 
     static func make(_ path: String, mode: UInt32) throws(StartError) {
@@ -96,7 +105,7 @@ struct OutputPlace: Sendable {
                 try DirectoryMaking.make(FilePath(root), mode: dirMode)
                 try DirectoryMaking.make(FilePath(root + "/.dld"), mode: 0o755)
                 try SafeFileWriter.write(
-                    Array((identity + "\n").utf8), to: "id", in: FilePath(root + "/.dld"),
+                    Array((identity + "\n").utf8), to: FilePath(idPath),
                     permissions: [.ownerReadWrite, .groupRead, .otherRead])
             case nil:
                 return "\(root) has no .dld/id though the ledger has jobs there: not mounted? "

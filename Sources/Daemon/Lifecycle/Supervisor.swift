@@ -7,6 +7,8 @@ import Glibc
 import JobModel
 import LinuxKit
 import Logging
+import Spool
+import Synchronization
 
 /// Runs on: main.
 /// Owns: signals, the watchdog, reloads, the words to systemd; decides when the engine ends.
@@ -133,8 +135,6 @@ final class Supervisor {
             lastStatus = verdict
             _ = notify.send(.status(verdict))
         }
-        // An idle loop sleeps: its bell is rung so that its pulse says it still can.
-        engine.ringAll()
         guard watchdog != nil else { return }
         let stuck = readings.first { !$0.reading.isFresh(limit: Self.freshness) }
         if let stuck {

@@ -63,7 +63,7 @@ struct LogLoop: ~Copyable {
     private func write(_ bytes: [UInt8], to descriptor: Int32) {
         var start = 0
         while start < bytes.count {
-            let written = bytes.span.bytes.withUnsafeBytes { buffer in
+            let written = unsafe bytes.span.bytes.withUnsafeBytes { buffer in
                 unsafe Glibc.write(descriptor, buffer.baseAddress! + start, buffer.count - start)
             }
             if written < 0, errno == EINTR { continue }

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Collection<UInt8> where Self: BidirectionalCollection {
+    /// Without spaces and TABs (and a stray CR) at both ends.
+    var trimmed: SubSequence {
+        var slice = self[...]
+        while let first = slice.first, isBlank(first) { slice = slice.dropFirst() }
+        while let last = slice.last, isBlank(last) { slice = slice.dropLast() }
+        return slice
+    }
+
+    func contains(subsequence text: String) -> Bool {
+        let wanted = Array(text.utf8)
+        guard count >= wanted.count else { return false }
+        var start = startIndex
+        let last = index(endIndex, offsetBy: -wanted.count)
+        while start <= last {
+            if self[start...].starts(with: wanted) { return true }
+            start = index(after: start)
+        }
+        return false
+    }
+
+    private func isBlank(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
+    }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Curl
+import JobModel
+import LinuxKit
+import SystemPackage
+
+/// One order under way: usually one request, more where a resume point proved no good or a range came in pieces.
+/// The loop's thread only.
+final class ActiveTransfer {
+    /// What becomes of the part when the transfer ends without a file.
+    enum Keeping {
+        case nothing
+        /// With the kernel; who stores the resume point syncs it first.
+        case flushed
+        case synced(isDurable: Bool)
+    }
+
+    let order: TransferOrder
+    /// Where the next request goes on; the order's, until it proves no good or a piece is done.
+    var resume: ResumePoint?
+    var key: TransferKey?
+    var reception: Reception?
+    /// Body bytes of earlier requests of this order.
+    var fetchedBefore: Int64 = 0
+    var newConnections = 0
+    var restarts = 0
+    var continuations = 0
+    /// Bytes of an earlier attempt that are part of the file.
+    var keptBytes: Int64 {
+        // Dropped, refused, or answered with the whole file: nothing of it was kept.
+        let isFromZero = restarts > 0 || resume == nil || reception?.machine.start == 0
+        return isFromZero ? 0 : order.resume?.bytes ?? 0
+    }
+    private var shownBytes: Int64 = -1
+
+    init(_ order: TransferOrder) {
+        self.order = order
+        resume = order.resume
+    }
+
+    /// How far it is, if that has changed since the last call.
+    func progress() -> TransferProgress? {
+        guard let reception else { return nil }
+        let bytes = reception.writer?.size ?? 0
+        guard bytes != shownBytes else { return nil }
+        shownBytes = bytes
+        return TransferProgress(
+            token: order.token, bytes: bytes, total: reception.machine.total ?? resume?.total)
+    }
+
+    /// Closes the part and says where it can be gone on from; without such a point it is removed.
+    func settlePart(_ tools: ReceptionTools, keeping: Keeping) -> ResumePoint? {
+        guard let reception, let writer = reception.writer else {
+            // Nothing was opened: what lay there before is as good as before.
+            return reception == nil ? order.resume : nil
+        }
+        defer { reception.close() }
+        let point = point(reception, writer, keeping)
+        if point == nil { tools.folder.remove(order.partName) }
+        return point
+    }
+
+    private func point(_ reception: Reception, _ writer: PartWriter, _ keeping: Keeping) -> ResumePoint? {
+        let isSound: Bool
+        switch keeping {
+        case .nothing: return nil
+        // No byte of this answer went in: the point that was checked at the start still holds.
+        case .flushed, .synced: if writer.isUntouched { return resume }
+        }
+        switch keeping {
+        case .synced(isDurable: true): isSound = writer.synchronize()
+        case .synced, .flushed, .nothing: isSound = writer.flush()
+        }
+        // After a failed write what lies before it is fine; after an I/O error or a failed sync nothing is.
+        if !isSound {
+            if case .synced = keeping { return nil }
+            if writer.failure?.code == .ioError { return nil }
+        }
+        return reception.machine.resumePoint(
+            bytes: writer.flushedSize, device: writer.device, inode: writer.inode)
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Curl
+import JobModel
+
+/// What a complete head means for its body. Only 200, a checked 206 and 204 yield a file.
+enum HeadPolicy {
+    static func plan(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
+        switch head.status {
+        case 200, 204: whole(ask, head)
+        case 206: range(ask, head)
+        case 304 where ask.hasCondition: discard(.notModified, head)
+        case 301, 302, 303, 307, 308: redirect(ask, head)
+        case 416 where ask.resume != nil: unsatisfied(ask, head)
+        default: failed(JobError(code(head.status), "the server answered \(head.status)"), ask, head)
+        }
+    }
+
+    /// The whole file from its first byte, also where a range was asked for: the file has changed (If-Range), or
+    /// the server knows no ranges.
+    private static func whole(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
+        var total: Int64?
+        if head.status == 204 {
+            total = 0
+        } else if !head.isChunked {
+            do {
+                total = try ContentLength.parse(head.contentLengths)
+            } catch {
+                return .over(.failed(error, retryAfter: nil))
+            }
+        }
+        if let error = refusal(of: total, ask) { return .over(.failed(error, retryAfter: nil)) }
+        let isFramed = head.isChunked || head.isHTTP2
+        return .body(.init(start: 0, end: total, total: total, isFramed: isFramed))
+    }
+
+    /// A length that need not be waited for.
+    private static func refusal(of total: Int64?, _ ask: ResponseAsk) -> JobError? {
+        guard let total else { return nil }
+        if let limit = ask.maxFileSize, total > limit {
+            return JobError(.tooLarge, "\(total) bytes, and \(limit) are allowed")
+        }
+        if let expected = ask.expectedSize, total != expected {
+            return JobError(.badLength, "\(total) bytes, and \(expected) were expected")
+        }
+        return nil
+    }
+
+    /// RFC 9110 15.3.7: one range, the one asked for, of the file that the resume point knows. In doubt from zero:
+    /// two versions in one file are worse than fetching it again.
+    private static func range(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
+        guard let resume = ask.resume else {
+            return failed(JobError(.protocol, "a partial answer (206) to a whole request"), ask, head)
+        }
+        if let doubt = doubt(about: head, resume) { return .over(.restart(reason: doubt)) }
+        guard let range = ContentRange(head.contentRanges[0]), let total = range.total else {
+            preconditionFailure("a range that raised no doubt")
+        }
+        if let error = refusal(of: total, ask) { return .over(.failed(error, retryAfter: nil)) }
+        let isFramed = head.isChunked || head.isHTTP2
+        return .body(.init(start: resume.bytes, end: range.last + 1, total: total, isFramed: isFramed))
+    }
+
+    /// Why a 206 cannot be trusted to continue the part; nil where it can.
+    private static func doubt(about head: ResponseHead, _ resume: ResumePoint) -> String? {
+        guard head.contentRanges.count == 1, let range = ContentRange(head.contentRanges[0]) else {
+            return "a 206 without one proper Content-Range"
+        }
+        guard range.first == resume.bytes else { return "a 206 for another range" }
+        guard let total = range.total else { return "a 206 that does not tell the file's length" }
+        if let known = resume.total, known != total { return "the file's length has changed" }
+        if !head.isChunked, !head.contentLengths.isEmpty {
+            // A wrong length would be told by the count at the end as well, but then bytes are written.
+            guard let length = try? ContentLength.parse(head.contentLengths),  // unreadable is as bad as different
+                length == range.count
+            else { return "a 206 whose Content-Length is not that of its range" }
+        }
+        // Missing counts as changed: a server that ignores If-Range shows itself in nothing else.
+        if let etag = resume.etag {
+            return head.etag == etag ? nil : "a 206 with another ETag"
+        }
+        return head.lastModified == resume.lastModified ? nil : "a 206 with another Last-Modified"
+    }
+
+    /// 416. Where all three lengths agree there was nothing left to fetch; else the part is longer than the file or
+    /// of another version, and goes.
+    private static func unsatisfied(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
+        let total = head.contentRanges.first.flatMap { ContentRange.unsatisfiedTotal($0) }
+        if let resume = ask.resume, let total, total == resume.bytes, resume.total == total,
+            refusal(of: total, ask) == nil
+        {
+            return discard(.whole(size: total, isLengthVerified: true), head)
+        }
+        return discard(.restart(reason: "the server refused the range (416)"), head)
+    }
+
+    private static func redirect(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
+        guard let location = head.location, !location.isEmpty else {
+            return failed(JobError(code(head.status), "\(head.status) without a Location"), ask, head)
+        }
+        if head.hasTwoLocations {
+            return failed(JobError(.protocol, "two different Location fields"), ask, head)
+        }
+        do {
+            return discard(.redirect(location: try ask.base.resolving(location).text), head)
+        } catch {
+            let code: ErrorCode = error.isUnsupportedScheme ? .redirectScheme : .badURL
+            return failed(JobError(code, "the server redirects to what cannot be fetched: \(error)"), ask, head)
+        }
+    }
+
+    private static func failed(
+        _ error: JobError, _ ask: ResponseAsk, _ head: ResponseHead
+    ) -> ResponseMachine.State {
+        let retryAfter = head.retryAfter.flatMap { RetryAfter.parse($0, now: ask.now) }
+        return discard(.failed(error, retryAfter: retryAfter), head)
+    }
+
+    /// Reads a short body to keep the connection; one known to be long is not worth that.
+    private static func discard(_ ending: ResponseEnding, _ head: ResponseHead) -> ResponseMachine.State {
+        let announced = head.contentLengths.first.flatMap { Int64($0) } ?? 0
+        if announced > ResponseMachine.discardLimit { return .over(ending) }
+        return .discard(ending, left: ResponseMachine.discardLimit)
+    }
+
+    /// `http_NNN`; what is no three-digit status breaks the protocol.
+    private static func code(_ status: Int) -> ErrorCode { (100...999).contains(status) ? .http(status) : .protocol }
+}

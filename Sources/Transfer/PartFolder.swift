@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import LinuxKit
+import SystemPackage
+
+/// The directory of part files as one worker sees it, opened when first needed.
+///
+/// Kept open across parts: one `openat` a file. Forgotten after trouble, so that a disk that was mounted meanwhile
+/// is seen. The loop's thread only.
+final class PartFolder {
+    let path: String
+    /// Marked around what may block long.
+    let heartbeat: Heartbeat
+    private var directory: Descriptor?
+
+    init(path: String, heartbeat: Heartbeat) {
+        self.path = path
+        self.heartbeat = heartbeat
+    }
+
+    /// For `*at` calls within one call of the loop.
+    func descriptor() throws(SystemError) -> Int32 {
+        if let number = openNumber { return number }
+        directory = try Descriptor.openDirectory(FilePath(path))
+        return openNumber!
+    }
+    private var openNumber: Int32? {
+        switch directory {
+        case .some(let directory): directory.rawValue
+        case nil: nil
+        }
+    }
+
+    func forget() { directory = nil }
+
+    /// A new, empty part. One of that name that is left over from another life goes first.
+    func create(_ name: String, mode: UInt32) throws(SystemError) -> Descriptor {
+        let folder = try descriptor()
+        let permissions = FilePermissions(rawValue: mode & 0o777)
+        let part: Descriptor
+        do {
+            part = try open(name, [.create, .exclusiveCreate], permissions, folder)
+        } catch where error.code == .fileExists {
+            remove(name)
+            part = try open(name, [.create, .exclusiveCreate], permissions, folder)
+        }
+        // The umask must not decide what the finished file's mode is.
+        try part.setPermissions(permissions, name)
+        return part
+    }
+
+    /// The part that a resume point speaks of, with everything beyond the point cut off; nil where it is not that
+    /// file any more: another inode, another name linked to it, shorter than it should be.
+    func open(_ name: String, from point: ResumePoint) throws(SystemError) -> Descriptor? {
+        let part: Descriptor
+        do {
+            part = try open(name, [], [], try descriptor())
+        } catch where error.code == .noSuchFileOrDirectory || error.code == .tooManySymbolicLinkLevels {
+            return nil
+        }
+        let status = try part.status(name)
+        guard status.kind == .regular, status.device == point.device, status.inode == point.inode, status.links == 1,
+            point.bytes > 0, status.size >= point.bytes
+        else { return nil }
+        return part
+    }
+
+    private func open(
+        _ name: String, _ options: FileDescriptor.OpenOptions, _ permissions: FilePermissions, _ folder: Int32
+    ) throws(SystemError) -> Descriptor {
+        try Descriptor.open(
+            FilePath(name), .writeOnly, options: options.union(.noFollow), permissions: permissions, in: folder)
+    }
+
+    /// Best effort: a part that stays is found by the start-up sweep and by `dld fsck`.
+    func remove(_ name: String) {
+        _ = try? unlink(FilePath(name), in: descriptor())  // no directory: no part
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import LinuxKit
+
+/// One part file being written, front to back, in large runs.
+///
+/// Called inside libcurl's callbacks, so nothing is thrown there: the first error is parked and ends the transfer.
+/// The loop's thread only.
+final class PartWriter {
+    /// Bytes after which the kernel is told to start writing back, so that the last fsync is short.
+    static let writebackStep: Int64 = 8 << 20
+
+    let name: String
+    let device: UInt64
+    let inode: UInt64
+    private var file: Descriptor?
+    private let pool: GatherPool
+    private let heartbeat: Heartbeat
+    private var buffer: GatherBuffer?
+    /// Where the next write goes: all before it is with the kernel.
+    private var place: Int64
+    private var writtenBack: Int64
+    /// Of a resumed part, until the answer has said that it may go on: nothing is changed before.
+    private(set) var isUntouched: Bool
+    private(set) var failure: SystemError?
+
+    private init(
+        _ name: String, _ file: consuming Descriptor, at place: Int64, pool: GatherPool, heartbeat: Heartbeat
+    ) throws(SystemError) {
+        let status = try file.status(name)
+        self.name = name
+        device = status.device
+        inode = status.inode
+        self.pool = pool
+        self.heartbeat = heartbeat
+        self.place = place
+        writtenBack = place
+        isUntouched = place > 0
+        self.file = consume file
+    }
+
+    /// A new part.
+    static func create(
+        _ name: String, mode: UInt32, in folder: PartFolder, pool: GatherPool
+    ) throws(SystemError) -> PartWriter {
+        let heartbeat = folder.heartbeat
+        heartbeat.enter("open part")
+        defer { heartbeat.leave() }
+        return try PartWriter(name, folder.create(name, mode: mode), at: 0, pool: pool, heartbeat: heartbeat)
+    }
+
+    /// A part to go on with; nil where it is not the one that the resume point speaks of.
+    static func resume(
+        _ name: String, from point: ResumePoint, in folder: PartFolder, pool: GatherPool
+    ) throws(SystemError) -> PartWriter? {
+        let heartbeat = folder.heartbeat
+        heartbeat.enter("open part")
+        defer { heartbeat.leave() }
+        guard let file = try folder.open(name, from: point) else { return nil }
+        return try PartWriter(name, file, at: point.bytes, pool: pool, heartbeat: heartbeat)
+    }
+
+    /// Bytes of the file that the kernel has.
+    var flushedSize: Int64 { place }
+    /// Bytes of the file so far, gathered ones included.
+    var size: Int64 { place + Int64(buffer?.count ?? 0) }
+
+    /// Makes the part end at `start`, 0 or the resume point: the answer's first byte goes there.
+    func begin(at start: Int64) -> Bool {
+        precondition(start == 0 || start == place, "a part goes on where it ends, or from zero")
+        if isUntouched {
+            isUntouched = false
+            attempt("truncate part") { () throws(SystemError) in try file!.truncate(to: start, name) }
+            place = start
+            writtenBack = start
+        }
+        return failure == nil
+    }
+
+    /// Takes a block. False: the disk refused, see `failure`.
+    func append(_ block: borrowing RawSpan) -> Bool {
+        guard failure == nil else { return false }
+        var taken = 0
+        while taken < block.byteCount {
+            if buffer == nil { buffer = pool.take() }
+            taken += buffer!.fill(block, from: taken)
+            if buffer!.isFull, !flush() { return false }
+        }
+        return true
+    }
+
+    /// Hands what has been gathered to the kernel. False: see `failure`.
+    func flush() -> Bool {
+        guard failure == nil, let buffer, buffer.count > 0 else { return failure == nil }
+        attempt("write part") { () throws(SystemError) in
+            try buffer.withBytes { (bytes) throws(SystemError) in try file!.writeAll(bytes, at: place, name) }
+        }
+        guard failure == nil else { return false }
+        place += Int64(buffer.count)
+        buffer.empty()
+        if place - writtenBack >= Self.writebackStep {
+            startWritingBack()
+            writtenBack = place
+        }
+        return true
+    }
+
+    private func startWritingBack() {
+        switch file {
+        case .some(let file):
+            // A hint: its failure says nothing that the fsync will not say.
+            try? startWriteback(of: file.rawValue, offset: writtenBack, length: place - writtenBack)  // a hint
+        case nil: break
+        }
+    }
+
+    /// Flushes and gives the file the server's time, if one is given. False: see `failure`.
+    func finish(modified: WallTime?) -> Bool {
+        guard flush() else { return false }
+        if let modified {
+            attempt("set time of part") { () throws(SystemError) in try file!.setTimes(milliseconds: modified.rawValue, name) }
+        }
+        return failure == nil
+    }
+
+    /// Content and length on the disk: what a resume point may be stored for. False: the part is not to be trusted.
+    func synchronize() -> Bool {
+        guard flush() else { return false }
+        attempt("fdatasync part") { () throws(SystemError) in try file!.synchronizeContent(name) }
+        return failure == nil
+    }
+
+    /// Gives file and buffer back. Errors of close come late on some file systems; the fsync in publish tells them.
+    func close() {
+        file = nil
+        if let buffer { pool.give(buffer) }
+        buffer = nil
+    }
+
+    private func attempt(_ call: StaticString, _ body: () throws(SystemError) -> Void) {
+        heartbeat.enter(call)
+        defer { heartbeat.leave() }
+        do { try body() } catch { failure = failure ?? error }
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Curl
+import JobModel
+import LinuxKit
+
+/// What callbacks leave for the loop, which looks after each turn.
+final class LoopNotes {
+    /// Tokens whose first header has come since the last turn.
+    var firstHeads: [(token: UInt64, isHTTP2: Bool)] = []
+    /// Tokens that paused themselves.
+    var paused: [UInt64] = []
+}
+
+/// What all transfers of one worker write with.
+struct ReceptionTools {
+    let folder: PartFolder
+    let pool: GatherPool
+    let notes: LoopNotes
+    let totalLimiter: RateLimiter?
+}
+
+/// Takes what one request brings: head to the machine, body to the part. Runs inside libcurl's callbacks on the
+/// loop's thread; what goes wrong is parked here, and libcurl only learns "abort".
+final class Reception: TransferSink {
+    let order: TransferOrder
+    private(set) var machine: ResponseMachine
+    private(set) var writer: PartWriter?
+    /// The first trouble of this machine.
+    private(set) var localError: SystemError?
+    /// Body bytes, discarded ones included.
+    private(set) var fetchedBytes: Int64 = 0
+    /// While paused: when to go on.
+    private(set) var pausedUntil: MonotonicTime?
+    /// Some address was allowed: a failed connect is then the network's doing, not the policy's.
+    private(set) var hasPermittedAddress = false
+    private var isStopped = false
+    private var hasTold = false
+    private let tools: ReceptionTools
+    private var ownBucket: TokenBucket?
+
+    /// - Parameter writer: the part to go on with, checked.
+    init(order: TransferOrder, ask: ResponseAsk, writer: PartWriter?, tools: ReceptionTools, now: MonotonicTime) {
+        self.order = order
+        self.writer = writer
+        self.tools = tools
+        machine = ResponseMachine(ask: ask)
+        ownBucket = order.maxRate.map { RateLimiter.makeBucket(rate: $0, now: now) }
+    }
+
+    func permits(_ address: PeerAddress) -> Bool {
+        let isPermitted: Bool
+        switch address {
+        case .v4(let bits): isPermitted = order.addressPolicy.permits(.v4(bits))
+        case .v6(let high, let low): isPermitted = order.addressPolicy.permits(.v6(high, low))
+        // Nothing that downloads are fetched over.
+        case .other: isPermitted = false
+        }
+        let isExempt = order.isProxyTrusted && !(order.proxy ?? "").isEmpty
+        if isPermitted || isExempt { hasPermittedAddress = true }
+        return isPermitted || isExempt
+    }
+
+    func receiveHeader(_ line: borrowing RawSpan) -> HeaderVerdict {
+        if isStopped { return .abort }
+        let step = machine.takeHeader(line)
+        if !hasTold, machine.hasHead {
+            hasTold = true
+            tools.notes.firstHeads.append((order.token, machine.head.isHTTP2))
+        }
+        switch step {
+        case .proceed: return .proceed
+        case .proceedThenClose: return .proceedThenClose
+        case .stop:
+            isStopped = true
+            return .abort
+        }
+    }
+
+    func receive(_ block: borrowing RawSpan) -> WriteVerdict {
+        // Sticky: after an unpause libcurl would go on with the next block as if nothing had been.
+        if isStopped { return .abort }
+        if isLimited, let due = dueTime() {
+            pausedUntil = due
+            tools.notes.paused.append(order.token)
+            return .pause
+        }
+        pausedUntil = nil
+        let count = Int64(block.byteCount)
+        charge(count)
+        fetchedBytes += count
+        switch machine.takeBody(count) {
+        case .drop: return .proceed
+        case .write(let place):
+            if openPart(at: place), writer!.append(block) { return .proceed }
+            localError = localError ?? writer?.failure
+        case .stop: break
+        }
+        isStopped = true
+        return .abort
+    }
+
+    func unpaused() { pausedUntil = nil }
+
+    /// The part exists and ends at `place`. Also called at the end of an empty body, which offers no block.
+    func openPart(at place: Int64) -> Bool {
+        do {
+            if writer == nil {
+                precondition(place == 0, "a range goes on in a part that was checked before")
+                writer = try PartWriter.create(
+                    order.partName, mode: order.fileMode, in: tools.folder, pool: tools.pool)
+            }
+        } catch {
+            tools.folder.forget()
+            localError = localError ?? error
+            return false
+        }
+        if writer!.isUntouched, !writer!.begin(at: place) { localError = localError ?? writer!.failure }
+        return localError == nil
+    }
+
+    /// Lets go of the part, which stays as it is.
+    func close() {
+        writer?.close()
+        writer = nil
+    }
+
+    private var isLimited: Bool { ownBucket != nil || order.hostLimiter != nil || tools.totalLimiter != nil }
+
+    /// Pays for what has arrived, into debt: so a bucket smaller than a block cannot stop the flow for good.
+    private func charge(_ count: Int64) {
+        guard isLimited else { return }
+        let now = Clock.now()
+        _ = ownBucket?.charge(count, now: now)
+        order.hostLimiter?.charge(count, now: now)
+        tools.totalLimiter?.charge(count, now: now)
+    }
+
+    /// When all debts are paid; nil is now. At most a second ahead: rates may be changed meanwhile.
+    private func dueTime() -> MonotonicTime? {
+        let now = Clock.now()
+        let waits = [
+            ownBucket?.charge(0, now: now), order.hostLimiter?.delay(now: now), tools.totalLimiter?.delay(now: now),
+        ]
+        guard let longest = waits.compactMap({ $0 }).max() else { return nil }
+        return now + min(longest, .seconds(1))
+    }
+}
+
+/// The loop's clock.
+enum Clock {
+    static func now() -> MonotonicTime { MonotonicTime(nanoseconds: Monotonic.nanoseconds()) }
+    static func wall() -> WallTime { WallTime(milliseconds: WallClock.milliseconds()) }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Curl
+import JobModel
+
+/// Turns an order into libcurl's settings: everything explicit, nothing from the environment or the user's files.
+enum RequestSetup {
+    static func apply(
+        _ order: TransferOrder, ask: ResponseAsk, sink: any TransferSink, to easy: borrowing EasyHandle,
+        now: MonotonicTime
+    ) throws(CurlError) {
+        try easy.prepare(sink: sink)
+        try easy.setPlainDownload()
+        try easy.setURL(ask.base.text)
+        try easy.setProtocols(order.protocols)
+        try easy.setProxy(order.proxy ?? "")
+        try easy.setVerification(order.checkCertificate, caFile: order.caFile)
+        try easy.setHTTPVersion(.http2OverTLS)
+        try easy.setWaitsForMultiplex(order.waitsForMultiplex)
+        try easy.setConnectTimeout(order.connectTimeout)
+        try easy.setLowSpeedLimit(order.lowestSpeed ?? 1, for: order.stallTimeout)
+        if let deadline = order.deadline { try easy.setTotalTimeout(max(.milliseconds(1), deadline - now)) }
+        if let userAgent = order.userAgent { try easy.setUserAgent(userAgent) }
+        if let referer = order.referer {
+            try easy.setReferer(referer == "*" ? ask.base.withoutCredentials().text : referer)
+        }
+        if let username = order.username {
+            try easy.setCredentials(user: username, password: order.password ?? "")
+        }
+        if let resume = ask.resume { try easy.setRange(from: resume.bytes) }
+        try easy.setHeaders(fields(order, ask))
+    }
+
+    private static func fields(_ order: TransferOrder, _ ask: ResponseAsk) -> [(name: String, value: String)] {
+        var fields = order.headers.map { (name: $0.name, value: $0.value) }
+        if let resume = ask.resume, let validator = resume.etag ?? resume.lastModified {
+            fields.append((name: "If-Range", value: validator))
+        } else if ask.hasCondition {
+            switch order.condition {
+            case .etag(let tag): fields.append((name: "If-None-Match", value: tag))
+            case .modifiedSince(let time):
+                fields.append((name: "If-Modified-Since", value: HTTPDate.format(time)))
+            case nil: break
+            }
+        }
+        return fields
+    }
+}

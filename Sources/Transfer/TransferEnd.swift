@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Curl
+import JobModel
+import LinuxKit
+import SystemPackage
+
+// How a transfer leaves the loop.
+extension TransferLoop {
+    /// A request is over: what the answer says counts first, then libcurl's error.
+    mutating func settle(_ transfer: ActiveTransfer, _ error: CurlError?, _ reading: TransferReading) {
+        guard let reception = transfer.reception else { preconditionFailure("a request without a reception") }
+        forget(transfer)
+        transfer.newConnections += reading.newConnections
+        if let local = reception.localError {
+            fail(transfer, FailureMap.failure(local), reading)
+            return
+        }
+        switch reception.machine.end(isClean: error == nil) {
+        case .whole(let size, let isLengthVerified):
+            complete(transfer, reception, size, isLengthVerified, reading)
+        case .more(let from): goOn(transfer, reception, from, reading)
+        case .restart(let reason): restart(transfer, reception, reason, reading)
+        case .notModified: leave(transfer, .notModified, reading)
+        case .redirect(let location): leave(transfer, .redirect(location: location), reading)
+        case .failed(let jobError, let retryAfter):
+            var failure = TransferFailure(jobError)
+            failure.retryAfter = retryAfter
+            fail(transfer, failure, reading)
+        case .broken: fail(transfer, brokenFailure(transfer, reception, error, reading), reading)
+        }
+    }
+
+    private func brokenFailure(
+        _ transfer: ActiveTransfer, _ reception: Reception, _ error: CurlError?, _ reading: TransferReading
+    ) -> TransferFailure {
+        // OK without an answer: not seen, and no file either way.
+        let error = error ?? CurlError(code: .gotNothing)
+        var facts = BreakFacts(error: error)
+        facts.isConnected = reading.preTransfer > 0
+        facts.hasHead = reception.machine.hasHead
+        facts.fetchedBytes = reception.fetchedBytes
+        facts.isPastDeadline = transfer.order.deadline.map { $0 <= Clock.now() } ?? false
+        // Refused before the request (PREREQFUNCTION), or refused every address there was.
+        if error.code == .abortedByCallback || !reception.hasPermittedAddress {
+            facts.deniedAddress = reading.deniedAddress
+        }
+        return FailureMap.failure(facts)
+    }
+
+    private mutating func complete(
+        _ transfer: ActiveTransfer, _ reception: Reception, _ size: Int64, _ isLengthVerified: Bool,
+        _ reading: TransferReading
+    ) {
+        // An empty body offers no block, so its part is made, or cut to nothing, here.
+        if let start = reception.machine.start, !reception.openPart(at: start) {
+            fail(transfer, FailureMap.failure(reception.localError!), reading)
+            return
+        }
+        guard let writer = reception.writer else { preconditionFailure("a whole file without a part") }
+        let modified = transfer.order.keepsRemoteTime ? reception.machine.head.lastModified : nil
+        guard writer.finish(modified: modified.flatMap { HTTPDate.parse($0) }) else {
+            fail(transfer, FailureMap.failure(writer.failure!), reading)
+            return
+        }
+        guard writer.flushedSize == size else {
+            let error = JobError(.truncated, "\(writer.flushedSize) of \(size) bytes were written")
+            reception.close()
+            tools.folder.remove(transfer.order.partName)
+            report(transfer, .failed(TransferFailure(error)), reading)
+            return
+        }
+        let part = PartFile(
+            name: writer.name, device: writer.device, inode: writer.inode, size: size,
+            isLengthVerified: isLengthVerified)
+        reception.close()
+        report(transfer, .complete(part), reading)
+    }
+
+    /// A range shorter than asked: the rest, from where it ended.
+    private mutating func goOn(
+        _ transfer: ActiveTransfer, _ reception: Reception, _ from: Int64, _ reading: TransferReading
+    ) {
+        transfer.continuations += 1
+        guard transfer.continuations <= Self.continuationLimit, let writer = reception.writer, writer.flush(),
+            let point = reception.machine.resumePoint(
+                bytes: writer.flushedSize, device: writer.device, inode: writer.inode)
+        else {
+            fail(transfer, TransferFailure(JobError(.truncated, "only the bytes up to \(from) came")), reading)
+            return
+        }
+        again(transfer, from: point)
+    }
+
+    /// The resume point proved no good. Once: an answer that doubts a request from zero would do so for ever.
+    private mutating func restart(
+        _ transfer: ActiveTransfer, _ reception: Reception, _ reason: String, _ reading: TransferReading
+    ) {
+        transfer.restarts += 1
+        guard transfer.restarts == 1 else {
+            fail(transfer, TransferFailure(JobError(.protocol, reason)), reading)
+            return
+        }
+        again(transfer, from: nil)
+    }
+
+    private mutating func again(_ transfer: ActiveTransfer, from point: ResumePoint?) {
+        transfer.fetchedBefore += transfer.reception?.fetchedBytes ?? 0
+        transfer.reception?.close()
+        transfer.resume = point
+        if point == nil { tools.folder.remove(transfer.order.partName) }
+        request(transfer)
+    }
+
+    /// Ends without a file; a part that was brought along stays as it was.
+    private mutating func leave(
+        _ transfer: ActiveTransfer, _ result: TransferResult, _ reading: TransferReading?
+    ) {
+        transfer.reception?.close()
+        report(transfer, result, reading)
+    }
+
+    mutating func fail(_ transfer: ActiveTransfer, _ failure: TransferFailure, _ reading: TransferReading?) {
+        var failure = failure
+        // What is too long or of another length than announced is not worth going on with.
+        let isWorthless = failure.error.code == .tooLarge || failure.error.code == .badLength
+        failure.resume = transfer.settlePart(tools, keeping: isWorthless ? .nothing : .flushed)
+        if failure.isLocal { tools.folder.forget() }
+        report(transfer, .failed(failure), reading)
+    }
+
+    mutating func report(_ transfer: ActiveTransfer, _ result: TransferResult, _ reading: TransferReading?) {
+        forget(transfer)
+        var report = TransferReport(
+            token: transfer.order.token, seq: transfer.order.seq, worker: worker, result: result)
+        report.newConnections = transfer.newConnections
+        report.fetchedBytes = transfer.fetchedBefore
+        if let reception = transfer.reception {
+            report.fetchedBytes += reception.fetchedBytes
+            report.response = Facts.response(reception.machine, reading)
+        }
+        report.resumedBytes = transfer.keptBytes
+        if let reading { report.timings = Facts.timings(reading) }
+        events.append(.finished(report))
+    }
+}
+
+/// What a report says beyond the result.
+enum Facts {
+    static func response(_ machine: ResponseMachine, _ reading: TransferReading?) -> ResponseFacts {
+        var facts = ResponseFacts()
+        facts.remoteIP = reading?.address
+        guard machine.hasHead else { return facts }
+        facts.httpStatus = machine.head.status
+        facts.httpVersion = machine.head.version
+        facts.contentType = machine.head.contentType
+        facts.etag = machine.head.etag
+        facts.lastModified = machine.head.lastModified
+        facts.contentLength = machine.total
+        return facts
+    }
+
+    /// libcurl's clocks are cumulative microseconds; a difference below 0 is rounding.
+    static func timings(_ reading: TransferReading) -> TransferTimings {
+        var timings = TransferTimings()
+        func phase(_ from: Int64, _ to: Int64) -> Int64 {
+            let (scaled, overflow) = max(0, to - from).multipliedReportingOverflow(by: 1000)
+            return overflow ? .max : scaled
+        }
+        let isReused = reading.newConnections == 0 && reading.preTransfer > 0
+        if isReused {
+            timings.dns = 0
+            timings.connect = 0
+            timings.tls = 0
+        } else {
+            if reading.nameLookup > 0 { timings.dns = phase(0, reading.nameLookup) }
+            if reading.connect > 0 { timings.connect = phase(reading.nameLookup, reading.connect) }
+            if reading.tls > 0 {
+                timings.tls = phase(reading.connect, reading.tls)
+            } else if reading.preTransfer > 0 {
+                timings.tls = 0
+            }
+        }
+        if reading.firstByte > 0 {
+            timings.firstByte = phase(0, reading.firstByte)
+            timings.transfer = phase(reading.firstByte, reading.total)
+        }
+        return timings
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Runs on:  dld-xfer-N.
+// Owns:     one multi handle with its connections, the transfers in it, their open part files.
+// Receives: TransferCommand through its mailbox, whose wake is the multi handle's waker.
+// Sends:    TransferEvent, one batch a turn, through the closure given at the start.
+
+import Curl
+import JobModel
+public import LinuxKit
+import SystemPackage
+
+/// Bytes to part files: one worker's libcurl loop.
+///
+/// Purpose: runs what it is told to start, all at once, and reports how each ended. It knows no jobs, no retries and
+/// no queue: what may start now is the sender's decision. Each answer is checked before its first byte is written.
+/// Threads: made and run on its own thread; only the mailbox, the waker and the heartbeat are touched by others.
+/// Diagnostics: what goes wrong with a transfer is its report; trouble of this machine is marked `isLocal`. It never
+/// stops the daemon. A report for a transfer that nobody ordered stops the process: our bug.
+public struct TransferLoop: ~Copyable {
+    /// Between two progress events.
+    static let progressStep: Duration = .milliseconds(250)
+    /// The longest sleep: the watchdog wants to see a turn.
+    static let longestSleep: Duration = .seconds(2)
+    /// Ranges shorter than asked that one transfer goes on after.
+    static let continuationLimit = 1000
+
+    let worker: Int
+    let settings: TransferSettings
+    let tools: ReceptionTools
+    private let inbox: Mailbox<TransferCommand>
+    private let emit: @Sendable ([TransferEvent]) -> Void
+    private let heartbeat: Heartbeat
+    var multi: MultiHandle
+    var active: [UInt64: ActiveTransfer] = [:]
+    private var tokens: [TransferKey: UInt64] = [:]
+    private var paused: [UInt64] = []
+    var events: [TransferEvent] = []
+    private var nextProgress = MonotonicTime(nanoseconds: 0)
+    private var isStopping = false
+
+    /// - Parameters:
+    ///   - bell: what `inbox` wakes; gets this loop's waker.
+    ///   - events: called on this thread; must not block.
+    /// - Throws: without memory or descriptors.
+    public init(
+        worker: Int, settings: TransferSettings, inbox: Mailbox<TransferCommand>, bell: WakePort,
+        events: @escaping @Sendable ([TransferEvent]) -> Void, heartbeat: Heartbeat
+    ) throws {
+        self.worker = worker
+        self.settings = settings
+        self.inbox = inbox
+        self.emit = events
+        self.heartbeat = heartbeat
+        tools = ReceptionTools(
+            folder: PartFolder(path: settings.partsDirectory, heartbeat: heartbeat), pool: GatherPool(),
+            notes: LoopNotes(), totalLimiter: settings.totalLimiter)
+        multi = try MultiHandle.make(
+            limits: ConnectionLimits(
+                cacheSize: settings.connectionCacheSize, perHost: settings.connectionsPerHost,
+                streams: settings.streamsPerConnection))
+        bell.install(multi.waker)
+    }
+
+    /// Until `stop`.
+    public mutating func run() {
+        while !(isStopping && active.isEmpty) {
+            heartbeat.mark()
+            for command in inbox.drain() { handle(command) }
+            multi.perform()
+            takeNotes()
+            takeFinished()
+            let now = Clock.now()
+            unpauseDue(now)
+            takeProgress(now)
+            deliver()
+            if isStopping && active.isEmpty { break }
+            multi.poll(atMost: sleep(now))
+        }
+        events.append(.stopped(worker: worker))
+        deliver()
+    }
+
+    private mutating func handle(_ command: TransferCommand) {
+        switch command {
+        case .start(let order):
+            precondition(active[order.token] == nil, "token \(order.token) is in use")
+            if isStopping {
+                report(ActiveTransfer(order), .cancelled(resume: order.resume), nil)
+            } else {
+                begin(ActiveTransfer(order))
+            }
+        case .cancel(let token, let keepsPart):
+            // Not there: it ended before the command came, and its report is on the way.
+            if let transfer = active[token] { cancel(transfer, keepsPart: keepsPart) }
+        case .connectionLimits(let cacheSize, let perHost, let streams):
+            multi.set(ConnectionLimits(cacheSize: cacheSize, perHost: perHost, streams: streams))
+        case .stop(let keepsParts):
+            isStopping = true
+            for transfer in active.values { cancel(transfer, keepsPart: keepsParts) }
+        }
+    }
+
+    private mutating func cancel(_ transfer: ActiveTransfer, keepsPart: Bool) {
+        let reading = transfer.key.flatMap { multi.remove($0) }
+        let resume = transfer.settlePart(
+            tools, keeping: keepsPart ? .synced(isDurable: settings.isDurable) : .nothing)
+        report(transfer, .cancelled(resume: resume), reading)
+    }
+
+
+    private mutating func takeNotes() {
+        for note in tools.notes.firstHeads {
+            events.append(.connected(worker: worker, token: note.token, isHTTP2: note.isHTTP2))
+        }
+        tools.notes.firstHeads.removeAll(keepingCapacity: true)
+        paused += tools.notes.paused
+        tools.notes.paused.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func takeFinished() {
+        while let finished = multi.nextFinished() {
+            guard let token = tokens[finished.key], let transfer = active[token] else {
+                preconditionFailure("worker \(worker): a transfer ended that was not started")
+            }
+            settle(transfer, finished.error, finished.reading)
+        }
+    }
+
+    private mutating func unpauseDue(_ now: MonotonicTime) {
+        guard !paused.isEmpty else { return }
+        let waiting = paused
+        paused.removeAll(keepingCapacity: true)
+        for token in waiting {
+            guard let transfer = active[token], let key = transfer.key, let due = transfer.reception?.pausedUntil
+            else { continue }
+            if due > now {
+                paused.append(token)
+                continue
+            }
+            transfer.reception?.unpaused()
+            if let error = multi.unpause(key), let reading = multi.remove(key) { settle(transfer, error, reading) }
+        }
+        // The refused blocks were offered again just now, and some may have been refused again.
+        takeNotes()
+    }
+
+    private mutating func takeProgress(_ now: MonotonicTime) {
+        guard now >= nextProgress, !active.isEmpty else { return }
+        nextProgress = now + Self.progressStep
+        let moved = active.values.compactMap { $0.progress() }
+        if !moved.isEmpty { events.append(.progress(worker: worker, moved)) }
+    }
+
+    private mutating func deliver() {
+        guard !events.isEmpty else { return }
+        emit(events)
+        events.removeAll(keepingCapacity: true)
+    }
+
+    private func sleep(_ now: MonotonicTime) -> Duration {
+        var limit = active.isEmpty ? Self.longestSleep : Self.progressStep
+        for token in paused {
+            if let due = active[token]?.reception?.pausedUntil { limit = min(limit, max(.zero, due - now)) }
+        }
+        return limit
+    }
+}
+
+extension TransferLoop {
+    /// Gives a transfer's request to libcurl and remembers both under their names.
+    mutating func enter(_ transfer: ActiveTransfer, _ easy: consuming EasyHandle) throws(CurlError) {
+        let key = try multi.add(easy)
+        transfer.key = key
+        tokens[key] = transfer.order.token
+        active[transfer.order.token] = transfer
+    }
+
+    /// The request is over; another of the same transfer may follow.
+    mutating func forget(_ transfer: ActiveTransfer) {
+        if let key = transfer.key { tokens[key] = nil }
+        transfer.key = nil
+        active[transfer.order.token] = nil
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import JobModel
+
+/// Asks for "only if it has changed" (RFC 9110 section 13.1); the answer may then be 304.
+public enum Condition: Sendable, Hashable {
+    /// If-None-Match with this ETag as the server wrote it.
+    case etag(String)
+    /// If-Modified-Since.
+    case modifiedSince(WallTime)
+}
+
+/// Asks whether the final path is taken, before anything is requested. It only tells: what follows is for
+/// `output.exists`, and the rename decides in the end.
+public struct Preflight: Sendable, Hashable {
+    public var path: OutputPath
+    public init(path: OutputPath) { self.path = path }
+}
+
+/// One transfer that may start now: everything policy decided, nothing left to look up.
+public struct TransferOrder: Sendable {
+    /// Names the transfer in every event; the sender's own, never reused while it runs.
+    public var token: UInt64
+    public var seq: JobSeq
+    public var url: DownloadURL
+    /// Request headers, in order. The sender leaves out what must not reach this origin.
+    public var headers: [HeaderField] = []
+    /// Basic authentication. For the origin that they were given for only.
+    public var username: String?
+    public var password: String?
+    /// `*` stands for the transfer's own URL.
+    public var referer: String?
+    public var userAgent: String?
+    /// "" or nil: no proxy. The environment does not count.
+    public var proxy: String?
+    /// The proxy's own address is exempt from `addressPolicy`: it comes from the config.
+    public var isProxyTrusted = false
+    /// Name of the part file in the parts directory.
+    public var partName: String
+    /// Go on from here. The part is checked before, the answer before its first byte is written.
+    public var resume: ResumePoint?
+    public var condition: Condition?
+    public var preflight: Preflight?
+    /// Length that the file must have, bytes.
+    public var expectedSize: Int64?
+    /// Longest acceptable file, bytes; nil is no limit.
+    public var maxFileSize: Int64?
+    public var connectTimeout: Duration = .seconds(10)
+    /// No faster than `lowestSpeed` for so long ends the transfer as stalled. About 6 s of libcurl's averaging
+    /// come on top.
+    public var stallTimeout: Duration = .seconds(60)
+    /// Bytes a second; nil is one.
+    public var lowestSpeed: Int64?
+    /// Bytes a second for this transfer alone.
+    public var maxRate: Int64?
+    /// Shared by all transfers of the host, on whatever worker.
+    public var hostLimiter: RateLimiter?
+    /// The job's deadline.
+    public var deadline: MonotonicTime?
+    public var checkCertificate = true
+    public var caFile: String?
+    /// Lower-case schemes that may be used.
+    public var protocols: Set<String> = ["http", "https"]
+    public var addressPolicy = AddressPolicy(rule: .redirectDeny, isRedirectFromPublic: false)
+    /// Wait for a connection to share (`CURLOPT_PIPEWAIT`): only towards a host known to speak HTTP/2.
+    public var waitsForMultiplex = false
+    /// Mode bits of the part, set whatever the umask.
+    public var fileMode: UInt32 = 0o644
+    /// Gives the file the server's Last-Modified.
+    public var keepsRemoteTime = false
+
+    public init(token: UInt64, seq: JobSeq, url: DownloadURL, partName: String) {
+        self.token = token
+        self.seq = seq
+        self.url = url
+        self.partName = partName
+    }
+}
+
+/// What a worker is told. Sent from any thread; handled in order.
+public enum TransferCommand: Sendable {
+    /// Answered by exactly one `finished`.
+    case start(TransferOrder)
+    /// Ends one; its `finished` says `cancelled`, unless it had ended already. `keepsPart`: what arrived is synced
+    /// and reported as a resume point where the server gave a strong validator; else the part is removed.
+    case cancel(token: UInt64, keepsPart: Bool)
+    /// New limits for connections opened from now on.
+    case connectionLimits(cacheSize: Int, perHost: Int, streams: Int)
+    /// Cancels all, reports, and ends the thread.
+    case stop(keepsParts: Bool)
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import JobModel
+
+/// What a worker tells, in batches: one call a turn of its loop.
+public enum TransferEvent: Sendable {
+    /// The first header of an answer has been seen: the host has shown what it speaks.
+    case connected(worker: Int, token: UInt64, isHTTP2: Bool)
+    /// Four times a second at most, only transfers that moved since the last time.
+    case progress(worker: Int, [TransferProgress])
+    case finished(TransferReport)
+    /// The worker's thread has nothing left and ends, after `stop`.
+    case stopped(worker: Int)
+}
+
+/// How far one transfer is.
+public struct TransferProgress: Sendable, Hashable {
+    public var token: UInt64
+    /// Of the file, those kept from earlier attempts included.
+    public var bytes: Int64
+    /// Length of the file, if known.
+    public var total: Int64?
+}
+
+/// How one transfer ended.
+public struct TransferReport: Sendable {
+    public var token: UInt64
+    public var seq: JobSeq
+    public var worker: Int
+    public var result: TransferResult
+    public var response = ResponseFacts()
+    public var timings = TransferTimings()
+    /// Body bytes that came over the network in this transfer, discarded ones included.
+    public var fetchedBytes: Int64 = 0
+    /// Bytes of an earlier attempt that are part of the file.
+    public var resumedBytes: Int64 = 0
+    /// Connections opened; 0: rode a warm one.
+    public var newConnections = 0
+}
+
+public enum TransferResult: Sendable {
+    /// Whole by the server's account: 200, a checked 206, or 204. Digest and names are for others.
+    case complete(PartFile)
+    /// 304 to a condition of ours.
+    case notModified
+    /// The preflight found something at the final path; nothing was requested.
+    case taken(size: Int64, modified: WallTime)
+    /// Absolute, read by curl_url, without the Location's userinfo. Nothing of it has been checked against policy.
+    case redirect(location: String)
+    case failed(TransferFailure)
+    case cancelled(resume: ResumePoint?)
+}
+
+/// A finished part file.
+public struct PartFile: Sendable, Hashable {
+    public var name: String
+    public var device: UInt64
+    public var inode: UInt64
+    public var size: Int64
+    /// The end was told, by a length, a last chunk, an end of stream or the size expected; false: the server just
+    /// closed, which a cut connection looks like too.
+    public var isLengthVerified: Bool
+    public init(name: String, device: UInt64, inode: UInt64, size: Int64, isLengthVerified: Bool) {
+        self.name = name
+        self.device = device
+        self.inode = inode
+        self.size = size
+        self.isLengthVerified = isLengthVerified
+    }
+}
+
+public struct TransferFailure: Sendable, Hashable {
+    public var error: JobError
+    /// What the server asked for, clamped.
+    public var retryAfter: Duration?
+    /// Where to go on from: flushed to the kernel, not synced. Who does not go on from it has the part discarded.
+    /// nil: the part has been removed, or never was.
+    public var resume: ResumePoint?
+    /// Not the job's fault: GOAWAY, REFUSED_STREAM.
+    public var isUncharged = false
+    /// No usable connection came about: a name, connect or TLS failure before any byte.
+    public var isConnectFailure = false
+    /// Disk, descriptors, memory: trouble of this machine, not of the job.
+    public var isLocal = false
+    /// The errno behind `isLocal`, 0 if none.
+    public var systemCode: Int32 = 0
+
+    public init(_ error: JobError) { self.error = error }
+}
+
+/// What the answer said. Text is as the server wrote it: escape it where it is shown.
+public struct ResponseFacts: Sendable, Hashable {
+    public var httpStatus: Int?
+    /// `1.0`, `1.1` or `2`.
+    public var httpVersion: String?
+    public var remoteIP: String?
+    public var contentType: String?
+    public var etag: String?
+    public var lastModified: String?
+    /// Length of the whole file as told.
+    public var contentLength: Int64?
+    public init() {}
+}
+
+/// Phases in nanoseconds, each alone, never below 0; 0 on a reused connection. -1: did not get there.
+public struct TransferTimings: Sendable, Hashable {
+    public var dns: Int64 = -1
+    public var connect: Int64 = -1
+    public var tls: Int64 = -1
+    /// From the start of the transfer.
+    public var firstByte: Int64 = -1
+    public var transfer: Int64 = -1
+    public init() {}
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What all workers share, fixed for their life.
+public struct TransferSettings: Sendable {
+    /// Directory of the part files. Opened when the first part needs it, and again after trouble with it.
+    public var partsDirectory: String
+    /// Directory that preflights look into.
+    public var outputRoot: String
+    /// Connections kept open by one worker.
+    public var connectionCacheSize: Int
+    /// Connections of one worker to one host, as the backstop; 0 is no limit.
+    public var connectionsPerHost: Int
+    /// Streams on one HTTP/2 connection.
+    public var streamsPerConnection: Int
+    /// For everything.
+    public var totalLimiter: RateLimiter?
+    /// False under `durability: none`: a cancelled part is not synced.
+    public var isDurable: Bool
+
+    public init(
+        partsDirectory: String, outputRoot: String, connectionCacheSize: Int = 64, connectionsPerHost: Int = 0,
+        streamsPerConnection: Int = 32, totalLimiter: RateLimiter? = nil, isDurable: Bool = true
+    ) {
+        self.partsDirectory = partsDirectory
+        self.outputRoot = outputRoot
+        self.connectionCacheSize = connectionCacheSize
+        self.connectionsPerHost = connectionsPerHost
+        self.streamsPerConnection = streamsPerConnection
+        self.totalLimiter = totalLimiter
+        self.isDurable = isDurable
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Curl
+import JobModel
+import LinuxKit
+import SystemPackage
+
+// How a transfer comes into the loop.
+extension TransferLoop {
+    /// Preflight, then the first request.
+    mutating func begin(_ transfer: ActiveTransfer) {
+        do {
+            if let taken = try preflight(transfer.order) {
+                report(transfer, taken, nil)
+                return
+            }
+        } catch {
+            fail(transfer, FailureMap.failure(error), nil)
+            return
+        }
+        request(transfer)
+    }
+
+    private func preflight(_ order: TransferOrder) throws(SystemError) -> TransferResult? {
+        guard let preflight = order.preflight else { return nil }
+        tools.folder.heartbeat.enter("stat output")
+        defer { tools.folder.heartbeat.leave() }
+        let path = FilePath(settings.outputRoot).appending(preflight.path.description)
+        do {
+            guard let status = try FileStatus.of(path) else { return nil }
+            return .taken(size: status.size, modified: WallTime(milliseconds: status.modifiedMilliseconds))
+        } catch where error.code == .notDirectory {
+            // A file where a directory is needed: for the rename to say.
+            return nil
+        }
+    }
+
+    /// One request of a transfer, the first or a further one.
+    mutating func request(_ transfer: ActiveTransfer) {
+        let order = transfer.order
+        let now = Clock.now()
+        if let deadline = order.deadline, deadline <= now {
+            fail(transfer, TransferFailure(JobError(.jobDeadline, "the job's time is over")), nil)
+            return
+        }
+        do {
+            let writer = try resumedPart(transfer)
+            let ask = ResponseAsk(
+                base: try ParsedURL.parse(order.url.text), resume: transfer.resume,
+                hasCondition: order.condition != nil && transfer.resume == nil, expectedSize: order.expectedSize,
+                maxFileSize: order.maxFileSize, isHTTP: order.url.scheme == "http" || order.url.scheme == "https",
+                now: Clock.wall())
+            let reception = Reception(order: order, ask: ask, writer: writer, tools: tools, now: now)
+            transfer.reception = reception
+            if let denied = deniedBehindProxy(order, ask.base) {
+                fail(transfer, denied, nil)
+                return
+            }
+            let easy = try multi.takeEasy()
+            try RequestSetup.apply(order, ask: ask, sink: reception, to: easy, now: now)
+            try enter(transfer, easy)
+        } catch let error as SystemError {
+            tools.folder.forget()
+            fail(transfer, FailureMap.failure(error), nil)
+        } catch let error as CurlError {
+            fail(transfer, FailureMap.failure(BreakFacts(error: error)), nil)
+        } catch {
+            fail(transfer, TransferFailure(JobError(.badURL, Masking.text("\(error)"))), nil)
+        }
+    }
+
+    /// The part to go on with. One that is not what the resume point says starts from zero.
+    private func resumedPart(_ transfer: ActiveTransfer) throws(SystemError) -> PartWriter? {
+        guard let point = transfer.resume else { return nil }
+        let isHTTP = transfer.order.url.scheme == "http" || transfer.order.url.scheme == "https"
+        let hasValidator = point.etag.map { ResponseHead.isStrong($0) } ?? (point.lastModified != nil)
+        if isHTTP, hasValidator, point.url == transfer.order.url.text,
+            let writer = try PartWriter.resume(
+                transfer.order.partName, from: point, in: tools.folder, pool: tools.pool)
+        {
+            return writer
+        }
+        transfer.resume = nil
+        return nil
+    }
+
+    /// Behind a proxy both callbacks see the proxy's address, so the target is judged by its name here.
+    private func deniedBehindProxy(_ order: TransferOrder, _ url: ParsedURL) -> TransferFailure? {
+        guard let proxy = order.proxy, !proxy.isEmpty, !order.addressPolicy.permits(host: url.host) else { return nil }
+        return TransferFailure(JobError(.privateAddress, "policy forbids to fetch from \(Masking.text(url.host))"))
+    }
+}
