@@ -96,8 +96,8 @@ public final class ChildProcess: Sendable {
     public var end: ProgramEnd? { result.value.withLock { $0?.0 } }
     /// nil while it runs.
     public var usage: ProgramUsage? { result.value.withLock { $0?.1 } }
-    public var output: String { (try? FileTree.text(captures.output)) ?? "" }  // not there yet: nothing printed
-    public var errors: String { (try? FileTree.text(captures.errors)) ?? "" }  // not there yet: nothing printed
+    public var output: String { (try? FileTree.text(captures.output)) ?? "" }  // not there: nothing printed
+    public var errors: String { (try? FileTree.text(captures.errors)) ?? "" }  // not there: nothing printed
 
     public enum Signal: Sendable { case kill, terminate, interrupt, hangUp, user1, stop, proceed, abort }
 

@@ -156,3 +156,12 @@ public struct ScriptedFile: Sendable {
         return ScriptedReply(206, headers: fields + [field], body: bytes[range.first...last])
     }
 }
+
+extension ScriptedRequest {
+    /// A GET without fields, to make an honest reply beforehand.
+    public static var plain: ScriptedRequest {
+        ScriptedRequest(
+            number: 0, connection: 0, ordinal: 0, method: "GET", target: "/", headers: [], raw: [],
+            arrived: ContinuousClock.now)
+    }
+}
