@@ -3,6 +3,7 @@
 import ArgumentParser
 import ControlAPI
 import ControlClient
+import JobModel
 import Glibc
 
 /// The program that talks to a running dld: parses arguments, asks, shows, chooses the exit status.
@@ -18,7 +19,7 @@ struct Dlctl: ParsableCommand {
             Exit status: 0 fine; 1 what was asked failed; 64 usage; 69 no daemon, or no answer in 5 s;
             74 input that cannot be read; 77 not permitted to use the socket; 130 interrupted.
             """,
-        version: ControlVersion.text,
+        version: Version.number,
         subcommands: [
             Status.self, Lists.self, Jobs.self, Show.self, Add.self, Wait.self, Cancel.self, Pause.self, Resume.self,
             Retry.self, Host.self, Hosts.self, Reload.self, Metrics.self,
