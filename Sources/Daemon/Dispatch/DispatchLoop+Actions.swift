@@ -16,7 +16,10 @@ extension DispatchLoop {
             guard let worker = task.worker else { return }
             outbox.workers[worker, default: []].append(.cancel(token: task.token, keepsPart: keepsPart))
         case .stopSum:
+            // No answer follows a cancel: the sum is over as of now.
             outbox.sums.append(.cancel(task.seq))
+            endSum()
+            act(task.machine.handle(.stopped(keepsPart: false)), on: task)
         case .digestPart:
             outbox.sums.append(
                 .digest(task.seq, directory: plan.partsDirectory, name: task.partName, digestAlgorithm(for: task)))

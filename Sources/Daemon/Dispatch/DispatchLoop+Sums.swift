@@ -41,7 +41,7 @@ extension DispatchLoop {
         task.timings.cpu = timings.cpu
     }
 
-    private mutating func endSum() {
+    mutating func endSum() {
         activeSums -= 1
         freed(.none)
     }
@@ -50,11 +50,7 @@ extension DispatchLoop {
         switch task.machine.state {
         case .summing:
             endSum()
-            if task.machine.request != nil {
-                act(task.machine.handle(.stopped(keepsPart: false)), on: task)
-            } else {
-                fail(task, error)
-            }
+            fail(task, error)
         case .digesting:
             discardPart(task)
             fail(task, error)

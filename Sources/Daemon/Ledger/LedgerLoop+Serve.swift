@@ -23,7 +23,7 @@ extension LedgerLoop {
             _ = try store.apply(changes, now: now)
             replies.dispatch.append(.committed(ticket: ticket))
         case .suffix(let seq, let path):
-            replies.dispatch.append(.suffix(seq, try store.nextSuffix(for: path)))
+            replies.dispatch.append(.suffix(seq, try freeSuffix(for: path, seq)))
         case .hold(let host, let until, let reason):
             // A redirect's target may be a host that no list names: its hold lives in memory only.
             if let row = try store.host(host) { try store.hold(host: row.id, until: until, reason: reason) }
@@ -33,6 +33,14 @@ extension LedgerLoop {
         case .command(let command):
             try begin(command, now: now, works: &works, replies: &replies)
         case .stop: break
+        }
+    }
+
+    /// The next number whose name no live job holds; the name is this job's from here on.
+    private func freeSuffix(for path: OutputPath, _ seq: JobSeq) throws(LedgerError) -> Int {
+        while true {
+            let number = try store.nextSuffix(for: path)
+            if case .granted = try store.claim(seq, path: path.numbered(number), url: "") { return number }
         }
     }
 

@@ -306,20 +306,25 @@ extension Engine {
         wires.spool.send(.recover(store.lists))
         let bridge = makeBridge()
         self.bridge = bridge
+        let events: @Sendable (SpoolEvent) -> Void = { event in
+            SpoolNews.log(event, to: logger)
+            switch event {
+            case .idle(let isIdle): wires.dispatch.send(.spoolIdle(isIdle))
+            case .added(let ticket, let result): bridge.added(ticket: ticket, result)
+            case .rejected: verdicts.rejected()
+            case .accepted, .closed, .remark: break
+            }
+        }
         threads.spool = WorkerThread(name: "dld-spool") {
-            var loop = SpoolLoop(
-                settings: settings, nextSeq: nextSeq, cipher: cipher, inbox: wires.spool, bell: wires.spoolBell,
-                requests: { wires.spoolRequests.send($0) },
-                events: { event in
-                    SpoolNews.log(event, to: logger)
-                    switch event {
-                    case .idle(let isIdle): wires.dispatch.send(.spoolIdle(isIdle))
-                    case .added(let ticket, let result): bridge.added(ticket: ticket, result)
-                    case .rejected: verdicts.rejected()
-                    case .accepted, .closed, .remark: break
-                    }
-                }, heartbeat: beat)
-            loop.run()
+            do throws(SystemError) {
+                var loop = try SpoolLoop(
+                    settings: settings, nextSeq: nextSeq, cipher: cipher, inbox: wires.spool,
+                    bell: wires.spoolBell, requests: { wires.spoolRequests.send($0) }, events: events,
+                    heartbeat: beat)
+                loop.run()
+            } catch {
+                wires.fail(Places.unusable(settings.spool, error))
+            }
         }
     }
 
