@@ -56,7 +56,11 @@ struct RunningSumd: ~Copyable {
     var pollEntry: (descriptor: Int32, interest: Poll.Interest) { (link.descriptor, link.interest) }
 
     mutating func send(_ frame: SumFrame, passing descriptor: Int32? = nil) throws(SystemError) {
-        try link.send(frame.packet, passing: descriptor)
+        try send(packet: frame.packet, passing: descriptor)
+    }
+    /// Frames that were encoded already.
+    mutating func send(packet: [UInt8], passing descriptor: Int32? = nil) throws(SystemError) {
+        try link.send(packet, passing: descriptor)
     }
     mutating func flush() throws(SystemError) { try link.flush() }
 

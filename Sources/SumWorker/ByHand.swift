@@ -9,7 +9,7 @@ public enum ByHandError: Error, Sendable, Hashable {
     /// The arguments make no sense: exit status 64.
     case usage(String)
     /// The system refuses: exit status 74.
-    case system(String)
+    case refused(String)
     /// ^C or SIGTERM: exit status 130.
     case interrupted
 }
@@ -51,9 +51,9 @@ public enum ByHand {
         do throws(SystemError) {
             pool = try ForkedPool.make(processes: processes, silence: .seconds(600))
         } catch {
-            throw .system("\(error)")
+            throw .refused("\(error)")
         }
-        guard !pool.workers.isEmpty else { throw .system(pool.remark) }
+        guard !pool.workers.isEmpty else { throw .refused(pool.remark) }
         return pool
     }
 

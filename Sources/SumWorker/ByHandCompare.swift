@@ -84,7 +84,7 @@ private final class OneJobProcess {
             process = forked.process
             link = try PacketSocket(forked.socket, packetLimit: SumFrame.packetLimit)
         } catch {
-            throw .system("\(error)")
+            throw .refused("\(error)")
         }
     }
 
@@ -119,7 +119,7 @@ private final class OneJobProcess {
                     answer: nil, failure: "the process died", queued: 0, run: 0, cpu: 0, worker: process.pid)
             }
         } catch {
-            throw .system("\(error)")
+            throw .refused("\(error)")
         }
     }
 

@@ -55,7 +55,7 @@ func verb<Report>(_ body: () throws(ByHandError) -> Report) throws -> Report {
     } catch {
         switch error {
         case .usage(let message): throw ValidationError(message)
-        case .system(let message):
+        case .refused(let message):
             Screen.complain("sumd: \(message)")
             throw ExitCode(74)
         case .interrupted: throw ExitCode(130)

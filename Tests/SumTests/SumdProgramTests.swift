@@ -3,9 +3,10 @@
 import Glibc
 import JobModel
 import LinuxKit
-import SystemPackage
 import TestKit
 import Testing
+
+@testable import SumPool
 
 @Suite(.serialized) struct SumdProgramTests {
     @Test func `sum prints a row a job, agrees, and is spread over the processes`() throws {
@@ -76,6 +77,24 @@ import Testing
         #expect(try ProgramRun.run("sumd", ["compare", "--help"]).status == 0)
     }
 
+    @Test func `where processes are short it runs with fewer`() throws {
+        let name = "where processes are short it runs with fewer"
+        if skip(name, unless: geteuid() == 0, "needs root to become a user with a limit") { return }
+        let folder = try TempDirectory()
+        let program = try folder.file("sumd", FileTree.read(try BuildProducts.path("sumd")))
+        chmod(program, 0o755)
+        // A user that nobody is: the limit counts all processes of the user.
+        let run = try ProgramRun.run(
+            "/usr/bin/setpriv",
+            [
+                "--reuid=54321", "--regid=54321", "--clear-groups", "/usr/bin/prlimit", "--nproc=3:3",
+                program,
+                "sum", "0..100000", "--processes", "8", "--repeat", "4",
+            ])
+        #expect(run.status == 0, "\(run.transcript)")
+        #expect(run.output.contains("4 jobs on 2 processes"), "\(run.transcript)")
+    }
+
     @Test func `an interrupt ends the verb with 130 and leaves no worker`() throws {
         let child = try TestKit.ChildProcess(
             try BuildProducts.path("sumd"), ["sum", "18446744073709551615", "--processes", "2"])
@@ -101,29 +120,24 @@ import Testing
     }
 
     @Test func `serve drops a peer that talks nonsense`() throws {
-        let (child, workers) = try servedAndClosed { link in try link.send([1, 2, 3, 4, 5, 6, 7]) }
+        let (child, workers) = try servedAndClosed { try $0.send(packet: [1, 2, 3, 4, 5, 6, 7]) }
         #expect(try child.wait() == .exited(74))
         try eventually("no orphan is left") { workers.allSatisfy { !Processes.exists($0) } }
     }
 
     /// Starts `sumd serve`, waits for its workers, lets `body` talk and closes.
     func servedAndClosed(
-        _ body: (inout PacketSocket) throws -> Void
+        _ body: (inout RunningSumd) throws -> Void
     ) throws -> (Ended, workers: [Int32]) {
-        let pair = try SocketPair(.sequencedPacket)
-        var spawn = Spawn(
-            executable: FilePath(try BuildProducts.path("sumd")), arguments: ["serve", "--processes", "2"])
-        spawn.standardError = .null
-        spawn.inherited = [pair.second.rawValue]
-        let child = try spawn.start()
-        var link = try PacketSocket(pair.first, packetLimit: SumFrame.packetLimit)
+        let settings = SumPoolSettings(executable: try BuildProducts.path("sumd"), processes: 2)
+        var sumd = try RunningSumd.start(settings, now: Monotonic.nanoseconds())
+        let child = sumd.process
         var workers: [Int32] = []
         while workers.count < 2 {
-            _ = Poll.readable([link.descriptor], atMost: .seconds(10))
-            guard let packet = try link.receive() else { continue }
-            for case .pool(let live, _, _) in try SumFrame.frames(in: packet.bytes) { workers = live }
+            _ = Poll.readable([sumd.pollEntry.descriptor], atMost: .seconds(10))
+            for case .pool(let live, _, _) in try sumd.receive() ?? [] { workers = live }
         }
-        try body(&link)
+        try body(&sumd)
         return (Ended(child: child), workers)
     }
 
