@@ -97,3 +97,39 @@ struct JSONKey: CodingKey, ExpressibleByStringLiteral {
     init(stringLiteral value: String) { stringValue = value }
     init?(intValue: Int) { nil }
 }
+
+/// `\uXXXX` escapes of a JSON text.
+enum JSONEscapes {
+    /// Whether one half of a UTF-16 surrogate pair stands alone (RFC 8259 8.2).
+    static func hasLoneSurrogate(_ bytes: [UInt8]) -> Bool {
+        var index = 0
+        var isHigh = false
+        while let next = bytes[index...].firstIndex(of: UInt8(ascii: "\\")) {
+            // Anything between the halves parts them.
+            if isHigh, next != index { return true }
+            guard let unit = unit(bytes, at: next) else {
+                if isHigh { return true }
+                index = min(next + 2, bytes.count)
+                continue
+            }
+            index = next + 6
+            switch unit {
+            case 0xD800...0xDBFF:
+                if isHigh { return true }
+                isHigh = true
+            case 0xDC00...0xDFFF:
+                if !isHigh { return true }
+                isHigh = false
+            default:
+                if isHigh { return true }
+            }
+        }
+        return isHigh
+    }
+
+    /// The code unit of the escape that begins here; nil if it is another escape.
+    private static func unit(_ bytes: [UInt8], at index: Int) -> UInt16? {
+        guard index + 6 <= bytes.count, bytes[index + 1] == UInt8(ascii: "u") else { return nil }
+        return UInt16(String(decoding: bytes[(index + 2)..<(index + 6)], as: UTF8.self), radix: 16)
+    }
+}

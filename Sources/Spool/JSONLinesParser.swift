@@ -47,6 +47,8 @@ public struct JSONLinesParser: Sendable {
     ) throws(ListRefusal) -> ListEntry? {
         // JSONDecoder repairs what is not UTF-8 in some places and refuses it in others.
         guard String(validating: bytes, as: UTF8.self) != nil else { return .bad(line, .badLine, "not UTF-8") }
+        // Foundation puts U+FFFD for half a surrogate pair: that would fetch another URL than the one written.
+        if JSONEscapes.hasLoneSurrogate(bytes) { return .bad(line, .badLine, "half a surrogate pair in it") }
         let object: JSONEntry
         do {
             object = try JSONDecoder().decode(JSONEntry.self, from: Data(bytes))
