@@ -3,7 +3,8 @@
 import CCurl
 import Glibc
 
-/// One HTTP request over a Unix socket, run to its end on the calling thread: what the control client is made of.
+/// One HTTP request over a Unix socket, run to its end on the calling thread: what the control client is made
+/// of.
 public struct SocketRequest: Sendable {
     /// Bytes that go with the request.
     public enum Body: Sendable {
@@ -47,7 +48,8 @@ public struct SocketRequest: Sendable {
 
     /// Collects the answer. Any thread; blocks it.
     ///
-    /// - Throws: `cannotConnect` with `systemCode` ENOENT or ECONNREFUSED (nobody there) or EACCES (not allowed),
+    /// - Throws: `cannotConnect` with `systemCode` ENOENT or ECONNREFUSED (nobody there) or EACCES (not
+    ///   allowed),
     ///   `timedOut`, or what else broke. An HTTP error status is a reply, not an error.
     public func perform() throws(CurlError) -> Reply {
         let sink = RequestSink(body: body, limit: bodyLimit, receive: nil)
@@ -74,7 +76,11 @@ public struct SocketRequest: Sendable {
         try easy.setHTTPVersion(.http1)
         try easy.setUnixSocketPath(socketPath)
         try easy.setConnectTimeout(connectTimeout)
-        if let timeout { try easy.setTotalTimeout(timeout) } else { try easy.setLowSpeedLimit(1, for: stallTimeout) }
+        if let timeout {
+            try easy.setTotalTimeout(timeout)
+        } else {
+            try easy.setLowSpeedLimit(1, for: stallTimeout)
+        }
         // Without it libcurl asks for leave (100-continue) and waits a second for it.
         var fields: [(name: String, value: String)] = []
         switch body {

@@ -3,8 +3,8 @@
 import Curl
 import Glibc
 import Synchronization
-import Testing
 import TestKit
+import Testing
 
 /// A socket path of one test; the folder goes with it.
 private struct SocketPath: ~Copyable {
@@ -35,7 +35,9 @@ private struct SocketPath: ~Copyable {
 
     @Test func `a POST sends its bytes with their length and without asking for leave`() throws {
         let place = SocketPath()
-        let server = SocketServer(.unix(path: place.path)) { _ in [.send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")] }
+        let server = SocketServer(.unix(path: place.path)) { _ in
+            [.send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")]
+        }
         defer { server.stop() }
         let bytes = [UInt8](repeating: 7, count: 2_000_000)
         var request = SocketRequest(socketPath: place.path, method: "POST", path: "/v1/lists?name=a")
@@ -48,7 +50,9 @@ private struct SocketPath: ~Copyable {
 
     @Test func `a POST streams a descriptor in chunks`() throws {
         let place = SocketPath()
-        let server = SocketServer(.unix(path: place.path)) { _ in [.send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")] }
+        let server = SocketServer(.unix(path: place.path)) { _ in
+            [.send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")]
+        }
         defer { server.stop() }
         var ends: [Int32] = [0, 0]
         pipe(&ends)
@@ -66,8 +70,11 @@ private struct SocketPath: ~Copyable {
         let place = SocketPath()
         let server = SocketServer(.unix(path: place.path)) { _ in [.send("HTTP/1.1 204 No Content\r\n\r\n")] }
         defer { server.stop() }
-        #expect(try SocketRequest(socketPath: place.path, method: "POST", path: "/v1/reload").perform().status == 204)
-        #expect(try SocketRequest(socketPath: place.path, method: "DELETE", path: "/x").perform().status == 204)
+        #expect(
+            try SocketRequest(socketPath: place.path, method: "POST", path: "/v1/reload").perform().status
+                == 204)
+        #expect(
+            try SocketRequest(socketPath: place.path, method: "DELETE", path: "/x").perform().status == 204)
         #expect(server.requests.map(\.method) == ["POST", "DELETE"])
         #expect(server.requests[0].headers["content-length"] == "0")
     }

@@ -148,7 +148,9 @@ public final class SocketServer: Sendable {
     private func write(_ fd: Int32, _ bytes: [UInt8]) -> Bool {
         var sent = 0
         while sent < bytes.count {
-            let count = bytes.withUnsafeBytes { send(fd, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL)) }
+            let count = bytes.withUnsafeBytes {
+                send(fd, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
             if count <= 0 { return false }
             sent += count
         }
@@ -162,7 +164,8 @@ public final class SocketServer: Sendable {
         var headers: [String: String] = [:]
         for line in lines.dropFirst() {
             guard let colon = line.firstIndex(of: ":") else { continue }
-            headers[line[..<colon].lowercased()] = String(line[line.index(after: colon)...].drop { $0 == " " })
+            headers[line[..<colon].lowercased()] = String(
+                line[line.index(after: colon)...].drop { $0 == " " })
         }
         var body: [UInt8] = []
         if headers["transfer-encoding"] == "chunked" {
@@ -178,7 +181,8 @@ public final class SocketServer: Sendable {
         }
         return state.withLock { [body, headers] state in
             let request = Request(
-                connection: connection, index: state.requests.count, method: String(words[0]), path: String(words[1]),
+                connection: connection, index: state.requests.count, method: String(words[0]),
+                path: String(words[1]),
                 headers: headers, body: body)
             state.requests.append(request)
             return request
@@ -189,7 +193,8 @@ public final class SocketServer: Sendable {
         let mark = Array(mark.utf8)
         while true {
             if input.count >= mark.count {
-                for end in mark.count...input.count where input[(end - mark.count)..<end].elementsEqual(mark) {
+                for end in mark.count...input.count where input[(end - mark.count)..<end].elementsEqual(mark)
+                {
                     return take(fd, &input, count: end)
                 }
             }
@@ -211,6 +216,15 @@ public final class SocketServer: Sendable {
         input += block[..<count]
         return true
     }
+}
+
+/// Rung by one thread, waited for by another.
+public final class Bell: Sendable {
+    private let bell = Doorbell()
+    public init() {}
+    public func ring() { bell.ring() }
+    /// Whether it rang within the time.
+    public func wait(seconds: Int) -> Bool { bell.wait(atMost: .seconds(seconds)) }
 }
 
 /// Opened once by a test, waited for by a server's answer.

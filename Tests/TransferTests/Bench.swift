@@ -26,7 +26,8 @@ final class WorkerBench {
         _ = Self.isReady
         let log = log
         worker = TransferWorker.start(
-            index: 3, settings: TransferSettings(partsDirectory: parts, outputRoot: output, totalLimiter: totalLimiter),
+            index: 3,
+            settings: TransferSettings(partsDirectory: parts, outputRoot: output, totalLimiter: totalLimiter),
             events: { log.take($0) })
     }
 
@@ -49,7 +50,8 @@ final class WorkerBench {
     /// An order for this URL that loopback may answer; `12.part` is its part.
     func order(_ url: String, _ change: (inout TransferOrder) -> Void = { _ in }) throws -> TransferOrder {
         let parsed = try ParsedURL.parse(url)
-        let download = DownloadURL(text: parsed.text, scheme: parsed.scheme, host: HostKey(parsed.hostKeyText))
+        let download = DownloadURL(
+            text: parsed.text, scheme: parsed.scheme, host: HostKey(parsed.hostKeyText))
         var order = TransferOrder(token: nextToken, seq: JobSeq(12), url: download, partName: "12.part")
         nextToken += 1
         change(&order)
@@ -74,6 +76,7 @@ final class WorkerBench {
         }
     }
     /// Waits until some event is of this kind.
+    @discardableResult
     func wait<Answer: Sendable>(_ find: @Sendable ([TransferEvent]) -> Answer?) -> Answer { log.wait(find) }
     var events: [TransferEvent] { log.events }
 
@@ -107,16 +110,19 @@ final class WorkerBench {
 /// Everything a worker told, with a bell for who waits. Waiting is bounded: a hang is a failure, not a hang.
 private final class EventLog: Sendable {
     private let box = Mutex<[TransferEvent]>([])
+    private let bell = Bell()
 
-    func take(_ batch: [TransferEvent]) { box.withLock { $0 += batch } }
+    func take(_ batch: [TransferEvent]) {
+        box.withLock { $0 += batch }
+        bell.ring()
+    }
     var events: [TransferEvent] { box.withLock { $0 } }
 
     func wait<Answer>(_ find: ([TransferEvent]) -> Answer?) -> Answer {
-        for _ in 0..<30_000 {
+        while true {
             if let answer = find(events) { return answer }
-            usleep(1000)
+            guard bell.wait(seconds: 60) else { fatalError("no such event in 60 s: \(events)") }
         }
-        fatalError("no such event in 30 s: \(events)")
     }
 }
 

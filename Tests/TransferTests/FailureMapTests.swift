@@ -29,14 +29,19 @@ import Testing
         Row(code: .gotNothing, expected: .truncated),
         Row(code: .receiveError, detail: "Too large response headers: 1 > 2", expected: .headerTooLarge),
         Row(code: .outOfMemory, expected: .headerTooLarge),
-        Row(code: .receiveError, detail: "Illegal or missing hexadecimal sequence in chunked-encoding", expected: .protocol),
+        Row(
+            code: .receiveError, detail: "Illegal or missing hexadecimal sequence in chunked-encoding",
+            expected: .protocol),
         Row(code: .unsupportedProtocol, detail: "Received HTTP/0.9 when not allowed", expected: .protocol),
         Row(code: .unsupportedProtocol, isConnected: false, expected: .redirectScheme),
         Row(code: .weirdServerReply, expected: .protocol),
         Row(code: .malformedURL, isConnected: false, expected: .badURL),
-        Row(code: .http2Stream, detail: "stream 1 was not closed cleanly: INTERNAL_ERROR", expected: .truncated),
         Row(
-            code: .http2Stream, detail: "stream 1 was not closed cleanly: REFUSED_STREAM (err 7)", expected: .truncated,
+            code: .http2Stream, detail: "stream 1 was not closed cleanly: INTERNAL_ERROR",
+            expected: .truncated),
+        Row(
+            code: .http2Stream, detail: "stream 1 was not closed cleanly: REFUSED_STREAM (err 7)",
+            expected: .truncated,
             isUncharged: true),
         Row(code: .http2, detail: "received GOAWAY, error=0", expected: .truncated, isUncharged: true),
         Row(code: .init(rawValue: 4711), expected: .protocol),

@@ -11,8 +11,11 @@ private struct Feed {
     var machine: ResponseMachine
     var steps: [ResponseMachine.HeadStep] = []
 
+    /// Nothing yet.
+    init(_ ask: ResponseAsk) { machine = ResponseMachine(ask: ask) }
+    /// A complete head.
     init(_ ask: ResponseAsk, _ lines: [String]) {
-        machine = ResponseMachine(ask: ask)
+        self.init(ask)
         for line in lines + [""] { head(line) }
     }
     mutating func head(_ line: String) {
@@ -86,7 +89,9 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
 
     @Test func `interim answers are not the answer`() {
         var feed = Feed(ask(), ["HTTP/1.1 103 Early Hints", "Content-Length: 99"])
-        for line in ["HTTP/1.1 100 Continue", "", "HTTP/1.1 200 OK", "Content-Length: 1", ""] { feed.head(line) }
+        for line in ["HTTP/1.1 100 Continue", "", "HTTP/1.1 200 OK", "Content-Length: 1", ""] {
+            feed.head(line)
+        }
         _ = feed.machine.takeBody(1)
         #expect(feed.machine.end(isClean: true) == .whole(size: 1, isLengthVerified: true))
     }
@@ -143,13 +148,16 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
 
     @Test func `Retry-After comes with the error`() {
         let feed = Feed(ask(), ["HTTP/1.1 503 Busy", "Retry-After: 120"])
-        guard case .failed(let error, let after) = feed.machine.end(isClean: true) else { return #expect(Bool(false)) }
+        guard case .failed(let error, let after) = feed.machine.end(isClean: true) else {
+            return #expect(Bool(false))
+        }
         #expect(error.code == .http(503))
         #expect(after == .seconds(120))
     }
 
     @Test func `a 304 counts only where a condition was sent`() {
-        #expect(Feed(ask(hasCondition: true), ["HTTP/1.1 304 Same"]).machine.end(isClean: true) == .notModified)
+        #expect(
+            Feed(ask(hasCondition: true), ["HTTP/1.1 304 Same"]).machine.end(isClean: true) == .notModified)
         #expect(code(Feed(ask(), ["HTTP/1.1 304 Same"]).machine.end(isClean: true)) == .http(304))
     }
 
@@ -174,7 +182,10 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
     @Test func `a checked 206 goes on where the part ends`() {
         var feed = Feed(
             ask(resume: point),
-            ["HTTP/1.1 206 Partial", "Content-Range: bytes 100-999/1000", "Content-Length: 900", "ETag: \"v1\""])
+            [
+                "HTTP/1.1 206 Partial", "Content-Range: bytes 100-999/1000", "Content-Length: 900",
+                "ETag: \"v1\"",
+            ])
         #expect(feed.machine.takeBody(900) == .write(at: 100))
         #expect(feed.machine.end(isClean: true) == .whole(size: 1000, isLengthVerified: true))
     }
@@ -201,7 +212,8 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
 
     @Test func `without an ETag the Last-Modified must be the same`() {
         let modified = ResumePoint(
-            url: "https://h/a/b", bytes: 100, total: nil, etag: nil, lastModified: "Sun, 06 Nov 1994 08:00:00 GMT",
+            url: "https://h/a/b", bytes: 100, total: nil, etag: nil,
+            lastModified: "Sun, 06 Nov 1994 08:00:00 GMT",
             device: 1, inode: 2)
         let range = ["HTTP/1.1 206 Partial", "Content-Range: bytes 100-999/1000"]
         let same = Feed(ask(resume: modified), range + ["Last-Modified: Sun, 06 Nov 1994 08:00:00 GMT"])
@@ -258,7 +270,7 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
     }
 
     @Test func `a head without end is stopped`() {
-        var feed = Feed(ask(), [])
+        var feed = Feed(ask())
         feed.head("HTTP/1.1 200 OK")
         let field = "X: " + String(repeating: "y", count: 1000)
         for _ in 0..<400 { feed.head(field) }

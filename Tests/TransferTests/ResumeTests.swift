@@ -188,11 +188,15 @@ private func partial(_ body: [UInt8], _ from: Int, etag: String = "\"v1\"") -> [
         let order = try bench.order(server.url("/a"))
         bench.send(.start(order))
         bench.wait { events in
-            for case .progress(_, let moved) in events where moved.contains(where: { $0.bytes == 200_000 }) { return true }
+            for case .progress(_, let moved) in events where moved.contains(where: { $0.bytes == 200_000 }) {
+                return true
+            }
             return nil
         }
         bench.send(.cancel(token: order.token, keepsPart: keeps))
-        guard case .cancelled(let point) = bench.report(order.token).result else { return #expect(Bool(false)) }
+        guard case .cancelled(let point) = bench.report(order.token).result else {
+            return #expect(Bool(false))
+        }
         #expect(point?.bytes == (keeps ? 200_000 : nil))
         #expect(bench.content() == (keeps ? Array(body[..<200_000]) : nil))
         // Late: it has ended, and nobody minds.

@@ -11,7 +11,9 @@ import Testing
     @Test func `a whole file lands in its part with its facts`() throws {
         let body = pattern(1_000_000)
         let server = SocketServer { _ in
-            ok(body, "ETag: \"v1\"\r\nContent-Type: text/x\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n")
+            ok(
+                body,
+                "ETag: \"v1\"\r\nContent-Type: text/x\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n")
         }
         defer { server.stop() }
         let bench = WorkerBench()
@@ -102,7 +104,9 @@ import Testing
         let report = try bench.run(server.url("/a")) { $0.condition = .etag("W/\"x\"") }
         guard case .notModified = report.result else { return #expect(Bool(false), "\(report.result)") }
         #expect(server.requests[0].headers["if-none-match"] == "W/\"x\"")
-        _ = try bench.run(server.url("/a")) { $0.condition = .modifiedSince(WallTime(milliseconds: 784_111_777_123)) }
+        _ = try bench.run(server.url("/a")) {
+            $0.condition = .modifiedSince(WallTime(milliseconds: 784_111_777_123))
+        }
         #expect(server.requests[1].headers["if-modified-since"] == "Sun, 06 Nov 1994 08:49:37 GMT")
     }
 
@@ -112,11 +116,15 @@ import Testing
         let bench = WorkerBench()
         defer { bench.close() }
         Glibc.close(creat(bench.output + "/there", 0o644))
-        let taken = try bench.run(server.url("/a")) { $0.preflight = Preflight(path: OutputPath(trusted: "there")) }
+        let taken = try bench.run(server.url("/a")) {
+            $0.preflight = Preflight(path: OutputPath(trusted: "there"))
+        }
         guard case .taken(let size, _) = taken.result else { return #expect(Bool(false), "\(taken.result)") }
         #expect(size == 0)
         #expect(server.requests.isEmpty)
-        let free = try bench.run(server.url("/a")) { $0.preflight = Preflight(path: OutputPath(trusted: "free")) }
+        let free = try bench.run(server.url("/a")) {
+            $0.preflight = Preflight(path: OutputPath(trusted: "free"))
+        }
         #expect(free.result.part != nil)
     }
 
@@ -131,7 +139,8 @@ import Testing
 
     @Test func `too large a file is stopped, with and without a length`() throws {
         let server = SocketServer { request in
-            request.path == "/told" ? ok(pattern(200_000))
+            request.path == "/told"
+                ? ok(pattern(200_000))
                 : [.send("HTTP/1.1 200 OK\r\n\r\n"), .sendBytes(pattern(200_000)), .close]
         }
         defer { server.stop() }
