@@ -91,9 +91,9 @@ let package = Package(
             ]),
 
         // Layer 5: programs.
-        program("dld", ["Daemon", "SumWorker", arguments]),
-        program("sumd", ["SumWorker", arguments]),
-        program("dlctl", ["ControlClient", arguments]),
+        program("dld", ["Daemon", "JobModel", arguments]),
+        program("sumd", ["SumWorker", "JobModel", arguments]),
+        program("dlctl", ["ControlClient", "ControlAPI", "JobModel", arguments]),
 
         // Tests.
         .target(name: "TestKit", dependencies: ["LinuxKit", system], path: "Tests/TestKit", swiftSettings: tests),
@@ -105,7 +105,9 @@ let package = Package(
         suite("TransferTests", ["Transfer", "Curl", "JobModel", "TestKit"]),
         suite("PublishTests", ["Publish", "JobModel", "TestKit"]),
         suite("SumTests", ["SumWorker", "SumPool", "LinuxKit", "JobModel", "TestKit", "sumd"]),
-        suite("ControlTests", ["ControlAPI", "ControlServer", "ControlClient", "JobModel", "TestKit", "dlctl"]),
+        suite(
+            "ControlTests",
+            ["ControlAPI", "ControlServer", "ControlClient", "JobModel", "LinuxKit", "TestKit", "dlctl", logging]),
         suite("ConfigTests", ["Config", "JobModel", "TestKit"]),
         suite("DaemonTests", ["Daemon", "JobModel", "Config", "ControlAPI", "TestKit"]),
         suite("IntegrationTests", ["TestKit", "ControlAPI", "dld", "sumd", "dlctl"]),

@@ -25,13 +25,16 @@ public enum ConfigFile {
         guard String(validating: bytes, as: UTF8.self) != nil else { return failure("not UTF-8 text") }
         let log = MistakeLog()
         switch JSONValue.parse(bytes) {
-        case .failure(let fault): return failure("not valid JSON: \(Masking.text(fault.message))")
+        case .failure(let fault):
+            return failure("not valid JSON: \(SyntaxFault.find(in: bytes) ?? Masking.text(fault.message))")
         case .success(.object(let fields)):
             for path in DuplicateKeys.find(in: bytes) {
                 log.mistakes.append(ConfigMistake(path: path, message: "given twice in the same object"))
             }
             let configuration = ConfigReader(cores: cores, log: log).read(fields)
-            guard log.mistakes.isEmpty else { return .failure(ConfigMistakes(file: file, mistakes: log.mistakes)) }
+            guard log.mistakes.isEmpty else {
+                return .failure(ConfigMistakes(file: file, mistakes: log.mistakes))
+            }
             return .success(ConfigReading(configuration: configuration, warnings: log.warnings))
         case .success(let other): return failure("expected an object {...}; found \(other.kind)")
         }
@@ -53,12 +56,15 @@ struct ConfigReader {
         config.outputDir = top.path("output_dir", config.outputDir)
         config.stateDir = top.path("state_dir", config.stateDir)
         config.workers = top.count("workers", perCore: config.workers, in: 1...256)
-        config.transfersPerWorker = top.integer("transfers_per_worker", config.transfersPerWorker, in: 1...4096)
+        config.transfersPerWorker = top.integer(
+            "transfers_per_worker", config.transfersPerWorker, in: 1...4096)
         config.durability = top.choice("durability", config.durability)
         let groups: [(String, (ConfigSection, inout Configuration) -> Void)] = [
             ("control", readControl), ("spool", readSpool), ("log", readLog), ("hosts", readHosts),
-            ("retry", readRetry), ("timeouts", readTimeouts), ("limits", readLimits), ("segments", readSegments),
-            ("retention", readRetention), ("digest", readDigest), ("output", readOutput), ("network", readNetwork),
+            ("retry", readRetry), ("timeouts", readTimeouts), ("limits", readLimits),
+            ("segments", readSegments),
+            ("retention", readRetention), ("digest", readDigest), ("output", readOutput),
+            ("network", readNetwork),
             ("sum", readSum),
         ]
         for (name, read) in groups {
@@ -74,20 +80,24 @@ struct ConfigReader {
     private func readControl(_ section: ConfigSection, _ config: inout Configuration) {
         let socket = section.path("socket", config.controlSocket)
         if socket.utf8.count > 107 {
-            section.mistake("socket", "expected at most 107 bytes, all that a Unix socket's name holds; found \(socket.utf8.count)")
+            section.mistake(
+                "socket",
+                "expected at most 107 bytes, all that a Unix socket's name holds; found \(socket.utf8.count)")
         }
         config.controlSocket = socket
     }
 
     private func readSpool(_ section: ConfigSection, _ config: inout Configuration) {
         config.spool.quiet = section.duration("quiet", config.spool.quiet, in: .zero ... .seconds(3600))
-        config.spool.rescan = section.duration("rescan", config.spool.rescan, in: .seconds(1) ... .seconds(86_400))
+        config.spool.rescan = section.duration(
+            "rescan", config.spool.rescan, in: .seconds(1) ... .seconds(86_400))
     }
 
     private func readLog(_ section: ConfigSection, _ config: inout Configuration) {
         config.log.level = section.choice("level", config.log.level)
         config.log.format = section.choice("format", config.log.format)
-        let file = section.read("jobs_file", String?.none, expected: "an absolute path, null or \"off\"") { value -> String?? in
+        let file = section.read("jobs_file", String?.none, expected: "an absolute path, null or \"off\"") {
+            value -> String?? in
             switch value {
             case .null: .some(nil)
             case .string(let text) where text == "off" || text.utf8.first == UInt8(ascii: "/"): .some(text)
@@ -98,10 +108,12 @@ struct ConfigReader {
     }
 
     private func readRetry(_ section: ConfigSection, _ config: inout Configuration) {
-        config.retry.maxAttempts = section.integer("max_attempts", config.retry.maxAttempts, in: 0...1_000_000)
+        config.retry.maxAttempts = section.integer(
+            "max_attempts", config.retry.maxAttempts, in: 0...1_000_000)
         config.retry.baseDelay = section.duration(
             "base_delay", config.retry.baseDelay, in: .milliseconds(1) ... .seconds(3600))
-        config.retry.maxDelay = section.duration("max_delay", config.retry.maxDelay, in: .milliseconds(1) ... .seconds(86_400))
+        config.retry.maxDelay = section.duration(
+            "max_delay", config.retry.maxDelay, in: .milliseconds(1) ... .seconds(86_400))
         if config.retry.maxDelay < config.retry.baseDelay {
             let base = DurationText.format(config.retry.baseDelay)
             section.mistake("max_delay", "expected at least retry.base_delay, which is \(base)")
@@ -110,8 +122,9 @@ struct ConfigReader {
 
     private func readTimeouts(_ section: ConfigSection, _ config: inout Configuration) {
         let longest: Duration = .seconds(86_400)
-        config.timeouts.connect = section.duration("connect", config.timeouts.connect, in: .milliseconds(100) ... longest)
-        config.timeouts.stall = section.duration("stall", config.timeouts.stall, in: .seconds(1) ... longest)
+        config.timeouts.connect = section.duration(
+            "connect", config.timeouts.connect, in: .milliseconds(100)...longest)
+        config.timeouts.stall = section.duration("stall", config.timeouts.stall, in: .seconds(1)...longest)
         config.timeouts.job = section.duration(
             "job", config.timeouts.job, in: .seconds(1) ... .seconds(365 * 86_400), or: "none")
         config.timeouts.drain = section.duration("drain", config.timeouts.drain, in: .zero ... .seconds(3600))
@@ -132,13 +145,15 @@ struct ConfigReader {
 
     private func readRetention(_ section: ConfigSection, _ config: inout Configuration) {
         let longest: Duration = .seconds(100 * 365 * 86_400)
-        config.retention.lists = section.duration("lists", config.retention.lists, in: .zero ... longest, or: "keep")
-        config.retention.parts = section.duration("parts", config.retention.parts, in: .zero ... longest)
+        config.retention.lists = section.duration(
+            "lists", config.retention.lists, in: .zero...longest, or: "keep")
+        config.retention.parts = section.duration("parts", config.retention.parts, in: .zero...longest)
     }
 
     private func readDigest(_ section: ConfigSection, _ config: inout Configuration) {
         let names = DigestAlgorithm.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
-        config.alwaysDigest = section.read("always", config.alwaysDigest, expected: "null or one of \(names)") {
+        config.alwaysDigest = section.read("always", config.alwaysDigest, expected: "null or one of \(names)")
+        {
             value -> DigestAlgorithm?? in
             switch value {
             case .null: .some(nil)
@@ -163,7 +178,13 @@ struct ConfigReader {
 
     /// A list dropped into the output, or a file published into the spool, would be taken for the other.
     private func checkFolders(_ config: Configuration, _ top: ConfigSection) {
-        let folders = [("spool_dir", config.spoolDir), ("output_dir", config.outputDir), ("state_dir", config.stateDir)]
+        let folders = [
+            ("spool_dir", config.spoolDir), ("output_dir", config.outputDir), ("state_dir", config.stateDir),
+        ]
+        for (key, folder) in folders where folder == "/" {
+            top.mistake(key, "expected a directory of its own, not /")
+            return
+        }
         for (index, one) in folders.enumerated() {
             for other in folders[(index + 1)...] {
                 if one.1 == other.1 {
@@ -178,6 +199,6 @@ struct ConfigReader {
     }
 
     private func isInside(_ inner: String, _ outer: String) -> Bool {
-        outer == "/" || inner.utf8.starts(with: (outer + "/").utf8)
+        inner.utf8.starts(with: (outer + "/").utf8)
     }
 }

@@ -48,7 +48,9 @@ extension ConfigReader {
     }
 
     private func requestsPerSecond(_ section: ConfigSection) -> Double? {
-        section.read("requests_per_second", Double?.none, expected: "a number above 0 up to 1000000, or \"unlimited\"") {
+        section.read(
+            "requests_per_second", Double?.none, expected: "a number above 0 up to 1000000, or \"unlimited\""
+        ) {
             value -> Double?? in
             if ConfigSection.isUnlimited(value) { return .some(nil) }
             let number: Double
@@ -64,24 +66,28 @@ extension ConfigReader {
     func readOutput(_ section: ConfigSection, _ config: inout Configuration) {
         config.output.exists = section.choice("exists", config.output.exists)
         let template = section.read(
-            "layout", config.output.layout.template, expected: "\"flat\", \"host_path\" or a template such as \"{host}/{name}\""
+            "layout", config.output.layout.template,
+            expected: "\"flat\", \"host_path\" or a template such as \"{host}/{name}\""
         ) { if case .string(let text) = $0 { text } else { nil } }
         do {
             config.output.layout = try OutputLayout(template: template)
         } catch {
             section.mistake("layout", error.message)
         }
-        config.output.fileMode = section.mode("file_mode", config.output.fileMode, needs: 0o600, allows: 0o777)
+        config.output.fileMode = section.mode(
+            "file_mode", config.output.fileMode, needs: 0o600, allows: 0o777)
         config.output.dirMode = section.mode("dir_mode", config.output.dirMode, needs: 0o700, allows: 0o3777)
         config.output.remoteTime = section.bool("remote_time", config.output.remoteTime)
-        config.output.contentDisposition = section.bool("content_disposition", config.output.contentDisposition)
+        config.output.contentDisposition = section.bool(
+            "content_disposition", config.output.contentDisposition)
     }
 
     func readNetwork(_ section: ConfigSection, _ config: inout Configuration) {
         config.network.privateAddresses = section.choice("private_addresses", config.network.privateAddresses)
         let known: Set<String> = ["http", "https"]
         config.network.protocols = section.read(
-            "protocols", config.network.protocols, expected: "an array of \"http\" and \"https\", at least one"
+            "protocols", config.network.protocols,
+            expected: "an array of \"http\" and \"https\", at least one"
         ) {
             guard case .array(let values) = $0, !values.isEmpty else { return nil }
             let names = values.compactMap { if case .string(let text) = $0 { text } else { String?.none } }
@@ -91,17 +97,20 @@ extension ConfigReader {
         config.network.checkCertificate = section.bool("check_certificate", config.network.checkCertificate)
         config.network.caFile = section.optionalPath("ca_file", config.network.caFile)
         config.network.proxy = section.read(
-            "proxy", config.network.proxy, expected: "null or a proxy such as \"http://proxy.example.org:3128\""
+            "proxy", config.network.proxy,
+            expected: "null or a proxy such as \"http://proxy.example.org:3128\""
         ) { value -> String?? in
             if value == .null { return .some(nil) }
             guard case .string(let text) = value, Self.isProxy(text) else { return nil }
             return .some(text)
         }
         config.network.userAgent = section.read(
-            "user_agent", config.network.userAgent, expected: "null or a line of at most 256 printable ASCII characters"
+            "user_agent", config.network.userAgent,
+            expected: "null or a line of at most 256 printable ASCII characters"
         ) { value -> String?? in
             if value == .null { return .some(nil) }
-            guard case .string(let text) = value, text.utf8.count <= 256, text.utf8.allSatisfy({ 0x20...0x7E ~= $0 })
+            guard case .string(let text) = value, text.utf8.count <= 256,
+                text.utf8.allSatisfy({ 0x20...0x7E ~= $0 })
             else { return nil }
             return .some(text)
         }
@@ -109,8 +118,12 @@ extension ConfigReader {
 
     /// The shape only; `curl_url` and libcurl read the rest when it is used.
     private static func isProxy(_ text: String) -> Bool {
-        guard !text.isEmpty, text.utf8.count <= 2048, text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else { return false }
-        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")), text.utf8[colon...].starts(with: "://".utf8) else {
+        guard !text.isEmpty, text.utf8.count <= 2048, text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else {
+            return false
+        }
+        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")),
+            text.utf8[colon...].starts(with: "://".utf8)
+        else {
             return true
         }
         let schemes = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"]

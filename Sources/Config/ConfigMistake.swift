@@ -6,10 +6,12 @@ public struct ConfigMistake: Sendable, Hashable, CustomStringConvertible {
     public let path: String
     /// What was found and what was expected.
     public let message: String
+    /// The maker has masked the message.
     public init(path: String, message: String) {
         self.path = path
         self.message = message
     }
+    /// `PATH: MESSAGE`.
     public var description: String { path.isEmpty ? message : "\(path): \(message)" }
 }
 
@@ -17,6 +19,7 @@ public struct ConfigMistake: Sendable, Hashable, CustomStringConvertible {
 public struct ConfigMistakes: Error, Sendable, Hashable, CustomStringConvertible {
     /// The file's name, for the messages.
     public let file: String
+    /// At least one.
     public let mistakes: [ConfigMistake]
     /// One line a mistake: `FILE: PATH: MESSAGE`.
     public var description: String { mistakes.map { "\(file): \($0)" }.joined(separator: "\n") }
@@ -24,7 +27,9 @@ public struct ConfigMistakes: Error, Sendable, Hashable, CustomStringConvertible
 
 /// A config that can be used.
 public struct ConfigReading: Sendable, Hashable {
+    /// What the file says over the defaults.
     public let configuration: Configuration
+    /// Odd, but usable.
     public let warnings: [ConfigMistake]
 }
 

@@ -11,7 +11,8 @@ struct ConfigEntry {
 
     var pathText: String {
         path.map { part in
-            part.utf8.allSatisfy { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || $0 == UInt8(ascii: "_") } ? part : "\"\(part)\""
+            part.utf8.allSatisfy { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || $0 == UInt8(ascii: "_") }
+                ? part : "\"\(part)\""
         }.joined(separator: ".")
     }
 }
@@ -47,8 +48,10 @@ extension Configuration {
 
     /// Paths of keys that differ, in the order of `printed`.
     public static func changedKeys(from old: Configuration, to new: Configuration) -> [String] {
-        let before = Dictionary(uniqueKeysWithValues: old.entries(masked: false).map { ($0.pathText, $0.json) })
-        let after = Dictionary(uniqueKeysWithValues: new.entries(masked: false).map { ($0.pathText, $0.json) })
+        let before = Dictionary(
+            uniqueKeysWithValues: old.entries(masked: false).map { ($0.pathText, $0.json) })
+        let after = Dictionary(
+            uniqueKeysWithValues: new.entries(masked: false).map { ($0.pathText, $0.json) })
         let gone = old.entries(masked: false).map(\.pathText).filter { after[$0] == nil }
         return new.entries(masked: false).map(\.pathText).filter { before[$0] != after[$0] } + gone
     }
@@ -60,7 +63,8 @@ extension Configuration {
 
     /// What is opened, locked or started once: directories, the socket, threads, processes.
     public static let restartKeys: Set<String> = [
-        "spool_dir", "output_dir", "state_dir", "control.socket", "workers", "transfers_per_worker", "durability",
+        "spool_dir", "output_dir", "state_dir", "control.socket", "workers", "transfers_per_worker",
+        "durability",
         "sum.processes", "log.format",
     ]
 
@@ -81,7 +85,9 @@ extension Configuration {
         add("log", "format", json: Self.quoted(log.format.rawValue))
         add("log", "jobs_file", json: jobsFileText)
         list += hostEntries("default", hosts.defaults.asOverride)
-        for (pattern, given) in hosts.overrides.sorted(by: { $0.key < $1.key }) { list += hostEntries(pattern, given) }
+        for (pattern, given) in hosts.overrides.sorted(by: { $0.key < $1.key }) {
+            list += hostEntries(pattern, given)
+        }
         add("retry", "max_attempts", json: String(retry.maxAttempts))
         add("retry", "base_delay", json: Self.text(retry.baseDelay))
         add("retry", "max_delay", json: Self.text(retry.maxDelay))
@@ -112,7 +118,9 @@ extension Configuration {
         add("output", "remote_time", json: String(output.remoteTime))
         add("output", "content_disposition", json: String(output.contentDisposition))
         add("network", "private_addresses", json: Self.quoted(network.privateAddresses.rawValue))
-        add("network", "protocols", json: "[" + network.protocols.sorted().map(Self.quoted).joined(separator: ", ") + "]")
+        add(
+            "network", "protocols",
+            json: "[" + network.protocols.sorted().map(Self.quoted).joined(separator: ", ") + "]")
         add("network", "https_downgrade", json: String(network.httpsDowngrade))
         add("network", "check_certificate", json: String(network.checkCertificate))
         add("network", "ca_file", json: Self.quoted(network.caFile))
@@ -130,7 +138,9 @@ extension Configuration {
         }
         add("connections", given.connections.map { String($0) })
         add("streams", given.streams.map { String($0) })
-        add("requests_per_second", given.requestsPerSecond.map { $0.map(Self.number) ?? Self.quoted("unlimited") })
+        add(
+            "requests_per_second",
+            given.requestsPerSecond.map { $0.map(Self.number) ?? Self.quoted("unlimited") })
         add("rate", given.rate.map { Self.text(rate: $0) })
         add("give_up", given.giveUp.map { $0.map(Self.text) ?? Self.quoted("never") })
         add("credentials_file", given.credentialsFile.map { Self.quoted($0) })
@@ -148,7 +158,9 @@ extension Configuration {
     private static func indent(_ depth: Int) -> String { String(repeating: "  ", count: depth) }
     private static func text(_ duration: Duration) -> String { quoted(DurationText.format(duration)) }
     private static func text(size: Int64?) -> String { size.map { quoted(ByteSize.exact($0)) } ?? "null" }
-    private static func text(rate: Int64?) -> String { rate.map { quoted(ByteSize.exact($0) + "/s") } ?? "null" }
+    private static func text(rate: Int64?) -> String {
+        rate.map { quoted(ByteSize.exact($0) + "/s") } ?? "null"
+    }
     private static func octal(_ mode: UInt32) -> String {
         let digits = String(mode, radix: 8)
         return quoted(String(repeating: "0", count: max(0, 4 - digits.utf8.count)) + digits)

@@ -8,8 +8,8 @@ final class MistakeLog {
     var warnings: [ConfigMistake] = []
 }
 
-/// One object of the config under its path: reads typed values, notes each mistake, and at the end names the keys
-/// that nobody asked for.
+/// One object of the config under its path: reads typed values, notes each mistake, and at the end names
+/// the keys that nobody asked for.
 final class ConfigSection {
     let path: String
     let log: MistakeLog
@@ -26,7 +26,9 @@ final class ConfigSection {
     func isGiven(_ key: String) -> Bool { fields[key] != nil }
 
     func path(of key: String) -> String {
-        let isPlain = key.utf8.allSatisfy { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || $0 == UInt8(ascii: "_") }
+        let isPlain = key.utf8.allSatisfy {
+            UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || $0 == UInt8(ascii: "_")
+        }
         let name = isPlain && !key.isEmpty ? key : "\"\(Masking.text(key))\""
         return path.isEmpty ? name : "\(path).\(name)"
     }
@@ -56,8 +58,8 @@ final class ConfigSection {
         return ConfigSection(path: path(of: key), fields: inner, log: log)
     }
 
-    /// Notes every key that was not read, with the nearest one that exists. `elsewhere` maps names to their full
-    /// paths in other sections.
+    /// Notes every key that was not read, with the nearest one that exists. `elsewhere` maps names to their
+    /// full paths in other sections.
     func finish(elsewhere: [String: String] = [:]) {
         for key in keys where !known.contains(key) {
             var message = "unknown key"
@@ -97,16 +99,23 @@ extension ConfigSection {
 
     func integer(_ key: String, _ standard: Int, in range: ClosedRange<Int>) -> Int {
         read(key, standard, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)") {
-            guard case .integer(let number) = $0, let value = Int(exactly: number), range ~= value else { return nil }
+            guard case .integer(let number) = $0, let value = Int(exactly: number), range ~= value else {
+                return nil
+            }
             return value
         }
     }
 
     /// A count whose standard is the number of cores; null asks for it too.
     func count(_ key: String, perCore standard: Int, in range: ClosedRange<Int>) -> Int {
-        read(key, standard, expected: "a whole number from \(range.lowerBound) to \(range.upperBound), or null: one a core") {
+        read(
+            key, standard,
+            expected: "a whole number from \(range.lowerBound) to \(range.upperBound), or null: one a core"
+        ) {
             if $0 == .null { return standard }
-            guard case .integer(let number) = $0, let value = Int(exactly: number), range ~= value else { return nil }
+            guard case .integer(let number) = $0, let value = Int(exactly: number), range ~= value else {
+                return nil
+            }
             return value
         }
     }
@@ -133,12 +142,13 @@ extension ConfigSection {
 
     /// Bytes a second, or null or "unlimited".
     func rate(_ key: String, _ standard: Int64?) -> Int64? {
-        read(key, standard, expected: "a rate such as \"10MiB/s\", or null for no limit") { value -> Int64?? in
+        read(key, standard, expected: "a rate such as \"10MiB/s\", or null for no limit") {
+            value -> Int64?? in
             if Self.isUnlimited(value) { return .some(nil) }
-            guard case .string(let text) = value, text.hasSuffix("/s") else {
-                return Self.size(value, in: 1...Int64.max).map { .some($0) }
+            if case .string(let text) = value {
+                return ByteSize.parseRate(text).flatMap { $0 > 0 ? .some($0) : nil }
             }
-            return Self.size(.string(String(text.dropLast(2))), in: 1...Int64.max).map { .some($0) }
+            return Self.size(value, in: 1...Int64.max).map { .some($0) }
         }
     }
 
@@ -147,7 +157,9 @@ extension ConfigSection {
     }
 
     /// A duration, or null or one of the words.
-    func duration(_ key: String, _ standard: Duration?, in range: ClosedRange<Duration>, or word: String) -> Duration? {
+    func duration(
+        _ key: String, _ standard: Duration?, in range: ClosedRange<Duration>, or word: String
+    ) -> Duration? {
         read(key, standard, expected: Self.expected(range) + ", or \"\(word)\"") { value -> Duration?? in
             if value == .null || value == .string(word) { return .some(nil) }
             return Self.duration(value, in: range).map { .some($0) }
@@ -168,7 +180,9 @@ extension ConfigSection {
     /// Octal permissions in quotes.
     func mode(_ key: String, _ standard: UInt32, needs: UInt32, allows: UInt32) -> UInt32 {
         let example = "\"0\(String(standard, radix: 8))\""
-        return read(key, standard, expected: "octal permissions in quotes such as \(example), the owner's included") {
+        return read(
+            key, standard, expected: "octal permissions in quotes such as \(example), the owner's included"
+        ) {
             guard case .string(let text) = $0, 3...4 ~= text.utf8.count,
                 text.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "7") ~= $0 }),
                 let mode = UInt32(text, radix: 8), mode & needs == needs, mode & ~allows == 0
@@ -190,7 +204,8 @@ extension ConfigSection {
     }
 
     private static func duration(_ value: JSONValue, in range: ClosedRange<Duration>) -> Duration? {
-        guard case .string(let text) = value, let duration = DurationText.parse(text), range ~= duration else { return nil }
+        guard case .string(let text) = value, let duration = DurationText.parse(text), range ~= duration
+        else { return nil }
         return duration
     }
 
@@ -212,7 +227,9 @@ extension ConfigSection {
 /// Which known key a mistyped one probably was.
 enum KeyDistance {
     static func nearest(to key: String, in known: [String]) -> String? {
-        let typed = Array(key.lowercased().utf8.prefix(100)).filter { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: "_") }
+        let typed = Array(key.lowercased().utf8.prefix(100)).filter {
+            $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: "_")
+        }
         var best: (key: String, distance: Int)?
         for candidate in known {
             let distance = edits(typed, candidate.utf8.filter { $0 != UInt8(ascii: "_") })

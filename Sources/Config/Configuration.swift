@@ -1,36 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Module Config: the text of a config file in, validated values out. Pure: reads no file, no environment, no clock.
+// Module Config: the text of a config file in, validated values out. Pure: reads no file, no environment,
+// no clock.
 //
 // Threads: everything here is a value; any thread may use it.
-// Diagnostics: a bad config is a list of `ConfigMistake`s, and the daemon cannot start (or keeps the old config at a
-// reload). Nothing here fails a job.
+// Diagnostics: a bad config is a list of `ConfigMistake`s, and the daemon cannot start (or keeps the old
+// config at a reload). Nothing here fails a job.
 
 public import JobModel
 
 /// The whole configuration: every key of the config file, typed and checked.
 public struct Configuration: Sendable, Hashable {
+    /// `spool_dir`: lists are dropped here.
     public var spoolDir = "/var/spool/dld"
+    /// `output_dir`: finished files.
     public var outputDir = "/srv/dld"
+    /// `state_dir`: the ledger.
     public var stateDir = "/var/lib/dld"
     /// `control.socket`: at most 107 bytes, what a Unix socket's name holds.
     public var controlSocket = "/run/dld/control.sock"
+    /// `spool`.
     public var spool = Spool()
+    /// `log`.
     public var log = Log()
     /// Transfer threads.
     public var workers: Int
+    /// `transfers_per_worker`: at a time on each thread.
     public var transfersPerWorker = 64
+    /// `hosts`.
     public var hosts = HostRules()
+    /// `retry`.
     public var retry = RetryPolicy(maxAttempts: 5, baseDelay: .seconds(1), maxDelay: .seconds(600))
+    /// `timeouts`.
     public var timeouts = Timeouts()
+    /// `limits`.
     public var limits = Limits()
+    /// `segments`: kept for files fetched in pieces.
     public var segments = Segments()
+    /// `retention`.
     public var retention = Retention()
     /// `digest.always`: a digest for every file, also where the list gave none.
     public var alwaysDigest: DigestAlgorithm?
+    /// `output`.
     public var output = Output()
+    /// `network`.
     public var network = Network()
+    /// `sum`.
     public var sum: Sum
+    /// `durability`.
     public var durability = Durability.full
 
     /// The defaults on a machine with so many cores.
@@ -40,6 +57,7 @@ public struct Configuration: Sendable, Hashable {
         sum = Sum(processes: count)
     }
 
+    /// How dropped lists are found.
     public struct Spool: Sendable, Hashable {
         /// How long size and mtime of a file found by a scan must stand still.
         public var quiet: Duration = .seconds(5)
@@ -47,15 +65,20 @@ public struct Configuration: Sendable, Hashable {
         public var rescan: Duration = .seconds(60)
     }
 
+    /// Where the log goes and how it looks.
     public struct Log: Sendable, Hashable {
+        /// The least that is logged.
         public var level = LogLevel.info
+        /// How a log line looks.
         public var format = LogFormat.auto
+        /// Where the line for each ended job goes.
         public var jobsFile = JobsFile.automatic
     }
     /// swift-log's levels, by their names.
     public enum LogLevel: String, Sendable, CaseIterable {
         case trace, debug, info, notice, warning, error, critical
     }
+    /// How a log line looks.
     public enum LogFormat: String, Sendable, CaseIterable {
         /// `journal` under systemd, else `text`.
         case auto
@@ -72,18 +95,25 @@ public struct Configuration: Sendable, Hashable {
         case path(String)
     }
 
+    /// How long dld waits for what.
     public struct Timeouts: Sendable, Hashable {
+        /// Name, connection and TLS together.
         public var connect: Duration = .seconds(10)
+        /// No byte for so long ends an attempt.
         public var stall: Duration = .seconds(60)
         /// From the first attempt, waiting included; nil is none.
         public var job: Duration?
+        /// For running transfers after SIGTERM.
         public var drain: Duration = .seconds(10)
     }
 
     /// Bytes; nil is no limit.
     public struct Limits: Sendable, Hashable {
+        /// Of one downloaded file.
         public var maxFileSize: Int64?
+        /// Of one dropped list, unpacked.
         public var maxListSize: Int64?
+        /// For one download; 0 follows none.
         public var maxRedirects = 10
         /// Free bytes below which no transfer starts.
         public var minFree: Int64 = 256 << 20
@@ -91,6 +121,7 @@ public struct Configuration: Sendable, Hashable {
         public var totalRate: Int64?
     }
 
+    /// Files fetched in pieces.
     public struct Segments: Sendable, Hashable {
         /// Connections for one file.
         public var perFile = 1
@@ -98,6 +129,7 @@ public struct Configuration: Sendable, Hashable {
         public var minSize: Int64 = 64 << 20
     }
 
+    /// What is deleted by age.
     public struct Retention: Sendable, Hashable {
         /// How long closed lists are kept; nil is for ever.
         public var lists: Duration?
@@ -105,20 +137,31 @@ public struct Configuration: Sendable, Hashable {
         public var parts: Duration = .seconds(7 * 86_400)
     }
 
+    /// Names and modes of finished files.
     public struct Output: Sendable, Hashable {
+        /// When the final path is taken.
         public var exists = ExistsPolicy.rename
+        /// Where below the output a file goes.
         public var layout = OutputLayout.flat
+        /// Permissions of files, whatever the umask.
         public var fileMode: UInt32 = 0o644
+        /// Permissions of directories, whatever the umask.
         public var dirMode: UInt32 = 0o755
         /// Files get the server's Last-Modified as their mtime.
         public var remoteTime = false
+        /// Whether the server may name the file.
         public var contentDisposition = false
     }
 
+    /// What may be fetched, and how.
     public struct Network: Sendable, Hashable {
+        /// What may be fetched from private networks.
         public var privateAddresses = PrivateAddressRule.redirectDeny
+        /// Lower-case schemes that may be fetched.
         public var protocols: Set<String> = ["http", "https"]
+        /// Whether https may redirect to http.
         public var httpsDowngrade = false
+        /// Whether TLS certificates are verified.
         public var checkCertificate = true
         /// PEM bundle; nil is the system's.
         public var caFile: String?
@@ -128,12 +171,15 @@ public struct Configuration: Sendable, Hashable {
         public var userAgent: String?
     }
 
+    /// Sum jobs and their processes.
     public struct Sum: Sendable, Hashable {
+        /// CPU processes of `sumd`.
         public var processes: Int
         /// Terms of one sum job.
         public var maxTerms: UInt64 = 10_000_000_000_000
     }
 
+    /// What is fsynced before it counts as done.
     public enum Durability: String, Sendable, CaseIterable {
         case full
         /// No fsync anywhere: a power cut may cost what was done.

@@ -2,11 +2,11 @@
 
 internal import JobModel
 
-/// Finds keys given twice in one object: a decoder keeps one of them and says nothing, and the reader of the file
-/// believes the other.
+/// Finds keys given twice in one object: a decoder keeps one of them and says nothing, and the reader of
+/// the file believes the other.
 ///
-/// Runs on text that has been decoded already, so it only walks: strings (both quotes of JSON5), bare keys, comments
-/// and brackets.
+/// Runs on text that has been decoded already, so it only walks: strings (both quotes of JSON5), bare keys,
+/// comments and brackets.
 enum DuplicateKeys {
     /// Paths of the second occurrences.
     static func find(in bytes: [UInt8]) -> [String] {
@@ -59,7 +59,9 @@ enum DuplicateKeys {
         private mutating func string(_ quote: UInt8) -> String {
             let start = index + 1
             index = start
-            while index < bytes.count, bytes[index] != quote { index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1 }
+            while index < bytes.count, bytes[index] != quote {
+                index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
+            }
             let end = min(index, bytes.count)
             index = end + 1
             return String(decoding: bytes[start..<max(start, end)], as: UTF8.self)
@@ -77,7 +79,9 @@ enum DuplicateKeys {
             if next == UInt8(ascii: "/") {
                 while index < bytes.count, bytes[index] != UInt8(ascii: "\n") { index += 1 }
             } else if next == UInt8(ascii: "*") {
-                while index + 1 < bytes.count, !(bytes[index] == UInt8(ascii: "*") && bytes[index + 1] == UInt8(ascii: "/")) {
+                while index + 1 < bytes.count,
+                    !(bytes[index] == UInt8(ascii: "*") && bytes[index + 1] == UInt8(ascii: "/"))
+                {
                     index += 1
                 }
                 index += 2

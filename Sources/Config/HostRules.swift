@@ -16,18 +16,25 @@ public struct HostRule: Sendable, Hashable {
     public var giveUp: Duration? = .seconds(86_400)
     /// Absolute path.
     public var credentialsFile: String?
+    /// Nothing said yet, or the defaults.
     public init() {}
 }
 
 /// What a pattern of `hosts` sets: only what is given wins over less specific patterns.
 public struct HostOverride: Sendable, Hashable {
+    /// nil: not given.
     public var connections: Int?
+    /// nil: not given.
     public var streams: Int?
     /// Outer nil: not given. Inner nil: unlimited.
     public var requestsPerSecond: Double??
+    /// As above.
     public var rate: Int64??
+    /// As above; inner nil: never.
     public var giveUp: Duration??
+    /// As above; inner nil: none.
     public var credentialsFile: String??
+    /// Nothing said yet, or the defaults.
     public init() {}
 
     func apply(to rule: inout HostRule) {
@@ -42,12 +49,14 @@ public struct HostOverride: Sendable, Hashable {
 
 /// `hosts`: the default and the patterns `H`, `H:port`, `*.H`, `*.H:port`.
 ///
-/// A host takes each value from the most specific pattern that sets it: `H:port`, then `H`, then `*.H` with the
-/// longest H first, then the default. `*.example.org` is for subdomains, not for example.org itself.
+/// A host takes each value from the most specific pattern that sets it: `H:port`, then `H`, then `*.H` with
+/// the longest H first, then the default. `*.example.org` is for subdomains, not for example.org itself.
 public struct HostRules: Sendable, Hashable {
+    /// `hosts.default`.
     public var defaults = HostRule()
     /// By pattern, lower case.
     public var overrides: [String: HostOverride] = [:]
+    /// Nothing said yet, or the defaults.
     public init() {}
 
     /// Costs a handful of dictionary look-ups: as many as the name has labels. Any thread.
@@ -85,19 +94,24 @@ public struct HostRules: Sendable, Hashable {
 
     /// What is wrong with a pattern, nil if it is one.
     static func fault(in pattern: String) -> String? {
-        if pattern != pattern.lowercased() { return "expected lower case: \"\(Masking.text(pattern.lowercased()))\"" }
-        let expected = "expected a host such as \"example.org\", \"example.org:8080\", \"*.example.org\" or \"[::1]\""
+        if pattern != pattern.lowercased() {
+            return "expected lower case: \"\(Masking.text(pattern.lowercased()))\""
+        }
+        let expected =
+            "expected a host such as \"example.org\", \"example.org:8080\", \"*.example.org\" or \"[::1]\""
         var name = Array(pattern.utf8)
         if name.contains(UInt8(ascii: "/")) { return expected + ", without scheme or path" }
         if name.last != UInt8(ascii: "]"), let colon = name.lastIndex(of: UInt8(ascii: ":")) {
             let port = String(decoding: name[(colon + 1)...], as: UTF8.self)
-            guard port.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }), let number = Int(port),
+            guard port.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
+                let number = Int(port),
                 1...65_535 ~= number, port.utf8.first != UInt8(ascii: "0")
             else { return expected + "; a port is 1 to 65535, an IPv6 address stands in brackets" }
             name = Array(name[..<colon])
         }
         if name.first == UInt8(ascii: "[") {
-            guard name.last == UInt8(ascii: "]"), IPAddress(String(decoding: name, as: UTF8.self)) != nil else {
+            guard name.last == UInt8(ascii: "]"), IPAddress(String(decoding: name, as: UTF8.self)) != nil
+            else {
                 return expected
             }
             return nil
@@ -108,7 +122,8 @@ public struct HostRules: Sendable, Hashable {
             1...63 ~= label.count && label.allSatisfy { isHostByte($0) }
         }
         guard isName, name.count <= 253 else {
-            return name.contains { $0 >= 0x80 } ? expected + "; write IDN hosts as punycode (xn--...)" : expected
+            return name.contains { $0 >= 0x80 }
+                ? expected + "; write IDN hosts as punycode (xn--...)" : expected
         }
         return nil
     }

@@ -15,13 +15,15 @@ enum JSONValue: Decodable, Equatable {
     case object([String: JSONValue])
 
     init(from decoder: any Decoder) throws {
-        if let object = try? decoder.container(keyedBy: Key.self) {  // try?: no object, so one of the other kinds
+        if let object = try? decoder.container(keyedBy: Key.self) {  // try?: no object
             var fields: [String: JSONValue] = [:]
-            for key in object.allKeys { fields[key.stringValue] = try object.decode(JSONValue.self, forKey: key) }
+            for key in object.allKeys {
+                fields[key.stringValue] = try object.decode(JSONValue.self, forKey: key)
+            }
             self = .object(fields)
             return
         }
-        if var array = try? decoder.unkeyedContainer() {  // try?: no array, so a scalar
+        if var array = try? decoder.unkeyedContainer() {  // try?: no array
             var values: [JSONValue] = []
             while !array.isAtEnd { values.append(try array.decode(JSONValue.self)) }
             self = .array(values)
@@ -32,11 +34,17 @@ enum JSONValue: Decodable, Equatable {
 
     private static func scalar(_ container: any SingleValueDecodingContainer) throws -> JSONValue {
         if container.decodeNil() { return .null }
-        if let flag = try? container.decode(Bool.self) { return .bool(flag) }  // try?: of another kind
-        if let number = try? container.decode(Int64.self) { return .integer(number) }  // try?: of another kind
-        if let number = try? container.decode(UInt64.self) { return .unsigned(number) }  // try?: of another kind
-        if let number = try? container.decode(Double.self) { return .number(number) }  // try?: of another kind
+        if let flag = decoded(Bool.self, container) { return .bool(flag) }
+        if let number = decoded(Int64.self, container) { return .integer(number) }
+        if let number = decoded(UInt64.self, container) { return .unsigned(number) }
+        if let number = decoded(Double.self, container) { return .number(number) }
         return .string(try container.decode(String.self))
+    }
+
+    private static func decoded<T: Decodable>(
+        _ type: T.Type, _ container: any SingleValueDecodingContainer
+    ) -> T? {
+        try? container.decode(type)  // try?: of another kind
     }
 
     /// Any key.

@@ -117,7 +117,7 @@ public struct ClientError: Error, Sendable, Hashable {
         self.isAbsence = isAbsence
     }
 
-    init(_ error: TransportError) {
+    public init(_ error: TransportError) {
         let exit: Exit =
             switch error.cause {
             case .noDaemon, .timeout, .broken: .unavailable

@@ -11,6 +11,7 @@ import NIOCore
 struct ControlResponder: Sendable {
     let backend: any ControlBackend
     let settings: ControlSettings
+    let pending: PendingReplies
     let logger: Logger
     /// How long a question may take before the client hears 503.
     private var patience: Duration { settings.patience }

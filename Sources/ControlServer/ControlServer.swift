@@ -21,6 +21,7 @@ public final class ControlServer: Sendable {
     private let serving: Task<Void, Never>
     private let finished: EventLoopFuture<Void>
     private let table: ConnectionTable
+    private let pending: PendingReplies
     private let file: SocketFile
     private let identity: SocketFile.Identity?
 
@@ -48,11 +49,12 @@ public final class ControlServer: Sendable {
     ) throws(ControlServerError) {
         let loop = group.next()
         let table = ConnectionTable()
+        let pending = PendingReplies()
         let bound = loop.makePromise(of: Void.self)
         let finished = loop.makePromise(of: Void.self)
         let server = Self.server(
             on: file.temporaryPath, group: group, table: table, logger: logger,
-            responder: ControlResponder(backend: backend, settings: settings, logger: logger),
+            responder: ControlResponder(backend: backend, settings: settings, pending: pending, logger: logger),
             idleTimeout: settings.idleTimeout, whenBound: { bound.succeed(()) })
         executor = LoopExecutor(loop)
         serving = Task(executorPreference: executor) {
@@ -63,13 +65,16 @@ public final class ControlServer: Sendable {
             throw ControlServerError(.failed, "bind \(file.path): \(error)")
         }
         do { try file.publish(mode: settings.socketMode, group: settings.group) } catch {
-            Self.end(server, serving, executor, loop: loop, table: table, finished: finished.futureResult, within: .zero)
+            Self.end(
+                server, serving, executor, loop: loop, table: table, pending: pending,
+                finished: finished.futureResult, within: .zero)
             throw error
         }
         self.group = group
         self.server = server
         self.finished = finished.futureResult
         self.table = table
+        self.pending = pending
         self.file = file
         identity = file.identity
     }
@@ -79,7 +84,8 @@ public final class ControlServer: Sendable {
     public func stop(within limit: Duration) {
         file.remove(identity)
         Self.end(
-            server, serving, executor, loop: group.next(), table: table, finished: finished, within: limit)
+            server, serving, executor, loop: group.next(), table: table, pending: pending, finished: finished,
+            within: limit)
         try? group.syncShutdownGracefully()  // nothing is left that could fail
     }
 
@@ -88,7 +94,8 @@ public final class ControlServer: Sendable {
 
     private static func end(
         _ server: Server<HTTP1Channel>, _ serving: Task<Void, Never>, _ executor: LoopExecutor,
-        loop: any EventLoop, table: ConnectionTable, finished: EventLoopFuture<Void>, within limit: Duration
+        loop: any EventLoop, table: ConnectionTable, pending: PendingReplies, finished: EventLoopFuture<Void>,
+        within limit: Duration
     ) {
         let quiesced = loop.makePromise(of: Void.self)
         Task(executorPreference: executor) {
@@ -98,9 +105,12 @@ public final class ControlServer: Sendable {
             } catch { quiesced.fail(error) }
         }
         let timer = loop.scheduleTask(in: TimeAmount(limit)) {
-            // Replies still owed turn into 503 by the cancellation, then whatever does not read is cut off.
-            serving.cancel()
-            loop.scheduleTask(in: .milliseconds(100)) { table.closeAll() }
+            // What is still owed an answer gets 503; then whoever does not read, or does not send, is cut off.
+            pending.failAll()
+            loop.scheduleTask(in: .milliseconds(100)) {
+                serving.cancel()
+                table.closeAll()
+            }
         }
         // Both, so that no task is left to be resumed on a loop that has ended.
         try? finished.wait()  // succeeds always

@@ -79,11 +79,8 @@ extension TransferSink {
 
     func permits(_ address: PeerAddress?) -> Bool {
         guard let sink else { return true }
-        // An address that cannot be read cannot be judged: refused.
-        guard let address else {
-            deniedAddress = .other(family: 0)
-            return false
-        }
+        // A Unix socket has none to show; what cannot be read is of no family, and for the sink to refuse.
+        let address = address ?? .other(family: 0)
         if sink.permits(address) { return true }
         deniedAddress = address
         return false

@@ -68,9 +68,13 @@ extension EasyHandle {
         try set(CURLOPT_PASSWORD, password)
     }
     /// Request headers in their order. A field with a line break or NUL in it is refused: it would be another
-    /// field. The libcurl option is `CURLOPT_HTTPHEADER`.
-    public func setHeaders(_ fields: [(name: String, value: String)]) throws(CurlError) {
+    /// field. `omitted`: fields of libcurl's own that are not sent. The libcurl option is `CURLOPT_HTTPHEADER`.
+    public func setHeaders(
+        _ fields: [(name: String, value: String)], without omitted: [String] = []
+    ) throws(CurlError) {
         var list: UnsafeMutablePointer<curl_slist>?
+        // "Name:" is how libcurl is told not to send a field of its own.
+        for name in omitted { unsafe list = curl_slist_append(list, "\(name):") }
         for field in fields {
             guard !field.name.isEmpty, !(field.name + field.value).utf8.contains(where: { $0 == 0 || $0 == 10 || $0 == 13 })
             else {

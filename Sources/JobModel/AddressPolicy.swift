@@ -10,13 +10,15 @@ public enum PrivateAddressRule: String, Sendable, Codable, CaseIterable {
     case deny
 }
 
-/// Whether a transfer may connect to an address: asked before every connect and again before every request, since
-/// a reused connection skips the first.
+/// Whether a transfer may connect to an address: asked before every connect and again before every request,
+/// since a reused connection skips the first.
 public struct AddressPolicy: Sendable, Hashable {
+    /// `network.private_addresses`.
     public let rule: PrivateAddressRule
     /// Whether this hop was sent here by a host with a public address.
     public let isRedirectFromPublic: Bool
 
+    /// One hop's policy.
     public init(rule: PrivateAddressRule, isRedirectFromPublic: Bool) {
         self.rule = rule
         self.isRedirectFromPublic = isRedirectFromPublic
@@ -33,8 +35,8 @@ public struct AddressPolicy: Sendable, Hashable {
     /// Any thread; cheap enough for libcurl's callbacks.
     public func permits(_ address: IPAddress) -> Bool { permitsPrivate || !address.isPrivate }
 
-    /// For a target behind the configured proxy, where only its name is known here: literal addresses, and names
-    /// that mean this machine or this network by definition (RFC 6761, RFC 6762, .internal).
+    /// For a target behind the configured proxy, where only its name is known here: literal addresses, and
+    /// names that mean this machine or this network by definition (RFC 6761, RFC 6762, .internal).
     public func permits(host: String) -> Bool {
         if permitsPrivate { return true }
         if let address = IPAddress(host) { return !address.isPrivate }

@@ -8,12 +8,14 @@ public enum ByteSize {
         ("pb", 1_000_000_000_000_000),
     ]
 
-    /// Bytes, or nil for anything else: KiB, MiB, GiB, TiB, PiB count in 1024, KB, MB, GB, TB, PB in 1000, any
-    /// case, at most one space before the unit, at most three decimals. A bare K, M or G is not taken, since half
-    /// of its readers would guess wrong. Any thread.
+    /// Bytes, or nil for anything else: KiB, MiB, GiB, TiB, PiB count in 1024, KB, MB, GB, TB, PB in 1000,
+    /// any case, at most one space before the unit, at most three decimals. A bare K, M or G is not taken,
+    /// since half of its readers would guess wrong. Any thread.
     public static func parse(_ text: String) -> Int64? {
         let lowered = text.lowercased()
-        let digits = lowered.utf8.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ".") }
+        let digits = lowered.utf8.prefix {
+            UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ".")
+        }
         var unit = lowered.utf8.dropFirst(digits.count)
         if unit.first == UInt8(ascii: " "), !unit.dropFirst().isEmpty { unit = unit.dropFirst() }
         let scale: Int64
@@ -24,6 +26,11 @@ public enum ByteSize {
             scale = known.bytes
         }
         return scaled(String(decoding: digits, as: UTF8.self), by: scale)
+    }
+
+    /// A rate in bytes a second: a size, with or without `/s` after it.
+    public static func parseRate(_ text: String) -> Int64? {
+        parse(text.hasSuffix("/s") ? String(text.dropLast(2)) : text)
     }
 
     /// aria2's sizes: digits, then nothing, K (1024) or M (1024 * 1024) in either case.
@@ -88,7 +95,9 @@ public enum ByteSize {
     }
 
     private static func decimal(_ digits: Substring.UTF8View) -> Int64? {
-        guard !digits.isEmpty, digits.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }) else { return nil }
+        guard !digits.isEmpty, digits.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }) else {
+            return nil
+        }
         return Int64(String(decoding: digits, as: UTF8.self))
     }
 }

@@ -6,20 +6,23 @@ public enum DurationText {
         ("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1),
     ]
 
-    /// Whole numbers with units, the larger unit first, each at most once; `1.5s` with up to three decimals where
-    /// the unit is seconds. A number without a unit, a sign and what is above 100 years are not taken: nil. Any
-    /// thread.
+    /// Whole numbers with units, the larger unit first, each at most once; `1.5s` with up to three decimals
+    /// where the unit is seconds. A number without a unit, a sign and what is above 100 years are not
+    /// taken: nil. Any thread.
     public static func parse(_ text: String) -> Duration? {
         var rest = Array(text.utf8)[...]
         var total: Int64 = 0
         var lastUnit = Int64.max
         guard !rest.isEmpty else { return nil }
         while !rest.isEmpty {
-            let number = rest.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ".") }
+            let number = rest.prefix {
+                UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ".")
+            }
             rest = rest.dropFirst(number.count)
             let name = rest.prefix { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 }
             rest = rest.dropFirst(name.count)
-            guard let unit = units.first(where: { $0.name.utf8.elementsEqual(name) })?.milliseconds, unit < lastUnit,
+            guard let unit = units.first(where: { $0.name.utf8.elementsEqual(name) })?.milliseconds,
+                unit < lastUnit,
                 let part = milliseconds(number, unit: unit)
             else { return nil }
             lastUnit = unit
@@ -54,7 +57,8 @@ public enum DurationText {
         guard !overflow else { return nil }
         guard parts.count == 2 else { return scaled }
         guard unit == 1000, parts[1].count <= 3 else { return nil }
-        let padded = String(decoding: parts[1], as: UTF8.self) + String(repeating: "0", count: 3 - parts[1].count)
+        let padded =
+            String(decoding: parts[1], as: UTF8.self) + String(repeating: "0", count: 3 - parts[1].count)
         return Int64(padded).map { scaled + $0 }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The one table of error codes: name, class, whether another try may help. `docs/errors.md` shows the same rows
-// to people, and a test compares the two.
+// The one table of error codes: name, class, whether another try may help. `docs/errors.md` shows the same
+// rows to people, and a test compares the two.
 
 extension ErrorCode {
     /// Every code but `http(_:)`, which stands for the statuses 100 to 999.
@@ -75,7 +75,8 @@ extension ErrorCode {
     public var errorClass: ErrorClass {
         switch self {
         case .badLine, .badURL, .badOption, .badNumber, .badRange: .input
-        case .outsideOutput, .exists, .redirectLimit, .redirectScheme, .privateAddress, .tooLarge, .jobDeadline:
+        case .outsideOutput, .exists, .redirectLimit, .redirectScheme, .privateAddress, .tooLarge,
+            .jobDeadline:
             .policy
         case .http: .http
         case .dns: .dns
@@ -90,8 +91,9 @@ extension ErrorCode {
 
     /// Whether the same job may well succeed another time with nothing changed on our side.
     ///
-    /// `RetryPolicy` tries again only for codes that say true here, and not for all of those: `host_unavailable`
-    /// and `job_deadline` are true for the user, who may try tomorrow, and the end of the road for the job.
+    /// `RetryPolicy` tries again only for codes that say true here, and not for all of those:
+    /// `host_unavailable` and `job_deadline` are true for the user, who may try tomorrow, and the end of
+    /// the road for the job.
     public var isRetryable: Bool {
         switch self {
         case .http(let status): status == 408 || status == 425 || status == 429 || 500...599 ~= status

@@ -2,8 +2,8 @@
 
 /// Which request header fields a list may set (RFC 9110 sections 5.1 and 5.5).
 public enum HeaderRule {
-    /// Names that would publish a piece of a file as the whole, or that belong to the connection: libcurl and dld
-    /// write these.
+    /// Names that would publish a piece of a file as the whole, or that belong to the connection: libcurl
+    /// and dld write these.
     static let reserved: Set<String> = [
         "range", "content-length", "transfer-encoding", "connection", "te", "expect",
         // Beside the named ones: they end or change the connection under libcurl's feet.
@@ -14,16 +14,19 @@ public enum HeaderRule {
     public static func fault(in field: HeaderField) -> JobError? {
         let name = field.name.lowercased()
         guard !field.name.isEmpty, field.name.utf8.count <= 256, field.name.utf8.allSatisfy(isToken) else {
-            return JobError(.badOption, "\"\(Masking.text(String(field.name.prefix(80))))\" is no header name")
+            return JobError(
+                .badOption, "\"\(Masking.text(String(field.name.prefix(80))))\" is no header name")
         }
         guard !reserved.contains(name), !name.hasPrefix("if-") else {
-            return JobError(.badOption, "a list may not set the header \(field.name): dld decides what is requested")
+            return JobError(
+                .badOption, "a list may not set the header \(field.name): dld decides what is requested")
         }
         guard field.value.utf8.count <= 16_384 else {
             return JobError(.badOption, "the value of header \(field.name) is over 16 KiB")
         }
         // CR and LF would begin another header, NUL ends the string for libcurl.
-        guard !field.value.utf8.contains(where: { ($0 < 0x20 && $0 != UInt8(ascii: "\t")) || $0 == 0x7F }) else {
+        guard !field.value.utf8.contains(where: { ($0 < 0x20 && $0 != UInt8(ascii: "\t")) || $0 == 0x7F })
+        else {
             return JobError(.badOption, "the value of header \(field.name) has control characters in it")
         }
         return nil

@@ -7,11 +7,13 @@ public enum IPAddress: Sendable, Hashable {
     /// The upper and the lower 64 bits, in host order.
     case v6(UInt64, UInt64)
 
-    /// Reads `192.0.2.1`, `2001:db8::1`, `[::1]`, `fe80::1%eth0` (the zone is dropped), as inet_pton(3) does: no
-    /// short, octal or hex forms of IPv4. nil for anything else.
+    /// Reads `192.0.2.1`, `2001:db8::1`, `[::1]`, `fe80::1%eth0` (the zone is dropped), as inet_pton(3)
+    /// does: no short, octal or hex forms of IPv4. nil for anything else.
     public init?(_ text: String) {
         var bytes = Array(text.utf8)
-        if bytes.first == UInt8(ascii: "["), bytes.last == UInt8(ascii: "]") { bytes = Array(bytes.dropFirst().dropLast()) }
+        if bytes.first == UInt8(ascii: "["), bytes.last == UInt8(ascii: "]") {
+            bytes = Array(bytes.dropFirst().dropLast())
+        }
         if let address = Self.v4(bytes[...]) {
             self = .v4(address)
             return
@@ -21,9 +23,10 @@ public enum IPAddress: Sendable, Hashable {
         self = .v6(Self.joined(groups[..<4]), Self.joined(groups[4...]))
     }
 
-    /// Whether it is anything but global unicast: loopback, RFC 1918, link-local (and with it the metadata service
-    /// of clouds), zero, shared (RFC 6598), unique local, benchmarking, documentation, multicast, reserved, and
-    /// the IPv6 forms that carry such an IPv4 address. The IANA special-purpose registries, in doubt private.
+    /// Whether it is anything but global unicast: loopback, RFC 1918, link-local (and with it the metadata
+    /// service of clouds), zero, shared (RFC 6598), unique local, benchmarking, documentation, multicast,
+    /// reserved, and the IPv6 forms that carry such an IPv4 address. The IANA special-purpose registries,
+    /// in doubt private.
     public var isPrivate: Bool {
         switch self {
         case .v4(let address): Self.isPrivate(v4: address)
@@ -51,7 +54,8 @@ public enum IPAddress: Sendable, Hashable {
         if high >> 48 == 0x2002 { return isPrivate(v4: UInt32(truncatingIfNeeded: high >> 16)) }
         // Only 2000::/3 is global unicast; of it 2001::/23 (protocols, Teredo), 2001:db8::/32 and 3fff::/20
         // (documentation) are not.
-        return high >> 61 != 1 || high >> 41 == 0x2001_0000 >> 9 || high >> 32 == 0x2001_0DB8 || high >> 44 == 0x3FFF0
+        return high >> 61 != 1 || high >> 41 == 0x2001_0000 >> 9 || high >> 32 == 0x2001_0DB8
+            || high >> 44 == 0x3FFF0
     }
 
     private static func v4(_ bytes: ArraySlice<UInt8>) -> UInt32? {
@@ -82,7 +86,8 @@ public enum IPAddress: Sendable, Hashable {
             let groups = groups(bytes[...])
             return groups?.count == 8 ? groups : nil
         }
-        guard let front = groups(bytes[..<gap]), let back = groups(bytes[(gap + 2)...]), front.count + back.count < 8,
+        guard let front = groups(bytes[..<gap]), let back = groups(bytes[(gap + 2)...]),
+            front.count + back.count < 8,
             !bytes[..<gap].contains(UInt8(ascii: "."))
         else { return nil }
         return front + Array(repeating: 0, count: 8 - front.count - back.count) + back

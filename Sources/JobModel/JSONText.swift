@@ -2,14 +2,15 @@
 
 /// A small JSON writer: keys stay in the order written, no reflection, integers exact at any size.
 ///
-/// Strings are escaped as RFC 8259 asks and beyond that DEL, C1, bidirectional and invisible controls, so that a
-/// result file may be shown on a terminal. A value type for one thread at a time.
+/// Strings are escaped as RFC 8259 asks and beyond that DEL, C1, bidirectional and invisible controls, so
+/// that a result file may be shown on a terminal. A value type for one thread at a time.
 public struct JSONText: Sendable {
     /// What has been written so far.
     public private(set) var bytes: [UInt8] = []
     /// Whether the next value or key follows another one.
     private var needsComma = false
 
+    /// Nothing written.
     public init() {}
 
     /// `{...}`; the closure writes its fields.
@@ -50,7 +51,11 @@ public struct JSONText: Sendable {
     public mutating func value(_ number: Double?) {
         separate()
         if let number, number.isFinite {
-            if let whole = Int64(exactly: number) { bytes += String(whole).utf8 } else { bytes += number.description.utf8 }
+            if let whole = Int64(exactly: number) {
+                bytes += String(whole).utf8
+            } else {
+                bytes += number.description.utf8
+            }
         } else {
             bytes += "null".utf8
         }
@@ -74,24 +79,30 @@ public struct JSONText: Sendable {
         bytes += json
         needsComma = true
     }
+    /// null.
     public mutating func null() { value(String?.none) }
 
+    /// A key and a string or null.
     public mutating func field(_ name: String, _ text: String?) {
         key(name)
         value(text)
     }
+    /// A key and an integer or null.
     public mutating func field(_ name: String, _ number: (some FixedWidthInteger)?) {
         key(name)
         value(number)
     }
+    /// A key and a number or null.
     public mutating func field(_ name: String, _ number: Double?) {
         key(name)
         value(number)
     }
+    /// A key and a truth value or null.
     public mutating func field(_ name: String, _ flag: Bool?) {
         key(name)
         value(flag)
     }
+    /// A key and milliseconds; see `milliseconds(nanoseconds:)`.
     public mutating func field(_ name: String, nanoseconds: Int64) {
         key(name)
         milliseconds(nanoseconds: nanoseconds)

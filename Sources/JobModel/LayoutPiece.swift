@@ -20,10 +20,13 @@ enum LayoutPiece: Sendable, Hashable {
                 }
                 if !literal.isEmpty { pieces.append(.literal(String(decoding: literal, as: UTF8.self))) }
                 literal = []
-                pieces.append(.field(try LayoutField(String(decoding: bytes[(index + 1)..<close], as: UTF8.self))))
+                pieces.append(
+                    .field(try LayoutField(String(decoding: bytes[(index + 1)..<close], as: UTF8.self))))
                 index = close + 1
             } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "}") {
-                guard next == byte else { throw LayoutError("\"}\" at byte \(index) closes nothing; write }}") }
+                guard next == byte else {
+                    throw LayoutError("\"}\" at byte \(index) closes nothing; write }}")
+                }
                 literal.append(byte)
                 index += 2
             } else {
@@ -50,13 +53,18 @@ enum LayoutPiece: Sendable, Hashable {
         guard fields > 0 else {
             throw LayoutError("expected \"flat\", \"host_path\" or a template with a field such as {name}")
         }
-        guard shape.first != UInt8(ascii: "/") else { throw LayoutError("a template is relative to output_dir: no leading /") }
-        guard shape.last != UInt8(ascii: "/") else { throw LayoutError("a template ends in a file name, not in /") }
+        guard shape.first != UInt8(ascii: "/") else {
+            throw LayoutError("a template is relative to output_dir: no leading /")
+        }
+        guard shape.last != UInt8(ascii: "/") else {
+            throw LayoutError("a template ends in a file name, not in /")
+        }
         guard !shape.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
             throw LayoutError("control characters are not taken in a template")
         }
         let components = shape.split(separator: UInt8(ascii: "/"))
-        guard !components.contains(where: { $0.elementsEqual("..".utf8) || $0.elementsEqual(".".utf8) }) else {
+        guard !components.contains(where: { $0.elementsEqual("..".utf8) || $0.elementsEqual(".".utf8) })
+        else {
             throw LayoutError("\".\" and \"..\" are not taken in a template")
         }
         if let top = components.first, OutputName.isReserved(Array(top)) {
@@ -87,7 +95,8 @@ enum LayoutField: Sendable, Hashable {
         default:
             if text.utf8.starts(with: "sha256:".utf8) {
                 let digits = text.dropFirst(7)
-                guard digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }), let count = Int(digits),
+                guard digits.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
+                    let count = Int(digits),
                     1...64 ~= count
                 else { throw LayoutError("{\(Masking.text(text))}: expected {sha256:N} with N from 1 to 64") }
                 self = .sha256(count)
@@ -145,7 +154,8 @@ struct LayoutSource {
 
     /// Only {dirs} makes directories.
     private func slashless(_ bytes: [UInt8]) -> [UInt8] {
-        bytes.flatMap { $0 == UInt8(ascii: "/") ? PercentText.encoded($0) : [$0] }
+        guard bytes.contains(UInt8(ascii: "/")) else { return bytes }
+        return bytes.flatMap { $0 == UInt8(ascii: "/") ? PercentText.encoded($0) : [$0] }
     }
 
     private func value(of field: LayoutField) -> [UInt8] {

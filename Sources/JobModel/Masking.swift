@@ -14,10 +14,12 @@ public enum Masking {
     ///
     /// The rest stays byte for byte; control characters are not touched (see `text`).
     public static func url(_ text: String) -> String {
+        // Most URLs have neither, and results of millions of jobs come through here.
+        guard text.utf8.contains(where: { $0 == at || isQueryStart($0) }) else { return text }
         let bytes = Array(text.utf8)
         var start = 0
         if let scheme = firstIndex(of: "://", in: bytes, from: 0) { start = scheme + 3 }
-        let pathStart = bytes[start...].firstIndex { isAny($0, "/?#\\") } ?? bytes.count
+        let pathStart = bytes[start...].firstIndex { isPathStart($0) } ?? bytes.count
         var masked = Array(bytes[..<start])
         var rest = start
         if let secret = password(in: bytes, start: start, pathStart: pathStart) {
@@ -25,7 +27,7 @@ public enum Masking {
             masked += mask.utf8
             rest = secret.upperBound
         }
-        guard let query = bytes[rest...].firstIndex(where: { isAny($0, "?#") }) else {
+        guard let query = bytes[rest...].firstIndex(where: { isQueryStart($0) }) else {
             return String(decoding: masked + bytes[rest...], as: UTF8.self)
         }
         masked += bytes[rest..<query]
@@ -33,12 +35,13 @@ public enum Masking {
         return String(decoding: masked, as: UTF8.self)
     }
 
-    /// The field with a secret value as `***`: Authorization, Proxy-Authorization, Cookie, Set-Cookie, and names
-    /// with a secret word in them.
+    /// The field with a secret value as `***`: Authorization, Proxy-Authorization, Cookie, Set-Cookie, and
+    /// names with a secret word in them.
     public static func header(_ field: HeaderField) -> HeaderField {
         let name = field.name.lowercased()
         let isSecret =
-            ["authorization", "proxy-authorization", "cookie", "cookie2", "set-cookie", "set-cookie2"].contains(name)
+            ["authorization", "proxy-authorization", "cookie", "cookie2", "set-cookie", "set-cookie2"]
+            .contains(name)
             || soundsSecret(Array(name.utf8))
         return isSecret ? HeaderField(name: field.name, value: mask) : field
     }
@@ -47,7 +50,9 @@ public enum Masking {
     /// terminal or a log line by `text`.
     public static func line(_ line: String) -> String {
         var shown: [UInt8] = []
-        for (index, word) in line.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).enumerated() {
+        for (index, word) in line.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+            .enumerated()
+        {
             if index > 0 { shown.append(UInt8(ascii: " ")) }
             let tabbed = word.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
             for (part, piece) in tabbed.enumerated() {
@@ -60,8 +65,8 @@ public enum Masking {
         return text(String(decoding: shown, as: UTF8.self))
     }
 
-    /// The text with C0, DEL, C1, bidirectional and other invisible controls as `\n`, `\t`, `\u{1b}`: nothing in
-    /// it can move a cursor, recolour a terminal or reorder a line.
+    /// The text with C0, DEL, C1, bidirectional and other invisible controls as `\n`, `\t`, `\u{1b}`:
+    /// nothing in it can move a cursor, recolour a terminal or reorder a line.
     public static func text(_ s: String) -> String {
         guard s.unicodeScalars.contains(where: isUnsafe) else { return s }
         var shown = ""
@@ -95,7 +100,8 @@ public enum Masking {
             guard let colon = authority[..<at].firstIndex(of: UInt8(ascii: ":")) else { return nil }
             return colon + 1..<at
         }
-        // `user:pa/ss@host`: no URL, but a password all the same. A port is digits only, an IPv6 host has brackets.
+        // `user:pa/ss@host`: no URL, but a password all the same. A port is digits only, an IPv6 host has
+        // brackets.
         guard authority.first != UInt8(ascii: "["), let colon = authority.firstIndex(of: UInt8(ascii: ":")),
             !authority[(colon + 1)...].allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
             let at = bytes[pathStart...].lastIndex(of: UInt8(ascii: "@"))
@@ -108,7 +114,7 @@ public enum Masking {
         while index < fields.endIndex {
             // `index` is at a separator: ? & ; or #.
             masked.append(fields[index])
-            let next = fields[(index + 1)...].firstIndex { isAny($0, "?&;#") } ?? fields.endIndex
+            let next = fields[(index + 1)...].firstIndex { isFieldStart($0) } ?? fields.endIndex
             let field = fields[(index + 1)..<next]
             if let equals = field.firstIndex(of: UInt8(ascii: "=")),
                 soundsSecret(PercentText.decoded(Array(field[..<equals])))
@@ -127,13 +133,23 @@ public enum Masking {
         return secretWords.contains { firstIndex(of: $0, in: lowered, from: 0) != nil }
     }
 
-    private static func isAny(_ byte: UInt8, _ set: StaticString) -> Bool {
-        set.description.utf8.contains(byte)
+    private static let at = UInt8(ascii: "@")
+
+    private static func isPathStart(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "/") || byte == UInt8(ascii: "\\") || isQueryStart(byte)
+    }
+    private static func isQueryStart(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#")
+    }
+    private static func isFieldStart(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "&") || byte == UInt8(ascii: ";") || isQueryStart(byte)
     }
 
     private static func firstIndex(of word: String, in bytes: [UInt8], from: Int) -> Int? {
         let needle = Array(word.utf8)
         guard bytes.count - from >= needle.count else { return nil }
-        return (from...(bytes.count - needle.count)).first { bytes[$0..<($0 + needle.count)].elementsEqual(needle) }
+        return (from...(bytes.count - needle.count)).first {
+            bytes[$0..<($0 + needle.count)].elementsEqual(needle)
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 /// Why a layout template cannot be used; the message is for `dld check`.
 public struct LayoutError: Error, Sendable, Hashable {
+    /// What was expected.
     public let message: String
+    /// With its message.
     public init(_ message: String) { self.message = message }
 }
 
@@ -14,15 +16,16 @@ public struct OutputLayout: Sendable, Hashable {
     public let template: String
     private let pieces: [LayoutPiece]
 
-    /// `flat`, `host_path`, or a template of {host} {port} {dirs} {name} {stem} {ext} {query} {list} {line} {job}
-    /// {sha256:N}; `{{` and `}}` are braces. {ext} comes with its dot or is empty; {sha256:N} is the first N hex
-    /// digits of the SHA-256 of the URL.
+    /// `flat`, `host_path`, or a template of {host} {port} {dirs} {name} {stem} {ext} {query} {list} {line}
+    /// {job} {sha256:N}; `{{` and `}}` are braces. {ext} comes with its dot or is empty; {sha256:N} is the
+    /// first N hex digits of the SHA-256 of the URL.
     public init(template: String) throws(LayoutError) {
         self.template = template
         pieces =
             switch template {
             case "flat": [.field(.name)]
-            case "host_path": [.field(.hostAndPort), .literal("/"), .field(.dirs), .literal("/"), .field(.nameAndQuery)]
+            case "host_path":
+                [.field(.hostAndPort), .literal("/"), .field(.dirs), .literal("/"), .field(.nameAndQuery)]
             default: try LayoutPiece.parse(template)
             }
     }
@@ -33,10 +36,12 @@ public struct OutputLayout: Sendable, Hashable {
     ///   - urlPath: path of the first URL, percent-encoded, as `curl_url` gives it.
     ///   - query: its query without `?`, percent-encoded; nil without one.
     ///   - outputRoot: absolute path of the output directory, for an absolute `dir` or `out`.
-    /// - Throws: `outside_output` for a `dir` or `out` that leads elsewhere, `bad_option` for one that names no file
+    /// - Throws: `outside_output` for a `dir` or `out` that leads elsewhere, `bad_option` for one that
+    ///   names no file
     ///   or is longer than a path may be.
     public func path(
-        for url: DownloadURL, urlPath: String, query: String?, options: JobOptions, list: ListID, line: Int, job: JobID,
+        for url: DownloadURL, urlPath: String, query: String?, options: JobOptions, list: ListID, line: Int,
+        job: JobID,
         outputRoot: String
     ) throws(JobError) -> OutputPath {
         let root = Array(outputRoot.utf8)
@@ -54,7 +59,8 @@ public struct OutputLayout: Sendable, Hashable {
             if out.utf8.first == UInt8(ascii: "/") { folders = [] }
         } else {
             isGiven = false
-            let source = LayoutSource(url: url, urlPath: urlPath, query: query, list: list, line: line, job: job)
+            let source = LayoutSource(
+                url: url, urlPath: urlPath, query: query, list: list, line: line, job: job)
             parts = source.components(of: pieces)
         }
         try Self.refuseReserved(folders.isEmpty && !isGiven ? [] : folders + parts)
@@ -70,24 +76,28 @@ public struct OutputLayout: Sendable, Hashable {
     ) throws(JobError) -> OutputPath {
         let path = names.joined(separator: "/")
         if path.utf8.count <= longest(root) { return OutputPath(trusted: path) }
-        // A URL of thousands of bytes is the server's doing, so its directories shrink to their hash. A `dir` or
-        // `out` is the user's own word: refused, not changed.
+        // A URL of thousands of bytes is the server's doing, so its directories shrink to their hash. A
+        // `dir` or `out` is the user's own word: refused, not changed.
         let middle = names.dropFirst(folders).dropLast()
         guard !isGiven, !middle.isEmpty else {
-            throw JobError(.badOption, "the path from out= and dir= is \(path.utf8.count) bytes long; Linux takes 4095")
+            throw JobError(
+                .badOption, "the path from out= and dir= is \(path.utf8.count) bytes long; Linux takes 4095")
         }
         let hash = NameDigest.hex(Array(middle.joined(separator: "/").utf8), count: 32)
         let short = names.prefix(folders) + [hash, names[names.count - 1]]
         let shortPath = short.joined(separator: "/")
         guard shortPath.utf8.count <= longest(root) else {
-            throw JobError(.badOption, "the path from dir= is \(shortPath.utf8.count) bytes long; Linux takes 4095")
+            throw JobError(
+                .badOption, "the path from dir= is \(shortPath.utf8.count) bytes long; Linux takes 4095")
         }
         return OutputPath(trusted: shortPath)
     }
 
-    /// The components of a user's own path. Absolute ones must lie below the root, `..` is never taken: what it
-    /// means depends on symbolic links that are not looked at here.
-    private static func components(of text: String, option: String, root: [UInt8]) throws(JobError) -> [[UInt8]] {
+    /// The components of a user's own path. Absolute ones must lie below the root, `..` is never taken:
+    /// what it means depends on symbolic links that are not looked at here.
+    private static func components(
+        of text: String, option: String, root: [UInt8]
+    ) throws(JobError) -> [[UInt8]] {
         let slash = UInt8(ascii: "/")
         func parts(_ bytes: some Collection<UInt8>) -> [[UInt8]] {
             bytes.split(separator: slash).map { Array($0) }.filter { $0 != [UInt8(ascii: ".")] }
@@ -100,7 +110,9 @@ public struct OutputLayout: Sendable, Hashable {
             let base = parts(root)
             guard found.starts(with: base) else {
                 let place = Masking.text(String(decoding: root, as: UTF8.self))
-                throw JobError(.outsideOutput, "\(option)=\(Masking.text(text)) is not below the output directory \(place)")
+                throw JobError(
+                    .outsideOutput,
+                    "\(option)=\(Masking.text(text)) is not below the output directory \(place)")
             }
             found.removeFirst(base.count)
         }
@@ -111,6 +123,7 @@ public struct OutputLayout: Sendable, Hashable {
     private static func refuseReserved(_ parts: [[UInt8]]) throws(JobError) {
         guard let top = parts.first, OutputName.isReserved(top) else { return }
         let name = Masking.text(String(decoding: top, as: UTF8.self))
-        throw JobError(.outsideOutput, "\(name): names that begin with .dld are dld's own at the top of the output")
+        throw JobError(
+            .outsideOutput, "\(name): names that begin with .dld are dld's own at the top of the output")
     }
 }

@@ -8,13 +8,15 @@ public enum OutputName {
     /// A name that is safe as one path component: valid UTF-8, 1 to `maxBytes` bytes, no `/`, no control
     /// character (C0, DEL, C1: percent-encoded, as are bytes that are no UTF-8), never `.` or `..`.
     ///
-    /// Empty, `.` and `..` become `index`. Bytes are never normalised: "é" keeps the spelling it came in. A name
-    /// that is too long keeps its extension and its beginning and gets 16 hex digits of its SHA-256 in between,
-    /// so that two long names stay two. With `isTop` (a component directly below the output directory) a name
-    /// that begins with `.dld` gets a `_` before it: that folder is dld's own.
+    /// Empty, `.` and `..` become `index`. Bytes are never normalised: "é" keeps the spelling it came in. A
+    /// name that is too long keeps its extension and its beginning and gets 16 hex digits of its SHA-256 in
+    /// between, so that two long names stay two. With `isTop` (a component directly below the output
+    /// directory) a name that begins with `.dld` gets a `_` before it: that folder is dld's own.
     ///
     /// The same input gives the same name, in every process. Any thread.
-    public static func safe(_ component: [UInt8], isTop: Bool = false, maxBytes: Int = OutputName.maxBytes) -> String {
+    public static func safe(
+        _ component: [UInt8], isTop: Bool = false, maxBytes: Int = OutputName.maxBytes
+    ) -> String {
         var name = encoded(component)
         if name.isEmpty || name == Array(".".utf8) || name == Array("..".utf8) { name = Array("index".utf8) }
         if isTop, isReserved(name) { name.insert(UInt8(ascii: "_"), at: 0) }
@@ -25,12 +27,14 @@ public enum OutputName {
     /// Whether the name may reach dld's own folder at the top of the output: `.dld` in any case, also with
     /// characters between that a case-folding file system ignores.
     public static func isReserved(_ name: [UInt8]) -> Bool {
-        let letters = name.lazy.filter { $0 < 0x80 }.map { UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0 ? $0 | 0x20 : $0 }
+        let letters = name.lazy.filter { $0 < 0x80 }.map {
+            UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0 ? $0 | 0x20 : $0
+        }
         return letters.starts(with: ".dld".utf8)
     }
 
-    /// Where the extension begins (its dot), nil without one. A leading dot makes a hidden name, no extension;
-    /// one that is long or has spaces is a sentence, not an extension.
+    /// Where the extension begins (its dot), nil without one. A leading dot makes a hidden name, no
+    /// extension; one that is long or has spaces is a sentence, not an extension.
     static func extensionStart(_ name: [UInt8]) -> Int? {
         guard let dot = name.lastIndex(of: UInt8(ascii: ".")), dot > 0, dot < name.count - 1,
             name.count - dot <= 17, !name[dot...].contains(UInt8(ascii: " "))
@@ -48,7 +52,8 @@ public enum OutputName {
         while index < component.count {
             let length = sequenceLength(component[index...])
             let byte = component[index]
-            let isControl = byte < 0x20 || byte == 0x7F || (length == 2 && byte == 0xC2 && component[index + 1] < 0xA0)
+            let isControl =
+                byte < 0x20 || byte == 0x7F || (length == 2 && byte == 0xC2 && component[index + 1] < 0xA0)
             if length == 0 || isControl || byte == UInt8(ascii: "/") {
                 for offset in 0..<max(1, length) { name += PercentText.encoded(component[index + offset]) }
             } else {
@@ -89,7 +94,9 @@ public enum OutputName {
         // Take back a sequence that was cut: its first byte and what followed of it.
         var start = kept.count - 1
         while start >= 0, start > kept.count - 4, kept[start] & 0xC0 == 0x80 { start -= 1 }
-        if start >= 0, kept[start] >= 0x80, sequenceLength(kept[start...]) == 0 { kept.removeSubrange(start...) }
+        if start >= 0, kept[start] >= 0x80, sequenceLength(kept[start...]) == 0 {
+            kept.removeSubrange(start...)
+        }
         return kept
     }
 

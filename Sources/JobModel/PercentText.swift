@@ -24,7 +24,8 @@ enum PercentText {
         var index = 0
         while index < bytes.count {
             if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
-                let high = nibble(bytes[index + 1]), let low = nibble(bytes[index + 2]), accepts(high << 4 | low)
+                let high = nibble(bytes[index + 1]), let low = nibble(bytes[index + 2]),
+                accepts(high << 4 | low)
             {
                 result.append(high << 4 | low)
                 index += 3

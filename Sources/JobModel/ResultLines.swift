@@ -2,12 +2,12 @@
 
 // The three lines that a job leaves behind: in NAME.results.jsonl, in jobs.log, in STEM.failed.jsonl.
 //
-// Every object of a kind has every key, in this order, each of one JSON type or null; keys are only ever added, at
-// the end. Each line ends in LF.
+// Every object of a kind has every key, in this order, each of one JSON type or null; keys are only ever
+// added, at the end. Each line ends in LF.
 
 extension ResultRecord {
-    /// The object of `NAME.results.jsonl`, also what `/v1/jobs` shows. With `masking` (always, but for a test)
-    /// secrets in URLs are `***`.
+    /// The object of `NAME.results.jsonl`, also what `/v1/jobs` shows. With `masking` (always, but for a
+    /// test) secrets in URLs are `***`.
     public func resultLine(masking: Bool = true) -> [UInt8] {
         var json = JSONText()
         json.object { appendFields(to: &$0, masking: masking) }
@@ -115,8 +115,9 @@ extension ResultRecord {
 }
 
 extension ResultRecord {
-    /// The entry of `STEM.failed.jsonl`: a JSON Lines entry that does this job again, with all its options and
-    /// unmasked, so the file is as secret as the list was. nil for a job that is done and for a bad line.
+    /// The entry of `STEM.failed.jsonl`: a JSON Lines entry that does this job again, with all its options
+    /// and unmasked, so the file is as secret as the list was. nil for a job that is done and for a bad
+    /// line.
     public func retryLine() -> [UInt8]? {
         guard state != .done else { return nil }
         var json = JSONText()

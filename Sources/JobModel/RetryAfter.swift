@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The Retry-After field (RFC 9110 section 10.2.3), read strictly: libcurl's own reading answers 2^63-1, negative
-/// numbers and 12 for `12abc`.
+/// The Retry-After field (RFC 9110 section 10.2.3), read strictly: libcurl's own reading answers 2^63-1,
+/// negative numbers and 12 for `12abc`.
 public enum RetryAfter {
-    /// How long the server asks to wait: delay-seconds or an HTTP-date, at most an hour. nil for anything else, for
-    /// zero and for a date that has passed. Any thread.
+    /// How long the server asks to wait: delay-seconds or an HTTP-date, at most an hour. nil for anything
+    /// else, for zero and for a date that has passed. Any thread.
     public static func parse(_ field: String, now: WallTime) -> Duration? {
         let bytes = HTTPText.trimmed(Array(field.utf8))
         guard !bytes.isEmpty, bytes.count <= 64 else { return nil }
@@ -26,9 +26,9 @@ public enum RetryAfter {
 
 /// HTTP-date (RFC 9110 section 5.6.7).
 public enum HTTPDate {
-    /// Reads an IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`, and the two obsolete forms that a recipient must
-    /// take: `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`. The day of the week is not checked
-    /// against the date. nil for anything else.
+    /// Reads an IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`, and the two obsolete forms that a recipient
+    /// must take: `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`. The day of the week is
+    /// not checked against the date. nil for anything else.
     public static func parse(_ text: String) -> WallTime? { parse(HTTPText.trimmed(Array(text.utf8))) }
 
     static func parse(_ bytes: [UInt8]) -> WallTime? {
@@ -63,17 +63,21 @@ public enum HTTPDate {
         let count = WallTime.daysSince1970(year: year, month: month, day: day)
         // 1970-01-01 was a Thursday.
         let weekday = Int(((count + 3) % 7 + 7) % 7)
-        return "\(days[weekday].prefix(3)), \(part(8..<10)) \(months[Int(month) - 1]) \(part(0..<4)) \(part(11..<19)) GMT"
+        return
+            "\(days[weekday].prefix(3)), \(part(8..<10)) \(months[Int(month) - 1]) \(part(0..<4)) \(part(11..<19)) GMT"
     }
 
     private static let days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-    private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
 
     private static func time(
         day: some StringProtocol, month: some StringProtocol, year: Int64?, clock: some StringProtocol
     ) -> WallTime? {
         let parts = clock.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 3, let hour = number(parts[0], digits: 2), let minute = number(parts[1], digits: 2),
+        guard parts.count == 3, let hour = number(parts[0], digits: 2),
+            let minute = number(parts[1], digits: 2),
             let second = number(parts[2], digits: 2), hour < 24, minute < 60, second <= 60,
             let year, let day = number(day, digits: 2), day >= 1,
             let monthIndex = months.firstIndex(where: { $0 == month })
@@ -97,7 +101,8 @@ enum HTTPText {
     /// Without spaces and tabs at both ends (OWS, RFC 9110 section 5.6.3).
     static func trimmed(_ bytes: [UInt8]) -> [UInt8] {
         func isSpace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
-        guard let first = bytes.firstIndex(where: { !isSpace($0) }), let last = bytes.lastIndex(where: { !isSpace($0) })
+        guard let first = bytes.firstIndex(where: { !isSpace($0) }),
+            let last = bytes.lastIndex(where: { !isSpace($0) })
         else { return [] }
         return Array(bytes[first...last])
     }

@@ -2,8 +2,8 @@
 
 /// Whether and when a job that broke is tried again: the only place that decides it.
 ///
-/// Exponential back-off with full jitter (each wait is drawn between zero and the doubled ceiling, so that jobs
-/// which broke together do not come back together).
+/// Exponential back-off with full jitter (each wait is drawn between zero and the doubled ceiling, so that
+/// jobs which broke together do not come back together).
 public struct RetryPolicy: Sendable, Hashable {
     /// Attempts in all, the first included; 0 is no limit.
     public var maxAttempts: Int
@@ -12,12 +12,14 @@ public struct RetryPolicy: Sendable, Hashable {
     /// Ceiling of every wait of our own choosing.
     public var maxDelay: Duration
 
+    /// From `retry.*`, or from a list entry's own options.
     public init(maxAttempts: Int, baseDelay: Duration, maxDelay: Duration) {
         self.maxAttempts = maxAttempts
         self.baseDelay = baseDelay
         self.maxDelay = maxDelay
     }
 
+    /// What becomes of the job.
     public enum Verdict: Sendable, Hashable {
         /// Try again after this long. `holdsHost`: nothing else may go to that host before then either.
         case retry(after: Duration, holdsHost: Bool)
@@ -35,9 +37,12 @@ public struct RetryPolicy: Sendable, Hashable {
     ///   - attempts: attempts charged so far, the one that just broke included.
     ///   - retryAfter: what the server asked for, from `RetryAfter.parse`.
     ///   - random: drawn by the caller, 0 to below 1.
-    /// - Returns: for 429 and 503 a wait that holds the host; never shorter than Retry-After, which is clamped to an
-    ///   hour and stretched by up to a tenth (at least a second's worth), so that not everybody comes back at once.
-    public func verdict(for error: JobError, attempts: Int, retryAfter: Duration?, random: Double) -> Verdict {
+    /// - Returns: for 429 and 503 a wait that holds the host; never shorter than Retry-After, which is
+    ///   clamped to an
+    ///   hour and stretched by up to a tenth (at least a second's worth), so that not everybody comes back
+    ///   at once.
+    public func verdict(for error: JobError, attempts: Int, retryAfter: Duration?, random: Double) -> Verdict
+    {
         guard error.isRetryable, !Self.isFinal(error.code) else { return .giveUp }
         if maxAttempts > 0, attempts >= maxAttempts { return .giveUp }
         if error.code == .protocol, attempts >= Self.protocolAttempts { return .giveUp }

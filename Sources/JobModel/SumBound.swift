@@ -2,14 +2,16 @@
 
 /// The grammar of sum jobs: `sum:N` (0 up to N) and `sum:LOW..HIGH` (both ends included).
 ///
-/// Bounds are ASCII digits and nothing else: no sign, space, underscore, exponent, radix prefix, other script or
-/// leading zero (`010` is eight to some readers). Unsigned 64 bits; never traps, wraps or rounds.
+/// Bounds are ASCII digits and nothing else: no sign, space, underscore, exponent, radix prefix, other
+/// script or leading zero (`010` is eight to some readers). Unsigned 64 bits; never traps, wraps or rounds.
 public enum SumBound {
     /// `sum.max_terms` when the config says nothing.
     public static let defaultMaxTerms: UInt128 = 10_000_000_000_000
 
     /// Reads an entry with its `sum:`. Fails with `bad_number` or `bad_range`. Any thread.
-    public static func parse(_ text: String, maxTerms: UInt128 = defaultMaxTerms) -> Result<SumRange, JobError> {
+    public static func parse(
+        _ text: String, maxTerms: UInt128 = defaultMaxTerms
+    ) -> Result<SumRange, JobError> {
         guard text.utf8.starts(with: "sum:".utf8) else {
             return .failure(JobError(.badNumber, "\(shown(text)) does not begin with sum:"))
         }
@@ -17,7 +19,9 @@ public enum SumBound {
     }
 
     /// Reads `N` or `LOW..HIGH`.
-    public static func range(_ text: String, maxTerms: UInt128 = defaultMaxTerms) -> Result<SumRange, JobError> {
+    public static func range(
+        _ text: String, maxTerms: UInt128 = defaultMaxTerms
+    ) -> Result<SumRange, JobError> {
         let bytes = Array(text.utf8)
         let dots = bytes.indices.first {
             bytes[$0] == UInt8(ascii: ".") && $0 + 1 < bytes.count && bytes[$0 + 1] == UInt8(ascii: ".")
@@ -35,11 +39,16 @@ public enum SumBound {
     }
 
     /// The range from bounds that are numbers already (JSON Lines).
-    public static func range(from: UInt64, to: UInt64, maxTerms: UInt128 = defaultMaxTerms) -> Result<SumRange, JobError> {
-        guard from <= to else { return .failure(JobError(.badRange, "\(from)..\(to) runs downwards; expected LOW..HIGH")) }
+    public static func range(
+        from: UInt64, to: UInt64, maxTerms: UInt128 = defaultMaxTerms
+    ) -> Result<SumRange, JobError> {
+        guard from <= to else {
+            return .failure(JobError(.badRange, "\(from)..\(to) runs downwards; expected LOW..HIGH"))
+        }
         let range = SumRange(from: from, to: to)
         guard range.terms <= maxTerms else {
-            return .failure(JobError(.badRange, "\(from)..\(to) has \(range.terms) terms; sum.max_terms is \(maxTerms)"))
+            return .failure(
+                JobError(.badRange, "\(from)..\(to) has \(range.terms) terms; sum.max_terms is \(maxTerms)"))
         }
         return .success(range)
     }

@@ -217,7 +217,8 @@ private struct FrameBody {
             let algorithm = try algorithm()
             let digest = try take(algorithm.byteCount)
             return .digested(
-                ticket: ticket, checksum: Checksum(algorithm: algorithm, bytes: Array(digest)), timings: timings)
+                ticket: ticket, checksum: Checksum(algorithm: algorithm, bytes: Array(digest)),
+                timings: timings)
         case 9:
             let ticket = try word()
             guard let fault = SumFault(rawValue: try byte()) else { throw .badField }
@@ -286,7 +287,9 @@ extension DigestAlgorithm {
 
 extension [UInt8] {
     fileprivate mutating func append(little value: UInt64) {
-        for shift in stride(from: UInt64(0), to: 64, by: 8) { append(UInt8(truncatingIfNeeded: value >> shift)) }
+        for shift in stride(from: UInt64(0), to: 64, by: 8) {
+            append(UInt8(truncatingIfNeeded: value >> shift))
+        }
     }
     fileprivate mutating func append(_ timings: SumTimings) {
         append(little: UInt64(bitPattern: timings.queued))

@@ -2,9 +2,12 @@
 
 /// A rate limit: `rate` tokens (bytes, requests) a second, at most `burst` of them saved up.
 ///
-/// Counts in billionths of a token with 128 bits, so nothing rounds away and nothing overflows. One thread's own.
+/// Counts in billionths of a token with 128 bits, so nothing rounds away and nothing overflows. One
+/// thread's own.
 public struct TokenBucket: Sendable, Hashable {
+    /// Tokens a second.
     public private(set) var rate: Int64
+    /// The most that is saved up.
     public private(set) var burst: Int64
     private var level: Int128
     private var updatedAt: MonotonicTime
@@ -31,8 +34,8 @@ public struct TokenBucket: Sendable, Hashable {
         return nil
     }
 
-    /// Charges for what has arrived already, into debt if need be; nil means go on, else how long to pause until
-    /// the debt is paid.
+    /// Charges for what has arrived already, into debt if need be; nil means go on, else how long to pause
+    /// until the debt is paid.
     public mutating func charge(_ n: Int64, now: MonotonicTime) -> Duration? {
         refill(now)
         level -= Int128(max(0, n)) * Self.scale

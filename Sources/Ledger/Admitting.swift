@@ -5,11 +5,11 @@ public import JobModel
 
 /// Entries on their way in: one insert a row, counts and position once a batch. Inside a group.
 extension LedgerStore {
-    /// Takes one batch in, if it goes on exactly where the list stands; else nothing of it, and the result says where
-    /// the list stands. So a batch sent twice (a restart, an answer lost) goes in once.
+    /// Takes one batch in, if it goes on exactly where the list stands; else nothing of it, and the result
+    /// says where the list stands. So a batch sent twice (a restart, an answer lost) goes in once.
     ///
-    /// An entry whose `gid` a live job holds becomes a bad line; the `gid` of an ended job is not given out again.
-    /// Entries of a list that was cancelled meanwhile go in as cancelled.
+    /// An entry whose `gid` a live job holds becomes a bad line; the `gid` of an ended job is not given out
+    /// again. Entries of a list that was cancelled meanwhile go in as cancelled.
     public func admit(_ batch: AdmissionBatch, now: WallTime) throws(LedgerError) -> AdmitResult {
         let stored = try existing(batch.list)
         guard stored.state == .admitting, stored.position == batch.from else {
@@ -23,12 +23,14 @@ extension LedgerStore {
             try EntryInsertion(
                 store: self, db: db, list: batch.list, now: now,
                 isCancelled: Bool.fetchOne(
-                    db, sql: "SELECT cancelled FROM list WHERE id = ?", arguments: [batch.list.rawValue]) ?? false)
+                    db, sql: "SELECT cancelled FROM list WHERE id = ?", arguments: [batch.list.rawValue])
+                    ?? false)
         }
         for entry in batch.entries { try write { _ in try insertion.insert(entry) } }
         try write { _ in try insertion.finish() }
         try update(
-            batch.list, "offset = ?, line = ?, entries = ?", [batch.to.offset, batch.to.line, batch.to.entries])
+            batch.list, "offset = ?, line = ?, entries = ?",
+            [batch.to.offset, batch.to.line, batch.to.entries])
         return AdmitResult(
             position: batch.to, isApplied: true, lanes: Array(insertion.queuedLanes),
             gidConflicts: insertion.gidConflicts)
@@ -42,7 +44,9 @@ extension LedgerStore {
         if let found = try Int64.fetchOne(select, arguments: [key.rawValue]) {
             id = HostID(rawValue: found)
         } else {
-            try db.cachedStatement(sql: "INSERT INTO host (name) VALUES (?)").execute(arguments: [key.rawValue])
+            try db.cachedStatement(sql: "INSERT INTO host (name) VALUES (?)").execute(arguments: [
+                key.rawValue
+            ])
             id = HostID(rawValue: db.lastInsertedRowID)
         }
         caches.remember(id, key)
@@ -80,7 +84,8 @@ private struct EntryInsertion {
         self.isCancelled = isCancelled
         statement = try db.cachedStatement(
             sql: """
-                INSERT INTO job (seq, list, line, kind, state, host, rank, admitted_at, urls, mirror_hosts, path, \
+                INSERT INTO job (seq, list, line, kind, state, host, rank, admitted_at, urls, mirror_hosts, \
+                path, \
                 options, gid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
     }
@@ -145,7 +150,8 @@ private struct EntryInsertion {
         return id
     }
 
-    /// The id an entry may have: its own wish, none when an ended job has it, and no job at all when a live one has.
+    /// The id an entry may have: its own wish, none when an ended job has it, and no job at all when a live
+    /// one has.
     private mutating func settle(_ wanted: JobID, _ entry: inout AdmittedEntry) throws -> JobID? {
         let holder = try store.holder(of: wanted, db)
         guard let holder else { return wanted }
@@ -183,7 +189,7 @@ private struct EntryInsertion {
                     AND first = (SELECT max(first) FROM span WHERE list = ?)
                     """
             )
-                .execute(arguments: [run.upperBound, list.rawValue, run.lowerBound - 1, list.rawValue])
+            .execute(arguments: [run.upperBound, list.rawValue, run.lowerBound - 1, list.rawValue])
             if db.changesCount == 0 {
                 try db.cachedStatement(sql: "INSERT INTO span (list, first, last) VALUES (?, ?, ?)")
                     .execute(arguments: [list.rawValue, run.lowerBound, run.upperBound])

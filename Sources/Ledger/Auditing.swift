@@ -4,8 +4,8 @@ internal import GRDB
 internal import JobModel
 
 extension LedgerStore {
-    /// Compares every count with the jobs it counts, and the tables with each other: what foreign keys and triggers
-    /// would keep if rows were fewer. Reads every row: for `fsck` and tests.
+    /// Compares every count with the jobs it counts, and the tables with each other: what foreign keys and
+    /// triggers would keep if rows were fewer. Reads every row: for `fsck` and tests.
     ///
     /// - Returns: one sentence for each thing that is wrong; empty when all is well.
     public func audit() throws(LedgerError) -> [String] {
@@ -21,8 +21,9 @@ extension LedgerStore {
         }
     }
 
-    private static func sum(_ state: JobState) -> String { "sum(state = \(state.rawValue)) AS n_\(state.name)" }
-    private static let sums = JobState.allCases.map(sum).joined(separator: ", ")
+    private static let sums =
+        JobState.allCases
+        .map { "sum(state = \($0.rawValue)) AS n_\($0.name)" }.joined(separator: ", ")
     private static func differs(_ states: [JobState], _ counted: String, _ kept: String) -> String {
         states.map { "coalesce(\(counted).n_\($0.name), 0) <> coalesce(\(kept).n_\($0.name), 0)" }
             .joined(separator: " OR ")
@@ -47,9 +48,8 @@ extension LedgerStore {
             """
         ),
         (
-            "counts of everything", """
-                SELECT 1 FROM total t, (SELECT \(sums) FROM job) c WHERE \(differs(JobState.allCases, "c", "t"))
-                """
+            "counts of everything",
+            "SELECT 1 FROM total t, (SELECT \(sums) FROM job) c WHERE " + differs(JobState.allCases, "c", "t")
         ),
         (
             "counts of a lane (list, host)",
@@ -68,8 +68,10 @@ extension LedgerStore {
         (
             "bytes of a list (list)",
             """
-            SELECT l.id FROM list l LEFT JOIN (SELECT list, sum(o.bytes) AS b FROM job JOIN outcome o USING (seq) \
-            WHERE o.state = 5 AND job.state = 5 GROUP BY list) c ON c.list = l.id WHERE coalesce(c.b, 0) <> l.bytes
+            SELECT l.id FROM list l LEFT JOIN (SELECT list, sum(o.bytes) AS b FROM job JOIN outcome o USING \
+            (seq) \
+            WHERE o.state = 5 AND job.state = 5 GROUP BY list) c ON c.list = l.id WHERE coalesce(c.b, 0) <> \
+            l.bytes
             """
         ),
         (
@@ -86,12 +88,18 @@ extension LedgerStore {
             AND NOT (job.state = 3 AND o.seq IS NOT NULL) OR job.state > 4 AND o.state <> job.state
             """
         ),
-        ("a publish row that fits no job (job)", "SELECT seq FROM publish LEFT JOIN job USING (seq) WHERE state IS NOT 3"),
+        (
+            "a publish row that fits no job (job)",
+            "SELECT seq FROM publish LEFT JOIN job USING (seq) WHERE state IS NOT 3"
+        ),
         (
             "a path held by no live job (path, job)",
             "SELECT f.path, f.owner FROM file f LEFT JOIN job j ON j.seq = f.owner "
                 + "WHERE f.owner NOT NULL AND (j.state IS NULL OR j.state > 4)"
         ),
-        ("a waiting job without a due time (job)", "SELECT seq FROM job WHERE (state = 2) <> (due IS NOT NULL)"),
+        (
+            "a waiting job without a due time (job)",
+            "SELECT seq FROM job WHERE (state = 2) <> (due IS NOT NULL)"
+        ),
     ]
 }

@@ -7,8 +7,8 @@ public import JobModel
 extension LedgerStore {
     /// Applies the changes in order, with their counts, claims, outcome rows and the table of files.
     ///
-    /// Returns the jobs whose change was ignored because they are unknown or have ended: a late word on a job that
-    /// was cancelled or whose list is gone. Applying the same changes twice is therefore harmless.
+    /// Returns the jobs whose change was ignored because they are unknown or have ended: a late word on a job
+    /// that was cancelled or whose list is gone. Applying the same changes twice is therefore harmless.
     @discardableResult
     public func apply(_ changes: [JobChange], now: WallTime) throws(LedgerError) -> [JobSeq] {
         var ignored: [JobSeq] = []
@@ -27,21 +27,22 @@ extension LedgerStore {
     private func apply(_ change: JobChange, to job: JobHead, now: WallTime, _ db: Database) throws {
         switch change {
         case .active(_, let attempts, let startedAt):
-            try move(job, to: .active, now: now, db)
-            try db.cachedStatement(
-                sql: "UPDATE job SET attempts = ?, started_at = coalesce(started_at, ?) WHERE seq = ?"
-            ).execute(arguments: [attempts, startedAt.rawValue, job.seq.rawValue])
+            try move(
+                job, to: .active, now: now, db, also: "attempts = ?, started_at = coalesce(started_at, ?)",
+                [attempts, startedAt.rawValue])
         case .requeued(_, let attempts, let fetched, let waited, let resume):
-            try move(job, to: .queued, waited: waited, now: now, db)
-            try keep(job, attempts, fetched, resume, db)
+            try move(
+                job, to: .queued, waited: waited, now: now, db, also: Self.keeping,
+                [attempts, fetched, JSONColumn.text(resume)])
         case .waiting(_, let due, let attempts, let fetched, let waited, let error, let resume):
-            try move(job, to: .waiting, waited: waited, due: due, now: now, db)
-            try keep(job, attempts, fetched, resume, db)
-            try db.cachedStatement(sql: "UPDATE job SET error = ?, error_message = ? WHERE seq = ?")
-                .execute(arguments: [ErrorColumn.word(error.code), error.message, job.seq.rawValue])
+            try move(
+                job, to: .waiting, waited: waited, due: due, now: now, db,
+                also: Self.keeping + ", error = ?, error_message = ?",
+                [attempts, fetched, JSONColumn.text(resume), ErrorColumn.word(error.code), error.message])
         case .paused(_, let attempts, let fetched, let resume):
-            try move(job, to: .paused, now: now, db)
-            try keep(job, attempts, fetched, resume, db)
+            try move(
+                job, to: .paused, now: now, db, also: Self.keeping,
+                [attempts, fetched, JSONColumn.text(resume)])
         case .publishing(_, let path, let device, let inode, let size, var outcome):
             try move(job, to: .publishing, now: now, db)
             outcome.path = path
@@ -56,26 +57,30 @@ extension LedgerStore {
         }
     }
 
-    private func keep(
-        _ job: JobHead, _ attempts: Int, _ fetched: Int64, _ resume: ResumePoint?, _ db: Database
-    ) throws {
-        try db.cachedStatement(sql: "UPDATE job SET attempts = ?, fetched = ?, resume = ? WHERE seq = ?")
-            .execute(arguments: [attempts, fetched, JSONColumn.text(resume), job.seq.rawValue])
-    }
+    private static let keeping = "attempts = ?, fetched = ?, resume = ?"
 
     /// The one place where a row's state changes, and its counts with it.
     ///
-    /// - Parameter waited: back-off spent before this state; nil keeps what is known and adds a wait that ends here.
+    /// - Parameter waited: back-off spent before this state; nil keeps what is known and adds a wait that
+    ///   ends here.
+    /// - Parameter also: further assignments of the same update, with their values: one statement a change.
     func move(
-        _ job: JobHead, to state: JobState, waited: Int64? = nil, due: WallTime? = nil, now: WallTime, _ db: Database
+        _ job: JobHead, to state: JobState, waited: Int64? = nil, due: WallTime? = nil, now: WallTime,
+        _ db: Database, also: String = "", _ values: [(any DatabaseValueConvertible)?] = []
     ) throws {
-        try db.cachedStatement(sql: "UPDATE job SET state = ?, waited = ?, due = ?, since = ? WHERE seq = ?")
-            .execute(arguments: [
-                state.rawValue, waited ?? job.waited(until: now), state == .waiting ? (due ?? now).rawValue : nil,
-                state == .waiting ? now.rawValue : nil, job.seq.rawValue,
-            ])
+        let isWaiting = state == .waiting
+        let further = also.isEmpty ? "" : ", " + also
+        let sql = "UPDATE job SET state = ?, waited = ?, due = ?, since = ?\(further) WHERE seq = ?"
+        let first: [(any DatabaseValueConvertible)?] = [
+            state.rawValue, waited ?? job.waited(until: now), isWaiting ? (due ?? now).rawValue : nil,
+            isWaiting ? now.rawValue : nil,
+        ]
+        try db.cachedStatement(sql: sql).execute(
+            arguments: StatementArguments(first + values + [job.seq.rawValue]))
         if job.state == .publishing && state != .publishing {
-            try db.cachedStatement(sql: "DELETE FROM publish WHERE seq = ?").execute(arguments: [job.seq.rawValue])
+            try db.cachedStatement(sql: "DELETE FROM publish WHERE seq = ?").execute(arguments: [
+                job.seq.rawValue
+            ])
             if !state.isTerminal { try OutcomeColumns.delete(db, job.seq) }
         }
         deltas.move(job.lane, from: job.state, to: state)
@@ -87,10 +92,9 @@ extension LedgerStore {
 
     /// Terminal: outcome row, claims, table of files, bytes of the list.
     func end(_ job: JobHead, _ outcome: Outcome, now: WallTime, _ db: Database) throws {
-        try move(job, to: outcome.state, now: now, db)
-        try db.cachedStatement(
-            sql: "UPDATE job SET resume = NULL, error = NULL, error_message = NULL, claim = NULL WHERE seq = ?"
-        ).execute(arguments: [job.seq.rawValue])
+        try move(
+            job, to: outcome.state, now: now, db,
+            also: "resume = NULL, error = NULL, error_message = NULL, claim = NULL")
         try OutcomeColumns.insert(db, job.seq, outcome)
         try releaseClaims(job, endedAt: outcome.endedAt, db)
         try record(outcome, of: job, db)

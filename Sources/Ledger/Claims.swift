@@ -5,15 +5,15 @@ public import JobModel
 
 /// The table of final paths: who may write where. Inside a group.
 ///
-/// A job claims its path when it is dispatched, not when it is admitted: admission stays one insert a row, and of ten
-/// million lines only those under way have a claim. A job owns its own path and at most one further, numbered one;
-/// both are given back when it ends, and say from then on who held them last and when.
+/// A job claims its path when it is dispatched, not when it is admitted: admission stays one insert a row,
+/// and of ten million lines only those under way have a claim. A job owns its own path and at most one
+/// further, numbered one; both are given back when it ends, and say from then on who held them last and when.
 extension LedgerStore {
     /// Asks for a final path on behalf of a job that has not ended.
     ///
-    /// `duplicate`: a live job with the same URL holds it, or the last job that held it had the same URL and ended when
-    /// this one was already admitted. A retried job counts as admitted at its retry, so it is no duplicate of its own
-    /// past. Claiming a path one has is harmless.
+    /// `duplicate`: a live job with the same URL holds it, or the last job that held it had the same URL and
+    /// ended when this one was already admitted. A retried job counts as admitted at its retry, so it is no
+    /// duplicate of its own past. Claiming a path one has is harmless.
     public func claim(_ seq: JobSeq, path: OutputPath, url: String) throws(LedgerError) -> PathClaim {
         let text = path.description
         return try write { db in
@@ -70,11 +70,12 @@ extension LedgerStore {
     }
 
     private func giveBack(_ path: String, _ seq: JobSeq, _ db: Database) throws {
-        try db.cachedStatement(sql: "UPDATE file SET owner = NULL, owner_url = NULL WHERE path = ? AND owner = ?")
-            .execute(arguments: [path, seq.rawValue])
+        let sql = "UPDATE file SET owner = NULL, owner_url = NULL WHERE path = ? AND owner = ?"
+        try db.cachedStatement(sql: sql).execute(arguments: [path, seq.rawValue])
     }
 
-    /// At a job's end: its paths are free, and remember it. Paths it does not own (a duplicate's) are left alone.
+    /// At a job's end: its paths are free, and remember it. Paths it does not own (a duplicate's) are left
+    /// alone.
     func releaseClaims(_ job: JobHead, endedAt: WallTime, _ db: Database) throws {
         for path in [job.path, job.claim] {
             guard let path else { continue }
@@ -87,7 +88,8 @@ extension LedgerStore {
         }
     }
 
-    /// What was published, for jobs to come (`update`, `fsck`). A 304 tells validators only where it repeats them.
+    /// What was published, for jobs to come (`update`, `fsck`). A 304 tells validators only where it repeats
+    /// them.
     func record(_ outcome: Outcome, of job: JobHead, _ db: Database) throws {
         guard outcome.state == .done, job.kind == .download, let path = outcome.path,
             !outcome.flags.contains(.duplicate), !outcome.flags.contains(.skipped)
@@ -96,17 +98,17 @@ extension LedgerStore {
         func column(_ name: String) -> String {
             keeps ? "\(name) = coalesce(excluded.\(name), \(name))" : "\(name) = excluded.\(name)"
         }
-        let assignments = ["url", "final_url", "size", "digest", "etag", "last_modified", "content_type"].map(column)
+        let published = keeps ? "coalesce(published_at, excluded.published_at)" : "excluded.published_at"
+        let columns = ["url", "final_url", "size", "digest", "etag", "last_modified", "content_type"]
         try db.cachedStatement(
             sql: """
                 INSERT INTO file (path, url, final_url, size, digest, etag, last_modified, content_type, \
                 published_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
-                \(assignments.joined(separator: ", ")), \
-                published_at = \(keeps ? "coalesce(published_at, excluded.published_at)" : "excluded.published_at")
+                \(columns.map(column).joined(separator: ", ")), published_at = \(published)
                 """
         ).execute(arguments: [
-            path.description, job.url, outcome.finalURL, outcome.bytes, outcome.digest?.description, outcome.etag,
-            outcome.lastModified, outcome.contentType, outcome.endedAt.rawValue,
+            path.description, job.url, outcome.finalURL, outcome.bytes, outcome.digest?.description,
+            outcome.etag, outcome.lastModified, outcome.contentType, outcome.endedAt.rawValue,
         ])
     }
 
@@ -117,7 +119,10 @@ extension LedgerStore {
     }
 
     private func outcome(of seq: JobSeq, _ db: Database) throws -> Outcome? {
-        let sql = "SELECT \(OutcomeColumns.selected) FROM outcome o JOIN job j USING (seq) WHERE seq = ? AND j.state > 4"
+        let sql = """
+            SELECT \(OutcomeColumns.selected) FROM outcome o JOIN job j USING (seq) \
+            WHERE seq = ? AND j.state > 4
+            """
         return try Row.fetchOne(db.cachedStatement(sql: sql), arguments: [seq.rawValue])
             .flatMap { OutcomeColumns.outcome($0, from: 0) }
     }
@@ -143,13 +148,15 @@ extension LedgerStore {
     private func fileRow(_ path: String, _ db: Database) throws -> FileRow? {
         let statement = try db.cachedStatement(
             sql: """
-                SELECT owner, owner_url, last_job, last_url, last_ended_at, url, final_url, size, digest, etag, \
+                SELECT owner, owner_url, last_job, last_url, last_ended_at, url, final_url, size, digest, \
+                etag, \
                 last_modified, content_type, published_at FROM file WHERE path = ?
                 """)
         return try Row.fetchOne(statement, arguments: [path]).map { row in
             FileRow(
                 owner: row.optionalNumber(0).map { JobSeq($0) }, ownerURL: row.text(1),
-                lastJob: row.optionalNumber(2).map { JobSeq($0) }, lastURL: row.text(3), lastEndedAt: row.time(4),
+                lastJob: row.optionalNumber(2).map { JobSeq($0) }, lastURL: row.text(3),
+                lastEndedAt: row.time(4),
                 record: row.time(12).map { published in
                     FileRecord(
                         path: OutputPath(trusted: path), url: row.text(5) ?? "", finalURL: row.text(6),

@@ -3,9 +3,9 @@
 internal import GRDB
 public import JobModel
 
-/// What users ask of jobs and lists. Only resting jobs are touched here: one in flight belongs to the dispatcher, which
-/// stops it and reports the change. Whole lists go in slices, so that ten million rows do not hold up the thread.
-/// Inside a group.
+/// What users ask of jobs and lists. Only resting jobs are touched here: one in flight belongs to the
+/// dispatcher, which stops it and reports the change. Whole lists go in slices, so that ten million rows do
+/// not hold up the thread. Inside a group.
 extension LedgerStore {
     /// The job behind a public id, asked for by a list (`gid`) or computed; nil where there is none.
     public func seq(of id: JobID) throws(LedgerError) -> JobSeq? {
@@ -51,7 +51,8 @@ extension LedgerStore {
                 return .changed(from: .waiting)
             case .failed, .cancelled:
                 guard try isOpen(job.lane.list, db) else {
-                    return .refused("list \(job.lane.list) has ended; move its .failed.jsonl into the spool instead")
+                    return .refused(
+                        "list \(job.lane.list) has ended; move its .failed.jsonl into the spool instead")
                 }
                 try retry(job, now: now, db)
                 return .changed(from: job.state)
@@ -72,13 +73,14 @@ extension LedgerStore {
         }
     }
 
-    /// Cancels up to `limit` queued, waiting and paused jobs of a list. Entries of a list still in admission go in as
-    /// cancelled from now on.
+    /// Cancels up to `limit` queued, waiting and paused jobs of a list. Entries of a list still in admission
+    /// go in as cancelled from now on.
     public func cancelSlice(list: ListID, limit: Int, now: WallTime) throws(LedgerError) -> Slice {
         try update(list, "cancelled = 1", [], only: "state = 0")
         return try write { db in
             var jobs = try heads(
-                "INDEXED BY job_queued WHERE list = ? AND state = 0 LIMIT ?", [list.rawValue, Int64(limit)], db)
+                "INDEXED BY job_queued WHERE list = ? AND state = 0 LIMIT ?", [list.rawValue, Int64(limit)],
+                db)
             if jobs.count < limit {
                 jobs += try heads(
                     "INDEXED BY job_held WHERE list = ? AND state IN (2, 4) LIMIT ?",
@@ -101,8 +103,9 @@ extension LedgerStore {
         }
     }
 
-    /// Begins failed and cancelled jobs of an open list anew, in the order of the list: looks at up to `limit` (at most
-    /// 10,000) jobs after `after`. `next` is where to go on; nil when the end is reached or the list has ended.
+    /// Begins failed and cancelled jobs of an open list anew, in the order of the list: looks at up to
+    /// `limit` (at most 10,000) jobs after `after`. `next` is where to go on; nil when the end is reached or
+    /// the list has ended.
     public func retrySlice(
         list: ListID, after: JobSeq?, limit: Int, now: WallTime
     ) throws(LedgerError) -> (changed: Int, next: JobSeq?) {
@@ -138,23 +141,23 @@ extension LedgerStore {
         let select = try db.cachedStatement(sql: "SELECT ended_at FROM outcome WHERE seq = ?")
         let ended = try Int64.fetchOne(select, arguments: [job.seq.rawValue]) ?? 0
         try OutcomeColumns.delete(db, job.seq)
-        try move(job, to: .queued, waited: 0, now: now, db)
-        try db.cachedStatement(sql: "UPDATE job SET attempts = 0, started_at = NULL, admitted_at = ? WHERE seq = ?")
-            .execute(arguments: [max(now.rawValue, ended < .max ? ended + 1 : ended), job.seq.rawValue])
+        let admitted = max(now.rawValue, ended < .max ? ended + 1 : ended)
+        try move(
+            job, to: .queued, waited: 0, now: now, db,
+            also: "attempts = 0, started_at = NULL, admitted_at = ?", [admitted])
     }
 
-    /// Open: jobs may still be begun anew. A running list of which every job has ended is not, though it is not closed
-    /// yet: its results are being written.
+    /// Open: jobs may still be begun anew. A running list of which every job has ended is not, though it is
+    /// not closed yet: its results are being written.
     private func isOpen(_ list: ListID, _ db: Database) throws -> Bool {
         let select = try db.cachedStatement(sql: RowColumns.listQuery + " WHERE id = ?")
-        guard let row = try Row.fetchOne(select, arguments: [list.rawValue]).map(RowColumns.list) else { return false }
+        guard let row = try Row.fetchOne(select, arguments: [list.rawValue]).map(RowColumns.list) else {
+            return false
+        }
         switch row.state {
         case .admitting: return true
         case .closed, .rejected: return false
-        case .running:
-            // What this group has changed is not in the row yet.
-            let pending = deltas.lanes.reduce(0) { $0 + ($1.key.list == list ? $1.value.open : 0) }
-            return row.counts.open + pending > 0
+        case .running: return openJobs(row) > 0
         }
     }
 }

@@ -38,7 +38,8 @@ extension LedgerStore {
             try flush(db, lane, counts)
         }
         for list in deltas.bytes.keys where lists[list] == nil { lists[list] = StateCounts() }
-        let update = try db.cachedStatement(sql: "UPDATE list SET bytes = bytes + ?, \(Self.adding) WHERE id = ?")
+        let update = try db.cachedStatement(
+            sql: "UPDATE list SET bytes = bytes + ?, \(Self.adding) WHERE id = ?")
         for (list, counts) in lists {
             var values: [Int64] = [deltas.bytes[list] ?? 0]
             values.append(contentsOf: Self.values(counts))
@@ -61,7 +62,8 @@ extension LedgerStore {
         try db.cachedStatement(
             sql: """
                 INSERT INTO lane (list, host, n_queued, n_active, n_waiting, n_publishing, n_paused) \
-                VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n_queued = n_queued + excluded.n_queued, \
+                VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n_queued = n_queued + \
+                excluded.n_queued, \
                 n_active = n_active + excluded.n_active, n_waiting = n_waiting + excluded.n_waiting, \
                 n_publishing = n_publishing + excluded.n_publishing, n_paused = n_paused + excluded.n_paused
                 """
@@ -69,17 +71,22 @@ extension LedgerStore {
         if counts.open < 0 {
             try db.cachedStatement(
                 sql: """
-                    DELETE FROM lane WHERE list = ? AND host = ? AND n_queued = 0 AND n_active = 0 AND n_waiting = 0 \
+                    DELETE FROM lane WHERE list = ? AND host = ? AND n_queued = 0 AND n_active = 0 AND \
+                    n_waiting = 0 \
                     AND n_publishing = 0 AND n_paused = 0
                     """
             ).execute(arguments: [lane.list.rawValue, lane.host.rawValue])
         }
     }
 
-    private static let adding = JobState.allCases.map { "n_\($0.name) = n_\($0.name) + ?" }.joined(separator: ", ")
-    private static func values(_ counts: StateCounts) -> [Int64] { JobState.allCases.map { Int64(counts[$0]) } }
+    private static let adding = JobState.allCases.map { "n_\($0.name) = n_\($0.name) + ?" }.joined(
+        separator: ", ")
+    private static func values(_ counts: StateCounts) -> [Int64] {
+        JobState.allCases.map { Int64(counts[$0]) }
+    }
 
-    /// Lists whose counts, state or name changed since the last call, for the status snapshot. Outside a group.
+    /// Lists whose counts, state or name changed since the last call, for the status snapshot. Outside a
+    /// group.
     public func takeChangedLists() throws(LedgerError) -> [ListRow] {
         var rows: [ListRow] = []
         rows.reserveCapacity(changedLists.count)
@@ -92,6 +99,8 @@ extension LedgerStore {
     }
 
     /// Hosts whose counts or holds changed since the last call, for the status snapshot. Outside a group.
+    ///
+    /// Asked after every commit: what changed is kept in memory until then.
     public func takeChangedHosts() throws(LedgerError) -> [HostRow] {
         let ids = changedHosts.sorted()
         let rows = try read { db in

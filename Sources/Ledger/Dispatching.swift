@@ -3,11 +3,11 @@
 internal import GRDB
 public import JobModel
 
-/// What the dispatcher asks: which lanes have work, the next jobs of a lane, what is due. All of it by partial indexes
-/// over the few rows that matter, a page at a time.
+/// What the dispatcher asks: which lanes have work, the next jobs of a lane, what is due. All of it by
+/// partial indexes over the few rows that matter, a page at a time.
 extension LedgerStore {
-    /// Lanes of a list that have queued jobs, by host, after the one given. None for a paused list; none whose host
-    /// is held beyond `now`, unless `includesHeld`.
+    /// Lanes of a list that have queued jobs, by host, after the one given. None for a paused list; none
+    /// whose host is held beyond `now`, unless `includesHeld`.
     public func lanes(
         of list: ListID, after: HostID?, limit: Int, now: WallTime, includesHeld: Bool = false
     ) throws(LedgerError) -> [LaneRow] {
@@ -35,7 +35,8 @@ extension LedgerStore {
         }
     }
 
-    /// Queued jobs of a lane by (rank, seq), after the cursor. The next page's cursor is the last job's rank and seq.
+    /// Queued jobs of a lane by (rank, seq), after the cursor. The next page's cursor is the last job's rank
+    /// and seq.
     public func queued(in lane: LaneKey, after: LaneCursor, limit: Int) throws(LedgerError) -> [QueuedJob] {
         try read { db in
             let host = try hostKey(lane.host, db)
@@ -57,9 +58,11 @@ extension LedgerStore {
         }
     }
 
-    /// Waiting jobs whose time has come go back to `queued`; the time they waited is added to `waited`. Inside a group.
+    /// Waiting jobs whose time has come go back to `queued`; the time they waited is added to `waited`.
+    /// Inside a group.
     ///
-    /// Returns the lanes they are in. At most `limit` jobs a call: ask again while `nextDue` is not ahead of `now`.
+    /// Returns the lanes they are in. At most `limit` jobs a call: ask again while `nextDue` is not ahead of
+    /// `now`.
     public func releaseDue(now: WallTime, limit: Int) throws(LedgerError) -> [LaneKey] {
         try write { db in
             let due = try heads(

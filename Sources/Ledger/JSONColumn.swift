@@ -3,8 +3,8 @@
 internal import FoundationEssentials
 internal import JobModel
 
-/// Columns that hold JSON, NULL when there is nothing to say. A text that does not parse reads as nothing: the
-/// columns are written here only, and a damaged page is SQLite's to report.
+/// Columns that hold JSON, NULL when there is nothing to say. A text that does not parse reads as nothing:
+/// the columns are written here only, and a damaged page is SQLite's to report.
 enum JSONColumn {
     static func text(_ options: JobOptions) -> String? {
         options == empty ? nil : encode(options)

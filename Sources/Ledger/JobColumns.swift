@@ -7,7 +7,8 @@ internal import JobModel
 enum JobColumns {
     /// Of a table named `j`; 17 columns.
     static let queued = """
-        j.seq, j.list, j.host, j.line, j.rank, j.kind, j.urls, j.mirror_hosts, j.path, j.options, j.gid, j.attempts, \
+        j.seq, j.list, j.host, j.line, j.rank, j.kind, j.urls, j.mirror_hosts, j.path, j.options, j.gid, \
+        j.attempts, \
         j.fetched, j.waited, j.started_at, j.admitted_at, j.resume
         """
     static let queuedCount = 17
@@ -60,7 +61,8 @@ struct JobHead {
     /// Back-off until now, added to what was spent before.
     func waited(until now: WallTime) -> Int64 {
         guard state == .waiting, let since, now > since else { return waited }
-        let (nanoseconds, overflow) = (now.rawValue &- since.rawValue).multipliedReportingOverflow(by: 1_000_000)
+        let (nanoseconds, overflow) = (now.rawValue &- since.rawValue).multipliedReportingOverflow(
+            by: 1_000_000)
         let (sum, overflowed) = waited.addingReportingOverflow(nanoseconds)
         return overflow || overflowed ? .max : sum
     }
@@ -68,7 +70,8 @@ struct JobHead {
 
 extension LedgerStore {
     private static let headQuery = """
-        SELECT seq, list, host, state, kind, path, claim, urls, admitted_at, attempts, fetched, waited, started_at, \
+        SELECT seq, list, host, state, kind, path, claim, urls, admitted_at, attempts, fetched, waited, \
+        started_at, \
         since FROM job
         """
 
@@ -84,11 +87,13 @@ extension LedgerStore {
     }
 
     private static func head(_ row: Row) -> JobHead? {
-        guard let state = JobState(rawValue: Int(row.number(3))), let kind = JobKind(rawValue: row.number(4)) else {
+        guard let state = JobState(rawValue: Int(row.number(3))), let kind = JobKind(rawValue: row.number(4))
+        else {
             return nil
         }
         return JobHead(
-            seq: JobSeq(row.number(0)), lane: JobColumns.lane(row, list: 1, host: 2), state: state, kind: kind,
+            seq: JobSeq(row.number(0)), lane: JobColumns.lane(row, list: 1, host: 2), state: state,
+            kind: kind,
             path: row.text(5), claim: row.text(6), urls: row.text(7),
             admittedAt: row.time(8) ?? WallTime(milliseconds: 0), attempts: Int(row.number(9)),
             fetched: row.number(10), waited: row.number(11), startedAt: row.time(12), since: row.time(13))

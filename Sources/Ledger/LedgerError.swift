@@ -6,7 +6,8 @@ internal import GRDB
 public struct LedgerError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What the daemon has to do about it.
     public enum Code: String, Sendable, Hashable, CaseIterable {
-        /// Another program held the database longer than the busy timeout (SQLITE_BUSY, SQLITE_LOCKED): try again.
+        /// Another program held the database longer than the busy timeout (SQLITE_BUSY, SQLITE_LOCKED): try
+        /// again.
         case busy
         /// SQLITE_FULL: no space; try again when there is some.
         case diskFull
@@ -23,12 +24,14 @@ public struct LedgerError: Error, Sendable, Hashable, CustomStringConvertible {
         /// Anything else is our own bug: a constraint, a misuse, wrong SQL.
         case bug
     }
+    /// What went wrong, as far as the caller must tell it apart.
     public let code: Code
     /// Path of the database file.
     public let file: String
     /// One line for people: what SQLite said, with its result code; never the values of a statement.
     public let message: String
 
+    /// For the module's own findings; SQLite's are mapped.
     public init(_ code: Code, file: String, message: String) {
         self.code = code
         self.file = file
@@ -42,6 +45,7 @@ public struct LedgerError: Error, Sendable, Hashable, CustomStringConvertible {
         case .cannotOpen, .corrupt, .newerSchema, .bug: false
         }
     }
+    /// As the log shows it.
     public var description: String { "ledger \(file): \(message)" }
 }
 

@@ -4,15 +4,15 @@ internal import FoundationEssentials
 internal import GRDB
 internal import Glibc
 
-/// Making, opening and upgrading the database file. Everything that reads or writes it goes through SQLite: one
-/// open and close by hand would drop the locks SQLite holds on it in this process.
+/// Making, opening and upgrading the database file. Everything that reads or writes it goes through SQLite:
+/// one open and close by hand would drop the locks SQLite holds on it in this process.
 enum LedgerFile {
     /// Opens the ledger at `path`, making it when there is none, and brings its schema up to this program's.
     static func open(
         path: String, durability: LedgerDurability, programVersion: String, steps: [LedgerStep]
     ) throws -> DatabaseQueue {
         // Left by a start that died while it made the ledger. A name, never a second ledger: see `create`.
-        _ = unsafe unlink(path + ".new")
+        for name in [".new", ".new-journal"] { _ = unsafe unlink(path + name) }
         if unsafe access(path, F_OK) != 0 && errno == ENOENT {
             try create(path: path, programVersion: programVersion, steps: steps)
         } else if try size(of: path) == 0 {
@@ -50,12 +50,13 @@ enum LedgerFile {
         return configuration
     }
 
-    /// Per-connection settings. WAL is set here and not through GRDB, which would write before the version is known
-    /// and lower `synchronous` to NORMAL: that loses commits at a power cut.
+    /// Per-connection settings. WAL is set here and not through GRDB, which would write before the version is
+    /// known and lower `synchronous` to NORMAL: that loses commits at a power cut.
     private static func tune(_ db: Database, durability: LedgerDurability) throws {
         guard try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL") == "wal" else {
             throw LedgerError(
-                .cannotOpen, file: "", message: "the file system of the ledger does not carry SQLite's WAL mode")
+                .cannotOpen, file: "",
+                message: "the file system of the ledger does not carry SQLite's WAL mode")
         }
         try db.execute(sql: "PRAGMA synchronous = \(durability == .full ? "FULL" : "OFF")")
         // 16 MiB, whatever the page size.
@@ -67,7 +68,8 @@ enum LedgerFile {
         _ = try Int64.fetchOne(db, sql: "PRAGMA wal_autocheckpoint = 4096")
     }
 
-    /// Makes the whole ledger under another name and links it into place: ledger.db is there whole or not at all.
+    /// Makes the whole ledger under another name and links it into place: ledger.db is there whole or not at
+    /// all.
     private static func create(path: String, programVersion: String, steps: [LedgerStep]) throws {
         let fresh = path + ".new"
         do {
@@ -80,7 +82,8 @@ enum LedgerFile {
             try queue.close()
         }
         guard unsafe link(fresh, path) == 0 || errno == EEXIST else {
-            throw LedgerError(.cannotOpen, file: path, message: "link: \(unsafe String(cString: strerror(errno)))")
+            throw LedgerError(
+                .cannotOpen, file: path, message: "link: \(unsafe String(cString: strerror(errno)))")
         }
         _ = unsafe unlink(fresh)
         syncDirectory(of: path)
@@ -90,17 +93,23 @@ enum LedgerFile {
         // The first read of the file: a wrong header or a torn page shows here.
         let application = try Int64.fetchOne(db, sql: "PRAGMA application_id") ?? 0
         guard application == LedgerSchema.applicationID else {
-            throw LedgerError(.corrupt, file: path, message: "this SQLite file is no ledger (application_id \(application))")
+            throw LedgerError(
+                .corrupt, file: path, message: "this SQLite file is no ledger (application_id \(application))"
+            )
         }
         let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-        guard version >= 1 else { throw LedgerError(.corrupt, file: path, message: "the ledger has no schema version") }
+        guard version >= 1 else {
+            throw LedgerError(.corrupt, file: path, message: "the ledger has no schema version")
+        }
         return version
     }
 
-    /// `ledger.db.vN`: the ledger as version N left it, made through SQLite so that what lies in the WAL is in it.
+    /// `ledger.db.vN`: the ledger as version N left it, made through SQLite so that what lies in the WAL is
+    /// in it.
     private static func copy(_ db: Database, path: String, version: Int) throws {
         let target = "\(path).v\(version)"
-        // One left by a start that died in the middle may be cut short; the ledger itself is still of that version.
+        // One left by a start that died in the middle may be cut short; the ledger itself is still of that
+        // version.
         _ = unsafe unlink(target)
         let descriptor = unsafe Glibc.open(target, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
@@ -114,7 +123,8 @@ enum LedgerFile {
     }
 
     /// Each step in a transaction of its own, the version with it: a crash leaves one version or the next.
-    private static func migrate(_ db: Database, from: Int, programVersion: String, steps: [LedgerStep]) throws {
+    private static func migrate(_ db: Database, from: Int, programVersion: String, steps: [LedgerStep]) throws
+    {
         for (index, step) in steps.enumerated().dropFirst(from) {
             try db.inTransaction(.immediate) {
                 // Views stand on tables that the step may change.
@@ -141,13 +151,15 @@ enum LedgerFile {
 
     private static func note(_ db: Database, programVersion: String) throws {
         try db.execute(
-            sql: "INSERT OR REPLACE INTO meta (key, value) VALUES ('program', ?)", arguments: [programVersion])
+            sql: "INSERT OR REPLACE INTO meta (key, value) VALUES ('program', ?)", arguments: [programVersion]
+        )
     }
 
     private static func size(of path: String) throws -> Int64 {
         var status = stat()
         guard unsafe stat(path, &status) == 0 else {
-            throw LedgerError(.cannotOpen, file: path, message: "stat: \(unsafe String(cString: strerror(errno)))")
+            throw LedgerError(
+                .cannotOpen, file: path, message: "stat: \(unsafe String(cString: strerror(errno)))")
         }
         return Int64(status.st_size)
     }
@@ -155,7 +167,8 @@ enum LedgerFile {
     /// 0600: passwords of URLs are in it. SQLite gives -wal and -shm the mode of the database.
     private static func restrict(_ path: String) throws {
         guard unsafe chmod(path, 0o600) == 0 || errno == EPERM || errno == EROFS else {
-            throw LedgerError(.cannotOpen, file: path, message: "chmod: \(unsafe String(cString: strerror(errno)))")
+            throw LedgerError(
+                .cannotOpen, file: path, message: "chmod: \(unsafe String(cString: strerror(errno)))")
         }
     }
 

@@ -5,11 +5,12 @@ public import JobModel
 
 /// Reads the ledger beside its writer: lists, jobs, hosts, for the control socket and `fsck`.
 ///
-/// *Threads*: made, used and closed on one thread, another than the store's. In WAL mode it neither blocks the writer
-/// nor waits for it; each call is one short transaction and sees the last commit before it.
+/// *Threads*: made, used and closed on one thread, another than the store's. In WAL mode it neither blocks
+/// the writer nor waits for it; each call is one short transaction and sees the last commit before it.
 ///
 /// *Diagnostics*: `LedgerError`, as the store's; a page never looks at more than 10,000 rows.
 public final class LedgerReader {
+    /// Path of the database file.
     public let path: String
     private let cipher: JobIDCipher
     private let queue: DatabaseQueue
@@ -20,8 +21,8 @@ public final class LedgerReader {
         self.queue = queue
     }
 
-    /// Opens the ledger read-only (`SQLITE_OPEN_READONLY` and `PRAGMA query_only`). The store must have opened it
-    /// before: a reader upgrades nothing.
+    /// Opens the ledger read-only (`SQLITE_OPEN_READONLY` and `PRAGMA query_only`). The store must have
+    /// opened it before: a reader upgrades nothing.
     public static func open(path: String, cipher: JobIDCipher) throws(LedgerError) -> LedgerReader {
         do {
             var configuration = LedgerFile.configuration(readonly: true)
@@ -36,14 +37,15 @@ public final class LedgerReader {
         }
     }
 
-    /// Lists by id, after `after`, of one state or all. `next` is where to go on; a page may be short of `limit` and
-    /// still have a next.
+    /// Lists by id, after `after`, of one state or all. `next` is where to go on; a page may be short of
+    /// `limit` and still have a next.
     public func lists(
         after: ListID?, limit: Int, state: ListState?
     ) throws(LedgerError) -> (rows: [ListRow], next: ListID?) {
         let bound = LedgerReader.bound(limit)
         return try read { db in
-            let statement = try db.cachedStatement(sql: RowColumns.listQuery + " WHERE id > ? ORDER BY id LIMIT ?")
+            let statement = try db.cachedStatement(
+                sql: RowColumns.listQuery + " WHERE id > ? ORDER BY id LIMIT ?")
             let cursor = try Row.fetchCursor(
                 statement, arguments: [after?.rawValue ?? 0, LedgerStore.pageLimit])
             var rows: [ListRow] = []
@@ -58,6 +60,7 @@ public final class LedgerReader {
         }
     }
 
+    /// One list; nil where there is none. Throws `LedgerError`; the reader's thread.
     public func list(_ id: ListID) throws(LedgerError) -> ListRow? {
         try read { db in
             let statement = try db.cachedStatement(sql: RowColumns.listQuery + " WHERE id = ?")
@@ -74,8 +77,8 @@ public final class LedgerReader {
         }
     }
 
-    /// Jobs by number, after `after`, of one state, one list, or all. Looks at 10,000 rows at most: a page may be
-    /// short, even empty, and still have a next.
+    /// Jobs by number, after `after`, of one state, one list, or all. Looks at 10,000 rows at most: a page
+    /// may be short, even empty, and still have a next.
     public func jobs(
         state: JobState?, list: ListID?, after: JobSeq?, limit: Int
     ) throws(LedgerError) -> (rows: [JobRow], next: JobSeq?) {
@@ -88,7 +91,9 @@ public final class LedgerReader {
             while seqs.count < bound, let row = try cursor.next() {
                 looked += 1
                 last = JobSeq(row.number(0))
-                if state == nil || Int(row.number(1)) == state?.rawValue, list == nil || row.number(2) == list?.rawValue {
+                if state == nil || Int(row.number(1)) == state?.rawValue,
+                    list == nil || row.number(2) == list?.rawValue
+                {
                     seqs.append(row.number(0))
                 }
             }
@@ -100,7 +105,8 @@ public final class LedgerReader {
         }
     }
 
-    /// A job by its public id, asked for by its list or computed; nil where there is none. Bad lines have no id.
+    /// A job by its public id, asked for by its list or computed; nil where there is none. Bad lines have no
+    /// id.
     public func job(_ id: JobID) throws(LedgerError) -> JobRow? {
         try read { db in
             let statement = try db.cachedStatement(sql: "SELECT seq FROM gid WHERE gid = ?")
@@ -114,13 +120,15 @@ public final class LedgerReader {
     public func hosts(after: HostID?, limit: Int) throws(LedgerError) -> (rows: [HostRow], next: HostID?) {
         let bound = LedgerReader.bound(limit)
         return try read { db in
-            let statement = try db.cachedStatement(sql: RowColumns.hostQuery + " WHERE id > ? ORDER BY id LIMIT ?")
+            let statement = try db.cachedStatement(
+                sql: RowColumns.hostQuery + " WHERE id > ? ORDER BY id LIMIT ?")
             let rows = try Row.fetchCursor(statement, arguments: [after?.rawValue ?? 0, bound])
                 .readAllMapped(RowColumns.host)
             return (rows, rows.count == bound ? rows.last?.id : nil)
         }
     }
 
+    /// One host by name; nil when no job ever named it.
     public func host(_ key: HostKey) throws(LedgerError) -> HostRow? {
         try read { db in
             let statement = try db.cachedStatement(sql: RowColumns.hostQuery + " WHERE name = ?")
@@ -136,13 +144,16 @@ public final class LedgerReader {
         }
     }
 
+    /// Closes the connection. Nothing may be called after it.
     public func close() throws(LedgerError) {
         do { try queue.close() } catch { throw LedgerError(error, file: path) }
     }
 
     private func job(_ seq: JobSeq, _ db: Database) throws -> JobRow? {
         let statement = try db.cachedStatement(sql: JobRowColumns.query)
-        return try Row.fetchOne(statement, arguments: [seq.rawValue]).flatMap { JobRowColumns.job($0, cipher: cipher) }
+        return try Row.fetchOne(statement, arguments: [seq.rawValue]).flatMap {
+            JobRowColumns.job($0, cipher: cipher)
+        }
     }
 
     private func read<T>(_ body: (Database) throws -> T) throws(LedgerError) -> T {
@@ -160,8 +171,8 @@ public final class LedgerReader {
 @available(*, unavailable)
 extension LedgerReader: Sendable {}
 
-/// Which index finds the jobs of a question. Each gives (seq, state, list) by seq; what it cannot sort out by itself
-/// the caller does, within the bound.
+/// Which index finds the jobs of a question. Each gives (seq, state, list) by seq; what it cannot sort out by
+/// itself the caller does, within the bound.
 private struct JobScan {
     var state: JobState?
     var list: ListID?
@@ -170,7 +181,9 @@ private struct JobScan {
         switch (state, list) {
         case (.waiting?, let list?), (.paused?, let list?):
             try rows(
-                db, "job j INDEXED BY job_held WHERE j.state IN (2, 4) AND j.list = ? AND j.state = ? AND j.seq > ?",
+                db,
+                "job j INDEXED BY job_held WHERE j.state IN (2, 4) AND j.list = ? AND j.state = ? "
+                    + "AND j.seq > ?",
                 [list.rawValue, Int64(state?.rawValue ?? 0), after.rawValue])
         case (.active?, _), (.waiting?, nil), (.publishing?, _), (.paused?, nil):
             try rows(
@@ -178,15 +191,20 @@ private struct JobScan {
                 [Int64(state?.rawValue ?? 0), after.rawValue])
         case (_, let list?):
             try rows(
-                db, "span s CROSS JOIN job j ON j.seq BETWEEN s.first AND s.last WHERE s.list = ? AND s.last > ? "
-                    + "AND j.seq > ?", [list.rawValue, after.rawValue, after.rawValue], order: "s.first, j.seq")
+                db,
+                "span s CROSS JOIN job j ON j.seq BETWEEN s.first AND s.last WHERE s.list = ? AND s.last > ? "
+                    + "AND j.seq > ?", [list.rawValue, after.rawValue, after.rawValue],
+                order: "s.first, j.seq")
         case (_, nil):
             try rows(db, "job j WHERE j.seq > ?", [after.rawValue])
         }
     }
 
-    private func rows(_ db: Database, _ source: String, _ values: [Int64], order: String = "j.seq") throws -> RowCursor {
-        let sql = "SELECT j.seq, j.state, j.list FROM \(source) ORDER BY \(order) LIMIT \(LedgerStore.pageLimit)"
+    private func rows(
+        _ db: Database, _ source: String, _ values: [Int64], order: String = "j.seq"
+    ) throws -> RowCursor {
+        let sql =
+            "SELECT j.seq, j.state, j.list FROM \(source) ORDER BY \(order) LIMIT \(LedgerStore.pageLimit)"
         return try Row.fetchCursor(db.cachedStatement(sql: sql), arguments: StatementArguments(values))
     }
 }
@@ -194,7 +212,8 @@ private struct JobScan {
 /// A job as `/v1/jobs` shows it.
 private enum JobRowColumns {
     static let query = """
-        SELECT \(ResultColumns.selected), j.path, j.attempts, j.fetched, j.admitted_at, j.started_at, j.due, j.error, \
+        SELECT \(ResultColumns.selected), j.path, j.attempts, j.fetched, j.admitted_at, j.started_at, \
+        j.due, j.error, \
         j.error_message, j.resume, l.defaults FROM job j LEFT JOIN outcome o ON o.seq = j.seq \
         LEFT JOIN host h ON h.id = j.host LEFT JOIN list l ON l.id = j.list WHERE j.seq = ?
         """

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The tables, as version 1 made them. A released version's text is never edited: the next one gets a migration.
+/// The tables, as version 1 made them. A released version's text is never edited: the next one gets a
+/// migration.
 ///
-/// State numbers are `JobState` and `ListState`; times are milliseconds since 1970 UTC; durations are nanoseconds.
-/// The `n_...` columns are counts of jobs by state, kept in the transaction that changes the jobs.
+/// State numbers are `JobState` and `ListState`; times are milliseconds since 1970 UTC; durations are
+/// nanoseconds. The `n_...` columns are counts of jobs by state, kept in the transaction that changes the
+/// jobs.
 enum LedgerSchema {
     /// "dld1" in ASCII: tells a ledger from any other SQLite file (PRAGMA application_id).
     static let applicationID: Int64 = 0x646C_6431
@@ -20,10 +22,12 @@ enum LedgerSchema {
         """,
         // AUTOINCREMENT: an id is never reused, not even that of a list whose rows are gone.
         """
-        CREATE TABLE list (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, accepted_name TEXT NOT NULL, \
+        CREATE TABLE list (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, accepted_name TEXT NOT \
+        NULL, \
         final_name TEXT, format INTEGER NOT NULL, gzip INTEGER NOT NULL, state INTEGER NOT NULL, \
         paused INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0, device INTEGER NOT NULL, \
-        inode INTEGER NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, offset INTEGER NOT NULL DEFAULT 0, \
+        inode INTEGER NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, offset INTEGER NOT NULL \
+        DEFAULT 0, \
         line INTEGER NOT NULL DEFAULT 0, entries INTEGER NOT NULL DEFAULT 0, defaults TEXT, reason TEXT, \
         admitted_at INTEGER NOT NULL, ended_at INTEGER, bytes INTEGER NOT NULL DEFAULT 0, \(counts))
         """,
@@ -34,14 +38,15 @@ enum LedgerSchema {
         CREATE INDEX list_ended ON list (id) \
         WHERE state = 1 AND n_queued + n_active + n_waiting + n_publishing + n_paused = 0
         """,
-        // Which jobs are whose, as runs of the sequence: a list alone in admission has one row here, and results are
-        // paged without an index over all jobs.
+        // Which jobs are whose, as runs of the sequence: a list alone in admission has one row here, and
+        // results are paged without an index over all jobs.
         """
         CREATE TABLE span (list INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, \
         PRIMARY KEY (list, first)) WITHOUT ROWID
         """,
         """
-        CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, held_until INTEGER, hold_reason TEXT, \
+        CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, held_until INTEGER, \
+        hold_reason TEXT, \
         \(counts))
         """,
         "CREATE INDEX host_held ON host (held_until) WHERE held_until IS NOT NULL",
@@ -51,15 +56,18 @@ enum LedgerSchema {
         PRIMARY KEY (list, host)) WITHOUT ROWID
         """,
         "CREATE INDEX lane_ready ON lane (list, host) WHERE n_queued > 0",
-        // kind: 0 download, 1 sum, 2 bad line. urls: mirrors with TAB between, or `sum:FROM..TO`. mirror_hosts: the
-        // hosts of the second and further mirrors, TAB between. rank: minus the priority. claim: a second path this
-        // job owns (a numbered name). since: when the wait began. options, resume: JSON, NULL when empty.
+        // kind: 0 download, 1 sum, 2 bad line. urls: mirrors with TAB between, or `sum:FROM..TO`.
+        // mirror_hosts: the hosts of the second and further mirrors, TAB between. rank: minus the priority.
+        // claim: a second path this job owns (a numbered name). since: when the wait began. options, resume:
+        // JSON, NULL when empty.
         """
         CREATE TABLE job (seq INTEGER PRIMARY KEY, list INTEGER NOT NULL, line INTEGER NOT NULL, \
         kind INTEGER NOT NULL, state INTEGER NOT NULL, host INTEGER NOT NULL, rank INTEGER NOT NULL, \
         admitted_at INTEGER NOT NULL, urls TEXT, mirror_hosts TEXT, path TEXT, options TEXT, gid INTEGER, \
-        attempts INTEGER NOT NULL DEFAULT 0, fetched INTEGER NOT NULL DEFAULT 0, waited INTEGER NOT NULL DEFAULT 0, \
-        started_at INTEGER, since INTEGER, due INTEGER, error TEXT, error_message TEXT, resume TEXT, claim TEXT)
+        attempts INTEGER NOT NULL DEFAULT 0, fetched INTEGER NOT NULL DEFAULT 0, waited INTEGER NOT NULL \
+        DEFAULT 0, \
+        started_at INTEGER, since INTEGER, due INTEGER, error TEXT, error_message TEXT, resume TEXT, claim \
+        TEXT)
         """,
         "CREATE INDEX job_queued ON job (list, host, rank, seq) WHERE state = 0",
         "CREATE INDEX job_due ON job (due) WHERE state = 2",
@@ -67,11 +75,15 @@ enum LedgerSchema {
         "CREATE INDEX job_held ON job (list, state, seq) WHERE state IN (2, 4)",
         // How a job ended, beyond its own row. A job in `publishing` has its row here too: what it will be.
         """
-        CREATE TABLE outcome (seq INTEGER PRIMARY KEY, state INTEGER NOT NULL, error TEXT, error_message TEXT, \
-        path TEXT, final_url TEXT, bytes INTEGER, fetched INTEGER NOT NULL, resumed INTEGER NOT NULL, digest TEXT, \
-        content_type TEXT, etag TEXT, last_modified TEXT, http_status INTEGER, http_version TEXT, remote_ip TEXT, \
+        CREATE TABLE outcome (seq INTEGER PRIMARY KEY, state INTEGER NOT NULL, error TEXT, error_message \
+        TEXT, \
+        path TEXT, final_url TEXT, bytes INTEGER, fetched INTEGER NOT NULL, resumed INTEGER NOT NULL, \
+        digest TEXT, \
+        content_type TEXT, etag TEXT, last_modified TEXT, http_status INTEGER, http_version TEXT, remote_ip \
+        TEXT, \
         attempts INTEGER NOT NULL, flags TEXT, started_at INTEGER, ended_at INTEGER NOT NULL, \
-        t_queued INTEGER, t_waiting INTEGER, t_dns INTEGER, t_connect INTEGER, t_tls INTEGER, t_first_byte INTEGER, \
+        t_queued INTEGER, t_waiting INTEGER, t_dns INTEGER, t_connect INTEGER, t_tls INTEGER, t_first_byte \
+        INTEGER, \
         t_transfer INTEGER, t_publish INTEGER, t_total INTEGER, t_run INTEGER, t_cpu INTEGER, value TEXT, \
         worker TEXT)
         """,
@@ -82,11 +94,13 @@ enum LedgerSchema {
         """,
         // Ids that lists asked for. All other ids are computed from the sequence number.
         "CREATE TABLE gid (gid INTEGER PRIMARY KEY, seq INTEGER NOT NULL)",
-        // Final paths, compared byte by byte. owner: the live job that holds the path. last_...: the last job that
-        // held it. The rest: what was published there; outlives its list.
+        // Final paths, compared byte by byte. owner: the live job that holds the path. last_...: the last job
+        // that held it. The rest: what was published there; outlives its list.
         """
-        CREATE TABLE file (path TEXT PRIMARY KEY COLLATE BINARY, owner INTEGER, owner_url TEXT, last_job INTEGER, \
-        last_url TEXT, last_ended_at INTEGER, next_suffix INTEGER NOT NULL DEFAULT 1, url TEXT, final_url TEXT, \
+        CREATE TABLE file (path TEXT PRIMARY KEY COLLATE BINARY, owner INTEGER, owner_url TEXT, last_job \
+        INTEGER, \
+        last_url TEXT, last_ended_at INTEGER, next_suffix INTEGER NOT NULL DEFAULT 1, url TEXT, final_url \
+        TEXT, \
         size INTEGER, digest TEXT, etag TEXT, last_modified TEXT, content_type TEXT, published_at INTEGER) \
         WITHOUT ROWID
         """,

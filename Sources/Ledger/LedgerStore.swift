@@ -5,18 +5,19 @@ public import JobModel
 
 /// The one truth about lists and jobs, and its only writer.
 ///
-/// *Threads*: made, used and closed on one thread; it starts none of its own (GRDB runs each call on a serial queue
-/// and the caller waits). Readers beside it use `LedgerReader`.
+/// *Threads*: made, used and closed on one thread; it starts none of its own (GRDB runs each call on a serial
+/// queue and the caller waits). Readers beside it use `LedgerReader`.
 ///
-/// *Commits*: everything that writes is called inside `group`, which is one transaction. Counts of lists, lanes and
-/// hosts are gathered in memory while the group runs and written once before its commit, so they are never seen
-/// apart from the jobs they count, and never differ from them after a crash.
+/// *Commits*: everything that writes is called inside `group`, which is one transaction. Counts of lists,
+/// lanes and hosts are gathered in memory while the group runs and written once before its commit, so they
+/// are never seen apart from the jobs they count, and never differ from them after a crash.
 ///
-/// *What a crash leaves*: the last committed group, whole. `recover` then puts `active` jobs back to `queued` and hands
-/// out those in `publishing`, whose files only the disk can tell about. Claims on paths are rows and stand.
+/// *What a crash leaves*: the last committed group, whole. `recover` then puts `active` jobs back to `queued`
+/// and hands out those in `publishing`, whose files only the disk can tell about. Claims on paths are rows
+/// and stand.
 ///
-/// *Diagnostics*: a job fails: never because of the ledger. The daemon cannot work: `LedgerError`, transient or
-/// not. Our bug: a write outside a group, a group in a group.
+/// *Diagnostics*: a job fails: never because of the ledger. The daemon cannot work: `LedgerError`, transient
+/// or not. Our bug: a write outside a group, a group in a group.
 public final class LedgerStore {
     /// Names this ledger's part directory, `OUTPUT/.dld/ID`: 16 hex digits, made with the file.
     public let identity: String
@@ -28,7 +29,8 @@ public final class LedgerStore {
     let queue: DatabaseQueue
     /// The connection while a group runs.
     var current: Database?
-    /// The first error of the running group: kept so that a caller that swallows it cannot commit half a group.
+    /// The first error of the running group: kept so that a caller that swallows it cannot commit half a
+    /// group.
     var failure: LedgerError?
     var deltas = CounterDeltas()
     var caches = LedgerCaches()
@@ -48,7 +50,8 @@ public final class LedgerStore {
     ///
     /// - Parameter path: `STATE/ledger.db`; the directory exists. The caller holds `STATE/lock`.
     /// - Parameter programVersion: noted in the file; the views are made anew when it changes.
-    /// - Throws: `.newerSchema`, `.corrupt` (no SQLite file, no ledger, empty), `.cannotOpen`, or a transient code.
+    /// - Throws: `.newerSchema`, `.corrupt` (no SQLite file, no ledger, empty), `.cannotOpen`, or a transient
+    ///   code.
     public static func open(
         path: String, durability: LedgerDurability, programVersion: String
     ) throws(LedgerError) -> LedgerStore {
@@ -72,7 +75,8 @@ public final class LedgerStore {
                 guard let key = UInt64(try value("job_key"), radix: 16),
                     let next = try Int64.fetchOne(db, sql: "SELECT next_seq FROM total")
                 else { throw LedgerError(.corrupt, file: path, message: "meta or total is damaged") }
-                return LedgerStore(path: path, queue: queue, identity: try value("identity"), key: key, next: next)
+                return LedgerStore(
+                    path: path, queue: queue, identity: try value("identity"), key: key, next: next)
             }
         } catch {
             throw LedgerError(error, file: path)
@@ -81,8 +85,8 @@ public final class LedgerStore {
 
     /// Runs `body` as one transaction, committed (and synced, with durability `full`) when this returns.
     ///
-    /// When `body` or the commit fails nothing of it is kept, and the same group may be run again if the error is
-    /// transient: `body` must not have given anything away before this returns.
+    /// When `body` or the commit fails nothing of it is kept, and the same group may be run again if the
+    /// error is transient: `body` must not have given anything away before this returns.
     public func group<T>(_ body: () throws(LedgerError) -> T) throws(LedgerError) -> T {
         precondition(current == nil, "ledger groups do not nest")
         var result: T?
@@ -111,7 +115,8 @@ public final class LedgerStore {
         failure = nil
         deltas.removeAll()
         caches = LedgerCaches()
-        let stored = try? read { try Int64.fetchOne($0, sql: "SELECT next_seq FROM total") }  // too high costs nothing
+        let sql = "SELECT next_seq FROM total"
+        let stored = try? read { try Int64.fetchOne($0, sql: sql) }  // unread: too high at worst
         if let stored { seqLimit = JobSeq(stored) }
     }
 
@@ -165,7 +170,8 @@ public final class LedgerStore {
 @available(*, unavailable)
 extension LedgerStore: Sendable {}
 
-/// What the store remembers between groups. Bounded: a table that is full is emptied, and filled again from the file.
+/// What the store remembers between groups. Bounded: a table that is full is emptied, and filled again from
+/// the file.
 struct LedgerCaches {
     static let limit = 16_384
     var hostIDs: [HostKey: HostID] = [:]

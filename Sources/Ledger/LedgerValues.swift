@@ -12,7 +12,8 @@ public enum LedgerDurability: String, Sendable, Hashable {
 
 /// What became of a batch.
 public struct AdmitResult: Sendable, Hashable {
-    /// Where the list stands now: the batch's `to`, or the stored position when the batch did not continue it.
+    /// Where the list stands now: the batch's `to`, or the stored position when the batch did not continue
+    /// it.
     public var position: ListPosition
     /// false: the batch began elsewhere than the stored position and nothing of it went in.
     public var isApplied: Bool
@@ -20,6 +21,7 @@ public struct AdmitResult: Sendable, Hashable {
     public var lanes: [LaneKey]
     /// Entries that became bad lines here because a live job holds the `gid` they asked for.
     public var gidConflicts: Int
+    /// All fields, in order.
     public init(position: ListPosition, isApplied: Bool, lanes: [LaneKey], gidConflicts: Int) {
         self.position = position
         self.isApplied = isApplied
@@ -30,9 +32,11 @@ public struct AdmitResult: Sendable, Hashable {
 
 /// What one step over a whole list did. Called again until `isComplete`, with other work in between.
 public struct Slice: Sendable, Hashable {
+    /// Rows this step changed.
     public var changed: Int
     /// No row of the list is left that the verb could change.
     public var isComplete: Bool
+    /// All fields, in order.
     public init(changed: Int, isComplete: Bool) {
         self.changed = changed
         self.isComplete = isComplete
@@ -57,6 +61,7 @@ public struct Recovery: Sendable, Hashable {
     public var requeued: Int
     /// Jobs still `publishing`: the caller looks at the disk and reports `.ended` or `.requeued` for each.
     public var publishes: [InterruptedPublish]
+    /// All fields, in order.
     public init(requeued: Int, publishes: [InterruptedPublish]) {
         self.requeued = requeued
         self.publishes = publishes
@@ -65,11 +70,17 @@ public struct Recovery: Sendable, Hashable {
 
 /// A host as `/v1/hosts` and the snapshot see it.
 public struct HostRow: Sendable, Hashable {
+    /// Row number, the second half of a lane's key.
     public var id: HostID
+    /// Lower-case name, with the port where it is not the usual one; empty for sums.
     public var host: HostKey
+    /// Jobs by state, over all lists in the ledger.
     public var counts: StateCounts
+    /// When the hold ends; it may lie in the past.
     public var heldUntil: WallTime?
+    /// Why it is held, for people.
     public var holdReason: String?
+    /// All fields, in order.
     public init(id: HostID, host: HostKey, counts: StateCounts, heldUntil: WallTime?, holdReason: String?) {
         self.id = id
         self.host = host
@@ -81,20 +92,27 @@ public struct HostRow: Sendable, Hashable {
 
 /// A job as `/v1/jobs` sees it: what results show, and what is known of one that has not ended.
 public struct JobRow: Sendable, Hashable {
+    /// What results show of it.
     public var record: ResultRecord
+    /// Lower-case name, with the port where it is not the usual one; empty for sums.
     public var host: HostKey
     /// Where the file goes (or went); nil for sums and bad lines.
     public var path: OutputPath?
+    /// Attempts charged so far.
     public var attempts: Int
     /// Body bytes received in attempts so far.
     public var fetchedBytes: Int64
+    /// When it went in, or was begun anew.
     public var admittedAt: WallTime
+    /// When its first attempt began.
     public var startedAt: WallTime?
     /// When a waiting job goes on.
     public var due: WallTime?
     /// Why the last attempt of a waiting job broke.
     public var lastError: JobError?
+    /// What is kept of an unfinished download.
     public var resume: ResumePoint?
+    /// All fields, in order.
     public init(
         record: ResultRecord, host: HostKey, path: OutputPath?, attempts: Int, fetchedBytes: Int64,
         admittedAt: WallTime, startedAt: WallTime?, due: WallTime?, lastError: JobError?, resume: ResumePoint?

@@ -7,20 +7,22 @@ public import JobModel
 extension LedgerStore {
     /// Makes the row of a list that is about to be moved to `accepted/`, state `admitting`.
     ///
-    /// - Parameter acceptedName: picks the name in `accepted/` once the id is known; the id goes before the extension
-    ///   where NAME is taken (`LedgerStore.numberedName`).
+    /// - Parameter acceptedName: picks the name in `accepted/` once the id is known; the id goes before the
+    ///   extension where NAME is taken (`LedgerStore.numberedName`).
     public func begin(
         _ file: ListFile, now: WallTime, acceptedName: (ListID) -> String
     ) throws(LedgerError) -> ListRow {
         let id = try write { db in
             try db.cachedStatement(
                 sql: """
-                    INSERT INTO list (name, accepted_name, format, gzip, state, device, inode, size, modified, \
+                    INSERT INTO list (name, accepted_name, format, gzip, state, device, inode, size, \
+                    modified, \
                     admitted_at) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?)
                     """
             ).execute(arguments: [
                 file.name, file.acceptedName, file.format.rawValue, file.isGzip,
-                Int64(bitPattern: file.device), Int64(bitPattern: file.inode), file.size, file.modified.rawValue,
+                Int64(bitPattern: file.device), Int64(bitPattern: file.inode), file.size,
+                file.modified.rawValue,
                 now.rawValue,
             ])
             let id = ListID(db.lastInsertedRowID)
@@ -49,6 +51,7 @@ extension LedgerStore {
             + String(decoding: bytes[dot...], as: UTF8.self)
     }
 
+    /// Notes the name a list file really got in `accepted/`. Inside a group.
     public func setAcceptedName(_ list: ListID, _ name: String) throws(LedgerError) {
         try update(list, "accepted_name = ?", [name])
     }
@@ -56,13 +59,14 @@ extension LedgerStore {
     /// Every line is in: `admitting` becomes `running`. Repeating it changes nothing.
     public func finishAdmission(_ list: ListID, position: ListPosition) throws(LedgerError) -> ListRow {
         try update(
-            list, "state = 1, offset = max(offset, ?), line = max(line, ?)", [position.offset, position.line],
+            list, "state = 1, offset = max(offset, ?), line = max(line, ?)",
+            [position.offset, position.line],
             only: "state = 0")
         return try existing(list)
     }
 
-    /// The file held no good entry: state `rejected`. The rows of its bad lines go, the first 10,000 here and what is
-    /// left by `removeSlice`.
+    /// The file held no good entry: state `rejected`. The rows of its bad lines go, the first 10,000 here and
+    /// what is left by `removeSlice`.
     public func reject(_ list: ListID, reason: String, now: WallTime) throws(LedgerError) {
         try update(list, "state = 3, reason = ?, ended_at = ?", [reason, now.rawValue], only: "state < 2")
         _ = try removeSlice(list: list, limit: 10_000)
@@ -70,7 +74,12 @@ extension LedgerStore {
 
     /// The list file lies under `finalName` in `done/` or `failed/`, its results beside it.
     public func close(_ list: ListID, finalName: String, now: WallTime) throws(LedgerError) {
-        try update(list, "state = 2, final_name = ?, ended_at = ?", [finalName, now.rawValue], only: "state < 2")
+        guard openJobs(try existing(list)) == 0 else {
+            throw LedgerError(
+                .bug, file: path, message: "list \(list) is closed with jobs that have not ended")
+        }
+        try update(
+            list, "state = 2, final_name = ?, ended_at = ?", [finalName, now.rawValue], only: "state < 2")
     }
 
     /// Pauses or resumes a whole list: its lanes are not handed out, no row of a job is touched.
@@ -86,9 +95,11 @@ extension LedgerStore {
     /// Running lists of which every job has ended: their results are due.
     public func endedLists() throws(LedgerError) -> [ListRow] {
         try lists(
-            where: "state = 1 AND n_queued + n_active + n_waiting + n_publishing + n_paused = 0", index: "list_ended")
+            where: "state = 1 AND n_queued + n_active + n_waiting + n_publishing + n_paused = 0",
+            index: "list_ended")
     }
 
+    /// One list; nil where there is none. In a group the counts are those of the last commit.
     public func list(_ id: ListID) throws(LedgerError) -> ListRow? {
         try read { db in
             let statement = try db.cachedStatement(sql: RowColumns.listQuery + " WHERE id = ?")
@@ -113,8 +124,14 @@ extension LedgerStore {
         return options
     }
 
+    /// Jobs of a list that have not ended, with what the running group has changed and not written yet.
+    func openJobs(_ row: ListRow) -> Int {
+        deltas.lanes.reduce(row.counts.open) { $0 + ($1.key.list == row.id ? $1.value.open : 0) }
+    }
+
     func update(
-        _ list: ListID, _ assignments: String, _ values: [(any DatabaseValueConvertible)?], only condition: String = "1"
+        _ list: ListID, _ assignments: String, _ values: [(any DatabaseValueConvertible)?],
+        only condition: String = "1"
     ) throws(LedgerError) {
         try write { db in
             try db.cachedStatement(sql: "UPDATE list SET \(assignments) WHERE id = ? AND \(condition)")

@@ -6,9 +6,12 @@ internal import JobModel
 /// The row of how a job ended.
 enum OutcomeColumns {
     private static let columns = """
-        seq, state, error, error_message, path, final_url, bytes, fetched, resumed, digest, content_type, etag, \
-        last_modified, http_status, http_version, remote_ip, attempts, flags, started_at, ended_at, t_queued, \
-        t_waiting, t_dns, t_connect, t_tls, t_first_byte, t_transfer, t_publish, t_total, t_run, t_cpu, value, worker
+        seq, state, error, error_message, path, final_url, bytes, fetched, resumed, digest, content_type, \
+        etag, \
+        last_modified, http_status, http_version, remote_ip, attempts, flags, started_at, ended_at, \
+        t_queued, \
+        t_waiting, t_dns, t_connect, t_tls, t_first_byte, t_transfer, t_publish, t_total, t_run, t_cpu, \
+        value, worker
         """
     /// What `outcome(_:from:)` reads, of a table named `o`.
     static let selected = columns.utf8.split(separator: UInt8(ascii: ","))

@@ -8,7 +8,8 @@ extension LedgerStore {
     /// Puts jobs that were `active` back to `queued` with the attempts charged so far, and hands out those in
     /// `publishing`. Claims stand: they are rows, and their owners are live.
     ///
-    /// Both are as many as were under way at once, so this is short however long the queue. Repeating it is harmless.
+    /// Both are as many as were under way at once, so this is short however long the queue. Repeating it is
+    /// harmless.
     public func recover(now: WallTime) throws(LedgerError) -> Recovery {
         try write { db in
             let active = try heads("INDEXED BY job_live WHERE state BETWEEN 1 AND 4 AND state = 1", [], db)
@@ -40,7 +41,8 @@ extension LedgerStore {
             let lane = JobColumns.lane(row, list: 1, host: 2)
             return InterruptedPublish(
                 job: JobColumns.queued(
-                    row, host: try hostKey(lane.host, db), defaults: try defaults(of: lane.list, db), cipher: cipher),
+                    row, host: try hostKey(lane.host, db), defaults: try defaults(of: lane.list, db),
+                    cipher: cipher),
                 path: OutputPath(trusted: row.text(at) ?? ""), device: UInt64(bitPattern: row.number(at + 1)),
                 inode: UInt64(bitPattern: row.number(at + 2)), size: row.number(at + 3), outcome: outcome)
         }
@@ -49,14 +51,15 @@ extension LedgerStore {
 
 /// Rows that are no longer wanted. Inside a group.
 extension LedgerStore {
-    /// Removes up to `limit` jobs of a closed or rejected list, with their outcomes and ids. The table of files keeps
-    /// what was published. `isComplete`: no job of it is left.
+    /// Removes up to `limit` jobs of a closed or rejected list, with their outcomes and ids. The table of
+    /// files keeps what was published. `isComplete`: no job of it is left.
     public func removeSlice(list: ListID, limit: Int) throws(LedgerError) -> Slice {
         guard let row = try self.list(list), row.state == .closed || row.state == .rejected else {
             return Slice(changed: 0, isComplete: true)
         }
         return try write { db in
-            let select = try db.cachedStatement(sql: "SELECT first, last FROM span WHERE list = ? ORDER BY first LIMIT 1")
+            let select = try db.cachedStatement(
+                sql: "SELECT first, last FROM span WHERE list = ? ORDER BY first LIMIT 1")
             var left = Int64(max(limit, 1))
             var removed = 0
             while left > 0, let span = try Row.fetchOne(select, arguments: [list.rawValue]) {
@@ -71,7 +74,8 @@ extension LedgerStore {
                 }
                 left -= last - first + 1
             }
-            return Slice(changed: removed, isComplete: try Row.fetchOne(select, arguments: [list.rawValue]) == nil)
+            return Slice(
+                changed: removed, isComplete: try Row.fetchOne(select, arguments: [list.rawValue]) == nil)
         }
     }
 
@@ -80,7 +84,8 @@ extension LedgerStore {
         try write { db in
             try db.cachedStatement(
                 sql: """
-                    DELETE FROM list WHERE id = ? AND state >= 2 AND NOT EXISTS (SELECT 1 FROM span WHERE list = ?)
+                    DELETE FROM list WHERE id = ? AND state >= 2 AND NOT EXISTS (SELECT 1 FROM span WHERE \
+                    list = ?)
                     """
             ).execute(arguments: [list.rawValue, list.rawValue])
         }
@@ -102,7 +107,9 @@ extension LedgerStore {
             sql: "SELECT coalesce(sum(bytes), 0) FROM outcome WHERE seq BETWEEN ? AND ? AND state = 5")
         deltas.add(bytes: -(try Int64.fetchOne(bytes, arguments: [first, last]) ?? 0), list: list)
         try db.cachedStatement(
-            sql: "DELETE FROM gid WHERE gid IN (SELECT gid FROM job WHERE seq BETWEEN ? AND ? AND gid NOT NULL)"
+            sql:
+                "DELETE FROM gid WHERE gid IN "
+                + "(SELECT gid FROM job WHERE seq BETWEEN ? AND ? AND gid NOT NULL)"
         ).execute(arguments: [first, last])
         for table in ["job", "outcome", "publish"] {
             try db.cachedStatement(sql: "DELETE FROM \(table) WHERE seq BETWEEN ? AND ?")

@@ -7,8 +7,8 @@ extension LedgerStore {
     /// The most rows one call looks at.
     public static let pageLimit = 10_000
 
-    /// Jobs of a list with how they ended, in the order of its lines, after `after`. At most `limit` (and never more
-    /// than 10,000); `next` is where to go on, nil after the last.
+    /// Jobs of a list with how they ended, in the order of its lines, after `after`. At most `limit` (and
+    /// never more than 10,000); `next` is where to go on, nil after the last.
     public func results(
         of list: ListID, after: JobSeq?, limit: Int
     ) throws(LedgerError) -> (records: [ResultRecord], next: JobSeq?) {
@@ -17,13 +17,16 @@ extension LedgerStore {
             let defaults = try defaults(of: list, db)
             let statement = try db.cachedStatement(
                 sql: """
-                    SELECT \(ResultColumns.selected) FROM span s CROSS JOIN job j ON j.seq BETWEEN s.first AND s.last \
+                    SELECT \(ResultColumns.selected) FROM span s CROSS JOIN job j ON j.seq BETWEEN s.first \
+                    AND s.last \
                     LEFT JOIN outcome o ON o.seq = j.seq LEFT JOIN host h ON h.id = j.host \
                     WHERE s.list = ? AND s.last > ? AND j.seq > ? ORDER BY s.first, j.seq LIMIT ?
                     """)
             let start = after?.rawValue ?? 0
             let rows = try Row.fetchCursor(statement, arguments: [list.rawValue, start, start, bound])
-            let records = try rows.readAllMapped { ResultColumns.record($0, defaults: defaults, cipher: cipher) }
+            let records = try rows.readAllMapped {
+                ResultColumns.record($0, defaults: defaults, cipher: cipher)
+            }
             return (records, records.count < bound ? nil : records.last?.seq)
         }
     }
@@ -41,7 +44,8 @@ enum SpanPages {
                 WHERE s.list = ? AND s.last > ? AND j.seq > ? ORDER BY s.first, j.seq LIMIT ?
                 """)
         let start = after?.rawValue ?? 0
-        return try Row.fetchCursor(statement, arguments: [list.rawValue, start, start, limit]).readAllMapped { row in
+        return try Row.fetchCursor(statement, arguments: [list.rawValue, start, start, limit]).readAllMapped {
+            row in
             JobState(rawValue: Int(row.number(1))).map { (JobSeq(row.number(0)), $0) }
         }
     }
@@ -54,7 +58,8 @@ enum ResultColumns {
     static let count = 9 + 33
 
     static func record(_ row: Row, defaults: JobOptions, cipher: JobIDCipher) -> ResultRecord? {
-        guard let state = JobState(rawValue: Int(row.number(4))), let kind = JobKind(rawValue: row.number(3)) else {
+        guard let state = JobState(rawValue: Int(row.number(4))), let kind = JobKind(rawValue: row.number(3))
+        else {
             return nil
         }
         let seq = JobSeq(row.number(0))

@@ -3,7 +3,8 @@
 internal import GRDB
 internal import JobModel
 
-/// Between rows and values. Every column is read as optional: a damaged file gives an odd value, never a trap.
+/// Between rows and values. Every column is read as optional: a damaged file gives an odd value, never a
+/// trap.
 enum RowColumns {
     static let openStates: [JobState] = [.queued, .active, .waiting, .publishing, .paused]
 
@@ -19,12 +20,14 @@ enum RowColumns {
     static let hostQuery = "SELECT id, name, held_until, hold_reason, \(counts("host")) FROM host"
     static func host(_ row: Row) -> HostRow {
         HostRow(
-            id: HostID(rawValue: row.number(0)), host: HostKey(row.text(1) ?? ""), counts: counts(row, from: 4),
+            id: HostID(rawValue: row.number(0)), host: HostKey(row.text(1) ?? ""),
+            counts: counts(row, from: 4),
             heldUntil: row.time(2), holdReason: row.text(3))
     }
 
     static let listQuery = """
-        SELECT id, name, accepted_name, final_name, format, gzip, state, device, inode, offset, line, entries, \
+        SELECT id, name, accepted_name, final_name, format, gzip, state, device, inode, offset, line, \
+        entries, \
         defaults, paused, bytes, admitted_at, ended_at, \(counts("list")) FROM list
         """
     static func list(_ row: Row) -> ListRow {
@@ -36,7 +39,8 @@ enum RowColumns {
             position: ListPosition(
                 offset: row.number(9), line: Int(row.number(10)), entries: Int(row.number(11))),
             defaults: JSONColumn.options(row.text(12)), isPaused: row.number(13) != 0,
-            counts: counts(row, from: 17), bytes: row.number(14), admittedAt: row.time(15) ?? WallTime(milliseconds: 0),
+            counts: counts(row, from: 17), bytes: row.number(14),
+            admittedAt: row.time(15) ?? WallTime(milliseconds: 0),
             endedAt: row.time(16))
     }
 }

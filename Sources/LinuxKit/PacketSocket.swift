@@ -49,11 +49,17 @@ public struct PacketSocket: ~Copyable {
     /// duplicated: the caller's may be closed at once.
     public mutating func send(_ packet: [UInt8], passing passed: Int32? = nil) throws(SystemError) {
         try flush()
-        if unsent.isEmpty, unsafe try DescriptorPassing.send(packet.span.bytes, passing: passed, over: socket) != nil {
+        if unsent.isEmpty,
+            unsafe try DescriptorPassing.send(packet.span.bytes, passing: passed, over: socket) != nil
+        {
             return
         }
         var copy: Descriptor?
-        if let passed { copy = Descriptor(owning: try systemCall("duplicate", "descriptor \(passed)") { () in dld_duplicate(passed, 0) }) }
+        if let passed {
+            copy = Descriptor(
+                owning: try systemCall("duplicate", "descriptor \(passed)") { () in dld_duplicate(passed, 0) }
+            )
+        }
         unsent.append(Unsent(bytes: packet, passed: copy))
     }
 
@@ -63,12 +69,14 @@ public struct PacketSocket: ~Copyable {
         defer { unsent.removeFirst(sent) }
         while sent < unsent.count {
             let next = unsent[sent]
-            let passed: Int32? = switch next.passed {
-            case .some(let held): held.rawValue
-            case .none: nil
-            }
+            let passed: Int32? =
+                switch next.passed {
+                case .some(let held): held.rawValue
+                case .none: nil
+                }
             let bytes = next.bytes
-            guard unsafe try DescriptorPassing.send(bytes.span.bytes, passing: passed, over: socket) != nil else {
+            guard unsafe try DescriptorPassing.send(bytes.span.bytes, passing: passed, over: socket) != nil
+            else {
                 return
             }
             sent += 1
@@ -78,10 +86,12 @@ public struct PacketSocket: ~Copyable {
     /// The next packet; nil when none is there. A peer that died with packets of ours unread counts as closed.
     public mutating func receive() throws(SystemError) -> Packet? {
         do throws(SystemError) {
-            guard var received = try DescriptorPassing.receive(into: &buffer, over: socket) else { return nil }
+            guard var received = try DescriptorPassing.receive(into: &buffer, over: socket) else {
+                return nil
+            }
             let passed = received.descriptor.take()
             return Packet(bytes: Array(buffer.prefix(received.count)), descriptor: passed)
-        } catch where error.code == .connectionReset {
+        } catch  where error.code == .connectionReset {
             return Packet(bytes: [], descriptor: nil)
         }
     }

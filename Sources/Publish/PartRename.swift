@@ -96,7 +96,9 @@ struct PartRename {
     }
 
     /// The calls take names relative to open directories; people get the whole paths.
-    private static func named(_ error: SystemError, _ item: PublishItem, in place: PublishPlace) -> SystemError {
+    private static func named(
+        _ error: SystemError, _ item: PublishItem, in place: PublishPlace
+    ) -> SystemError {
         let final = place.output.fullPath(FilePath(item.path.description))
         return SystemError(error.code, error.operation, "\(place.partPath(item.partName)) -> \(final)")
     }

@@ -38,7 +38,8 @@ struct RunningSumd: ~Copyable {
         let process = try spawn.start()
         do throws(SystemError) {
             return RunningSumd(
-                process: process, link: try PacketSocket(pair.first, packetLimit: SumFrame.packetLimit), now: now)
+                process: process, link: try PacketSocket(pair.first, packetLimit: SumFrame.packetLimit),
+                now: now)
         } catch {
             Self.end(process)
             throw error

@@ -64,7 +64,7 @@ public struct SumPoolLoop: ~Copyable {
             feed()
             checkAlive()
             showState()
-            sleep()
+            idle()
             receive()
         }
         if let running = sumd.take() {
@@ -94,7 +94,7 @@ public struct SumPoolLoop: ~Copyable {
     }
 
     /// Sleeps until a command, a packet, or the next thing that is due.
-    private mutating func sleep() {
+    private mutating func idle() {
         let now = Monotonic.nanoseconds()
         var due = Int64.max
         if state != shownState { due = min(due, shownAt &+ Self.stateInterval) }
@@ -156,7 +156,9 @@ extension SumPoolLoop {
             // The last component must be the part file itself: a link there is not ours. Nor is a FIFO, which would
             // hang an open that waits for a writer.
             let file = try Descriptor.open(path, .readOnly, options: [.noFollow, .nonBlocking])
-            send(.digest(ticket: ticket, algorithm: algorithm, submitted: job.submitted), passing: file.rawValue)
+            send(
+                .digest(ticket: ticket, algorithm: algorithm, submitted: job.submitted),
+                passing: file.rawValue)
         } catch {
             _ = book.take(ticket)
             fail(job, .disk, "\(error)")

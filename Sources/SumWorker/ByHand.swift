@@ -59,6 +59,8 @@ public enum ByHand {
 
     /// One turn of the pool; ^C and SIGTERM end the verb, and the workers with it.
     static func turn(_ pool: inout ForkedPool) throws(ByHandError) -> [PieceDealer.Ending] {
+        // Comings and goings of workers are not shown; left standing, the mark would keep the pool from sleeping.
+        _ = pool.takeChange()
         let turn = pool.turn()
         if let signal = turn.signal, signal != SIGHUP { throw .interrupted }
         return turn.endings
@@ -104,7 +106,8 @@ extension ByHand {
         let workers = pool.workers.count
         let (jobs, wall) = try onPool(&pool, range, repeats: repeats)
         return SumReport(
-            range: text, jobs: jobs, wall: wall, terms: Double(range.terms) * Double(repeats), processes: workers)
+            range: text, jobs: jobs, wall: wall, terms: Double(range.terms) * Double(repeats),
+            processes: workers)
     }
 
     static func onPool(

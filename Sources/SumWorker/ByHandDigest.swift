@@ -26,7 +26,8 @@ extension ByHand {
         _ paths: [String], algorithm name: String, processes: Int, show: (String, ByHandJob) -> Void
     ) throws(ByHandError) -> DigestReport {
         guard let algorithm = algorithm(name) else {
-            throw .usage("\"\(Masking.text(name))\" is no algorithm; there are \(algorithms.joined(separator: ", "))")
+            throw .usage(
+                "\"\(Masking.text(name))\" is no algorithm; there are \(algorithms.joined(separator: ", "))")
         }
         var pool = try pool(processes)
         var report = DigestReport()
@@ -38,7 +39,9 @@ extension ByHand {
         var shown = 0
         while shown < paths.count {
             while opened < paths.count, opened - shown < report.processes * PieceDealer.depth {
-                if let failed = open(paths[opened], algorithm, opened, &pool, &report) { done[opened] = failed }
+                if let failed = open(paths[opened], algorithm, opened, &pool, &report) {
+                    done[opened] = failed
+                }
                 opened += 1
             }
             if !pool.isIdle {
@@ -69,7 +72,8 @@ extension ByHand {
         do throws(SystemError) {
             let file = try Descriptor.open(FilePath(path), .readOnly, options: [.nonBlocking])
             report.bytes += max(0, try file.status(path).size)
-            pool.submit(digest: algorithm, of: file, ticket: UInt64(ticket), submitted: Monotonic.nanoseconds())
+            pool.submit(
+                digest: algorithm, of: file, ticket: UInt64(ticket), submitted: Monotonic.nanoseconds())
             return nil
         } catch {
             return ByHandJob(answer: nil, failure: "\(error.code)", queued: 0, run: 0, cpu: 0, worker: 0)

@@ -84,7 +84,8 @@ extension ForkedPool {
 
     /// The same for a digest. A descriptor that is no regular file fails the job.
     mutating func submit(
-        digest algorithm: DigestAlgorithm, of file: consuming Descriptor, ticket: UInt64, submitted time: Int64
+        digest algorithm: DigestAlgorithm, of file: consuming Descriptor, ticket: UInt64,
+        submitted time: Int64
     ) {
         let size: Int64
         do throws(SystemError) {
@@ -129,7 +130,9 @@ extension ForkedPool {
         var turn = Turn()
         let watched = slots.compactMap { slot in slot.pollEntry.map { (slot, $0) } }
         let entries = [(signals.descriptor, Poll.Interest.read)] + watched.map(\.1) + others
-        let ready = Poll.ready(entries, atMost: endings.isEmpty ? sleep(limit) : .zero)
+        // With something to tell there is no sleeping: the caller hears of it when this returns.
+        let isQuiet = endings.isEmpty && !hasChanged
+        let ready = Poll.ready(entries, atMost: isQuiet ? idleTime(limit) : .zero)
         turn.ready = Array(ready.suffix(others.count))
         if ready[0] { turn.signal = readSignals() }
         for (place, (slot, _)) in watched.enumerated() where ready[place + 1] {
@@ -145,7 +148,7 @@ extension ForkedPool {
     }
 
     /// How long nothing of the pool's own can be due.
-    private func sleep(_ limit: Duration?) -> Duration? {
+    private func idleTime(_ limit: Duration?) -> Duration? {
         let now = Monotonic.nanoseconds()
         let silent = silence.nanosecondsClamped
         var due = slots.filter { !$0.isUp }.map(\.dueAt).min()
@@ -167,7 +170,8 @@ extension ForkedPool {
                 slot.send(.sum(ticket: piece.id, from: range.from, to: range.to, submitted: time))
             case .file(let algorithm, _):
                 slot.send(
-                    .digest(ticket: piece.id, algorithm: algorithm, submitted: time), file: files[piece.ticket])
+                    .digest(ticket: piece.id, algorithm: algorithm, submitted: time),
+                    file: files[piece.ticket])
             }
         }
     }
@@ -258,7 +262,9 @@ extension ForkedPool {
         let now = Monotonic.nanoseconds()
         for slot in slots where slot.isUp && dealer.isBusy(slot.index) {
             let silent = Duration.nanoseconds(max(0, now - slot.lastSign))
-            if silent >= silence { slot.kill(because: "gave no sign of life for \(silence.components.seconds) s") }
+            if silent >= silence {
+                slot.kill(because: "gave no sign of life for \(silence.components.seconds) s")
+            }
         }
     }
 }

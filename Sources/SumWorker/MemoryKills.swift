@@ -20,7 +20,9 @@ struct MemoryKills {
 
     private static func count() -> UInt64 {
         let machine = field("oom_kill", in: "/proc/vmstat")
-        guard let line = text("/proc/self/cgroup").split(separator: "\n").first(where: { $0.hasPrefix("0::") }) else {
+        guard
+            let line = text("/proc/self/cgroup").split(separator: "\n").first(where: { $0.hasPrefix("0::") })
+        else {
             return machine
         }
         let events = "/sys/fs/cgroup" + line.dropFirst(3) + "/memory.events"

@@ -123,7 +123,8 @@ extension PieceDealer {
     /// The next piece and the worker it goes to; nil when there is no work or no room.
     mutating func deal() -> (slot: Int, piece: Piece)? {
         // Spares looking at every job while all workers are full.
-        guard hands.values.contains(where: { $0.weight < Self.shortWeight && $0.pieces.count < Self.depth }) else {
+        guard hands.values.contains(where: { $0.weight < Self.shortWeight && $0.pieces.count < Self.depth })
+        else {
             return nil
         }
         for isFile in isFilesTurn ? [true, false] : [false, true] {
@@ -182,7 +183,11 @@ extension PieceDealer {
             hand.pieces.isEmpty
                 || (hand.pieces.count < Self.depth && hand.weight + weight <= Self.shortWeight)
         }
-        return open.min { ($0.value.weight, $0.value.pieces.count, $0.key) < ($1.value.weight, $1.value.pieces.count, $1.key) }?.key
+        return open.min {
+            ($0.value.weight, $0.value.pieces.count, $0.key) < (
+                $1.value.weight, $1.value.pieces.count, $1.key
+            )
+        }?.key
     }
 
     private static func isLong(_ work: Piece.Work) -> Bool {

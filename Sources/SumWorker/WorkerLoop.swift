@@ -148,11 +148,15 @@ extension WorkerLoop {
         var offset = 0
         var blocks = 0
         while true {
-            let count = unsafe block.withUnsafeMutableBytes { unsafe pread(number, $0.baseAddress, $0.count, offset) }
+            let count = unsafe block.withUnsafeMutableBytes {
+                unsafe pread(number, $0.baseAddress, $0.count, offset)
+            }
             if count < 0 {
                 if errno == EINTR { continue }
                 let code = Errno(rawValue: errno)
-                return .failure(Failure(fault: .unreadable, message: "read for its \(algorithm.rawValue) digest: \(code)"))
+                return .failure(
+                    Failure(fault: .unreadable, message: "read for its \(algorithm.rawValue) digest: \(code)")
+                )
             }
             if count == 0 { break }
             offset += count

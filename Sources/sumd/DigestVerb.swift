@@ -62,7 +62,9 @@ struct ServeVerb: ParsableCommand {
 
     func validate() throws {
         guard descriptor > 2 else { throw ValidationError("--descriptor is above 2") }
-        guard (1...86_400).contains(silence) else { throw ValidationError("--silence is a number from 1 to 86400") }
+        guard (1...86_400).contains(silence) else {
+            throw ValidationError("--silence is a number from 1 to 86400")
+        }
     }
 
     func run() throws {

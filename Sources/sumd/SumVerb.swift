@@ -40,7 +40,9 @@ struct RepeatOnce: ParsableArguments {
     var repeats = 1
 
     func validate() throws {
-        guard (1...100_000).contains(repeats) else { throw ValidationError("--repeat is a number from 1 to 100000") }
+        guard (1...100_000).contains(repeats) else {
+            throw ValidationError("--repeat is a number from 1 to 100000")
+        }
     }
 }
 
@@ -65,7 +67,8 @@ struct CompareVerb: ParsableCommand {
             let ratio = way.wall > 0 ? base / Double(way.wall) : 0
             let totals = Set(way.jobs.map { $0.answer ?? "failed" }).sorted().joined(separator: " ")
             table.add([
-                way.name, Screen.milliseconds(way.wall), Screen.milliseconds(way.cpu), Screen.decimal(ratio, 2) + " x",
+                way.name, Screen.milliseconds(way.wall), Screen.milliseconds(way.cpu),
+                Screen.decimal(ratio, 2) + " x",
                 totals,
             ])
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import JobModel
 import SumWorker
 
 /// `sumd`: the CPU side of dld, and a bench for it by hand.
@@ -8,7 +9,6 @@ import SumWorker
 /// Not async, and nothing here starts a thread: the pool forks, and says so loudly if it may not.
 @main
 struct Sumd: ParsableCommand {
-    static let number = "0.1.0"
 
     static let configuration = CommandConfiguration(
         commandName: "sumd",
@@ -19,7 +19,7 @@ struct Sumd: ParsableCommand {
 
             Exit status: 0 fine, 1 a job failed or totals differ, 64 usage, 74 the system refuses, 130 interrupted.
             """,
-        version: "sumd \(Sumd.number)",
+        version: "sumd \(Version.number)",
         subcommands: [SumVerb.self, CompareVerb.self, DigestVerb.self, ServeVerb.self])
 }
 
@@ -42,7 +42,9 @@ struct RepeatOptions: ParsableArguments {
     var repeats = 5
 
     func validate() throws {
-        guard (1...100_000).contains(repeats) else { throw ValidationError("--repeat is a number from 1 to 100000") }
+        guard (1...100_000).contains(repeats) else {
+            throw ValidationError("--repeat is a number from 1 to 100000")
+        }
     }
 }
 

@@ -7,7 +7,9 @@ import Testing
 @testable import Config
 
 struct ConfigFileTests {
-    private func read(_ text: String) -> ConfigResult { ConfigFile.read(text: text, file: "c.json", cores: 3) }
+    private func read(_ text: String) -> ConfigResult {
+        ConfigFile.read(text: text, file: "c.json", cores: 3)
+    }
 
     private func mistakes(_ text: String) -> [String] {
         switch read(text) {
@@ -29,9 +31,13 @@ struct ConfigFileTests {
         #expect(reading.configuration == Configuration(cores: 3))
         #expect(reading.warnings.isEmpty)
         var text = ""
-        for line in try example.split(separator: "\n") { text += line.components(separatedBy: " //")[0] + "\n" }
+        for line in try example.split(separator: "\n") {
+            text += line.components(separatedBy: " //")[0] + "\n"
+        }
         for entry in Configuration(cores: 3).entries(masked: true) {
-            #expect(text.contains("\"\(entry.path[entry.path.count - 1])\":"), "the example lacks \(entry.pathText)")
+            #expect(
+                text.contains("\"\(entry.path[entry.path.count - 1])\":"),
+                "the example lacks \(entry.pathText)")
         }
     }
 
@@ -69,49 +75,75 @@ struct ConfigFileTests {
              "max_attempts": 2, "durability": "FULL", "output": []}
             """)
         #expect(
-            found == [
-                #"workers: expected a whole number from 1 to 256, or null: one a core; found 0"#,
-                #"durability: expected one of "full", "none"; found "FULL""#,
-                #"hosts."Example.org": expected lower case: "example.org""#,
-                #"hosts.default.conections: unknown key; did you mean hosts.default.connections?"#,
-                #"limits.min_free: expected a size such as "64MiB"; found "lots""#,
-                #"limits.max_redirect: unknown key; did you mean limits.max_redirects?"#,
-                #"output: expected an object {...}; found an array"#,
-                #"max_attempts: unknown key; did you mean retry.max_attempts?"#,
-                #"spol_dir: unknown key; did you mean spool_dir?"#,
-            ].sorted { found.firstIndex(of: $0) ?? 99 < found.firstIndex(of: $1) ?? 99 })
+            found
+                == [
+                    #"workers: expected a whole number from 1 to 256, or null: one a core; found 0"#,
+                    #"durability: expected one of "full", "none"; found "FULL""#,
+                    #"hosts."Example.org": expected lower case: "example.org""#,
+                    #"hosts.default.conections: unknown key; did you mean hosts.default.connections?"#,
+                    #"limits.min_free: expected a size such as "64MiB"; found "lots""#,
+                    #"limits.max_redirect: unknown key; did you mean limits.max_redirects?"#,
+                    #"output: expected an object {...}; found an array"#,
+                    #"max_attempts: unknown key; did you mean retry.max_attempts?"#,
+                    #"spol_dir: unknown key; did you mean spool_dir?"#,
+                ].sorted { found.firstIndex(of: $0) ?? 99 < found.firstIndex(of: $1) ?? 99 })
     }
 
     @Test(arguments: [
-        #"{"spool_dir": "x"}"#, #"{"spool_dir": "/a/../b"}"#, #"{"spool_dir": 1}"#, #"{"spool_dir": ""}"#, #"{"spool_dir": "/a\u0000b"}"#,
-        #"{"spool_dir": "/srv/dld"}"#, #"{"spool_dir": "/srv/dld/spool"}"#, #"{"output_dir": "/var/lib/dld/out"}"#, #"{"output_dir": "/"}"#,
-        #"{"workers": 1.5}"#, #"{"workers": "2"}"#, #"{"workers": true}"#, #"{"workers": 9223372036854775808}"#, #"{"workers": -1}"#,
-        #"{"transfers_per_worker": 0}"#, #"{"retry": {"max_attempts": -1}}"#, #"{"retry": {"base_delay": 1}}"#, #"{"retry": {"base_delay": "1"}}"#,
-        #"{"retry": {"base_delay": "1h", "max_delay": "1s"}}"#, #"{"timeouts": {"connect": "0s"}}"#, #"{"timeouts": {"stall": null}}"#,
-        #"{"timeouts": {"job": "0s"}}"#, #"{"limits": {"max_file_size": 0}}"#, #"{"limits": {"max_file_size": -1}}"#, #"{"limits": {"total_rate": "10M"}}"#,
-        #"{"limits": {"total_rate": "10MiB/min"}}"#, #"{"limits": {"max_redirects": 1e99}}"#, #"{"output": {"layout": "{nme}"}}"#,
-        #"{"output": {"layout": "../{name}"}}"#, #"{"output": {"file_mode": 420}}"#, #"{"output": {"file_mode": "0999"}}"#, #"{"output": {"file_mode": "4755"}}"#,
-        #"{"output": {"file_mode": "0044"}}"#, #"{"output": {"dir_mode": "0644"}}"#, #"{"output": {"exists": "replace"}}"#, #"{"output": {"remote_time": 1}}"#,
-        #"{"network": {"protocols": []}}"#, #"{"network": {"protocols": ["file"]}}"#, #"{"network": {"protocols": "http"}}"#, #"{"network": {"proxy": "ftp://p"}}"#,
-        #"{"network": {"proxy": ""}}"#, #"{"network": {"user_agent": "a\r\nb"}}"#, #"{"network": {"ca_file": "ca.pem"}}"#, #"{"control": {"socket": "/SOCK"}}"#,
-        #"{"sum": {"processes": 0}}"#, #"{"sum": {"max_terms": 0}}"#, #"{"sum": {"max_terms": -1}}"#, #"{"digest": {"always": true}}"#, #"{"hosts": {"a": {"rate": 0}}}"#,
-        #"{"hosts": {"a": {"requests_per_second": 0}}}"#, #"{"hosts": {"a": {"requests_per_second": -1}}}"#, #"{"hosts": {"a": {"requests_per_second": "5"}}}"#,
-        #"{"hosts": {"a": 5}}"#, #"{"hosts": {"http://a/": {}}}"#, #"{"hosts": {"*": {}}}"#, #"{"hosts": {"a:0": {}}}"#, #"{"hosts": {"a:99999": {}}}"#,
-        #"{"hosts": {"::1": {}}}"#, #"{"hosts": {"": {}}}"#, #"{"hosts": {"a..b": {}}}"#, #"{"hosts": {"a.*": {}}}"#, #"{"hosts": {"é": {}}}"#,
-        #"{"log": {"level": "loud"}}"#, #"{"log": {"jobs_file": "jobs.log"}}"#, #"{"spool": {"quiet": "-5s"}}"#, #"{"": 1}"#, #"{"workers": 1, "workers": 2}"#,
+        #"{"spool_dir": "x"}"#, #"{"spool_dir": "/a/../b"}"#, #"{"spool_dir": 1}"#, #"{"spool_dir": ""}"#,
+        #"{"spool_dir": "/a\u0001b"}"#,
+        #"{"spool_dir": "/srv/dld"}"#, #"{"spool_dir": "/srv/dld/spool"}"#,
+        #"{"output_dir": "/var/lib/dld/out"}"#, #"{"output_dir": "/"}"#,
+        #"{"workers": 1.5}"#, #"{"workers": "2"}"#, #"{"workers": true}"#,
+        #"{"workers": 9223372036854775808}"#, #"{"workers": -1}"#,
+        #"{"transfers_per_worker": 0}"#, #"{"retry": {"max_attempts": -1}}"#,
+        #"{"retry": {"base_delay": 1}}"#, #"{"retry": {"base_delay": "1"}}"#,
+        #"{"retry": {"base_delay": "1h", "max_delay": "1s"}}"#, #"{"timeouts": {"connect": "0s"}}"#,
+        #"{"timeouts": {"stall": null}}"#,
+        #"{"timeouts": {"job": "0s"}}"#, #"{"limits": {"max_file_size": 0}}"#,
+        #"{"limits": {"max_file_size": -1}}"#, #"{"limits": {"total_rate": "10M"}}"#,
+        #"{"limits": {"total_rate": "10MiB/min"}}"#, #"{"limits": {"max_redirects": 1e99}}"#,
+        #"{"output": {"layout": "{nme}"}}"#,
+        #"{"output": {"layout": "../{name}"}}"#, #"{"output": {"file_mode": 420}}"#,
+        #"{"output": {"file_mode": "0999"}}"#, #"{"output": {"file_mode": "4755"}}"#,
+        #"{"output": {"file_mode": "0044"}}"#, #"{"output": {"dir_mode": "0644"}}"#,
+        #"{"output": {"exists": "replace"}}"#, #"{"output": {"remote_time": 1}}"#,
+        #"{"network": {"protocols": []}}"#, #"{"network": {"protocols": ["file"]}}"#,
+        #"{"network": {"protocols": "http"}}"#, #"{"network": {"proxy": "ftp://p"}}"#,
+        #"{"network": {"proxy": ""}}"#, #"{"network": {"user_agent": "a\r\nb"}}"#,
+        #"{"network": {"ca_file": "ca.pem"}}"#, #"{"control": {"socket": "/SOCK"}}"#,
+        #"{"sum": {"processes": 0}}"#, #"{"sum": {"max_terms": 0}}"#, #"{"sum": {"max_terms": -1}}"#,
+        #"{"digest": {"always": true}}"#, #"{"hosts": {"a": {"rate": 0}}}"#,
+        #"{"hosts": {"a": {"requests_per_second": 0}}}"#, #"{"hosts": {"a": {"requests_per_second": -1}}}"#,
+        #"{"hosts": {"a": {"requests_per_second": "5"}}}"#,
+        #"{"hosts": {"a": 5}}"#, #"{"hosts": {"http://a/": {}}}"#, #"{"hosts": {"*": {}}}"#,
+        #"{"hosts": {"a:0": {}}}"#, #"{"hosts": {"a:99999": {}}}"#,
+        #"{"hosts": {"::1": {}}}"#, #"{"hosts": {"": {}}}"#, #"{"hosts": {"a..b": {}}}"#,
+        #"{"hosts": {"a.*": {}}}"#, #"{"hosts": {"é": {}}}"#,
+        #"{"log": {"level": "loud"}}"#, #"{"log": {"jobs_file": "jobs.log"}}"#,
+        #"{"spool": {"quiet": "-5s"}}"#, #"{"": 1}"#, #"{"workers": 1, "workers": 2}"#,
         #"{"retention": {"parts": "keep"}}"#, #"{"limits": {"min_free": null}}"#, #"{"hosts": null}"#,
     ])
     func `an impossible value is exactly one mistake with a path`(text: String) throws {
         let text = text.replacingOccurrences(of: "SOCK", with: String(repeating: "s", count: 107))
-        guard case .failure(let found) = read(text) else { Issue.record("was taken: \(text)"); return }
+        guard case .failure(let found) = read(text) else {
+            Issue.record("was taken: \(text)")
+            return
+        }
         #expect(found.mistakes.count == 1, "\(found)")
         #expect(found.mistakes.allSatisfy { !$0.path.isEmpty && !$0.message.isEmpty })
         #expect(found.description.hasPrefix("c.json: "))
     }
 
-    @Test(arguments: ["", " ", "null", "[]", "5", "\"x\"", "{", "}", "{\"a\"", "{\"workers\": }", "{\"workers\": 1 \"log\": {}}", "{\"a\": 1}}", "\u{0}", "// only", "{,}"])
+    @Test(arguments: [
+        "", " ", "null", "[]", "5", "\"x\"", "{", "}", "{\"a\"", "{\"workers\": }",
+        "{\"workers\": 1 \"log\": {}}", "{\"a\": 1}}", "\u{0}", "// only", "{,}",
+    ])
     func `what is no JSON object is one mistake for the file`(text: String) {
-        guard case .failure(let found) = read(text) else { Issue.record("was taken"); return }
+        guard case .failure(let found) = read(text) else {
+            Issue.record("was taken")
+            return
+        }
         #expect(found.mistakes.count == 1)
     }
 
@@ -125,14 +157,38 @@ struct ConfigFileTests {
         _ = read("{\"workers\": 1 /* ")
     }
 
-    @Test func `a syntax mistake says where it is`() {
-        let found = mistakes("{\n  \"workers\": 1\n  \"log\": {}\n}")
-        #expect(found.first?.contains("line 3") == true, "\(found)")
+    @Test(arguments: [
+        (
+            "{\n  \"workers\": 1\n  \"log\": {}\n}",
+            "line 3, column 3: expected a comma or the end of the object or array; found \"log\""
+        ),
+        ("{\n\"workers\" 1}", "line 2, column 11: expected a : after the key; found 1"),
+        ("{\"workers\": }", "line 1, column 13: expected a value; found }"),
+        ("{\"workers\": yes}", "line 1, column 13: expected a value; found yes"),
+        (
+            "{\"workers\": 1",
+            "line 1, column 14: expected a comma or the end of the object or array; found the end of the file"
+        ),
+        ("{\"log\": {]}", "line 1, column 10: expected a key in double quotes or }; found ]"),
+        ("{}}", "line 1, column 3: expected nothing more; found }"),
+        ("{\"log: {}\n}", "line 1, column 2: the string is never closed on its line"),
+        ("{} /* ", "line 1, column 4: the comment is never closed"),
+        ("", "line 1, column 1: expected a value; found the end of the file"),
+        ("{,}", "line 1, column 2: expected a key in double quotes or }; found ,"),
+    ])
+    func `a syntax mistake says where it is`(text: String, message: String) {
+        #expect(mistakes(text) == ["not valid JSON: " + message])
     }
 
     @Test func `keys given twice are found at any depth`() {
-        #expect(mistakes(#"{"log": {"level": "info", "level": "info"}}"#) == ["log.level: given twice in the same object"])
-        #expect(mistakes(#"{"log": {"level": "info"}, "spool": {}, /* "spool": */ "hosts": {"a": {"rate": "1MiB"}, "b": {"rate": "1MiB"}}}"#) == [])
+        #expect(
+            mistakes(#"{"log": {"level": "info", "level": "info"}}"#) == [
+                "log.level: given twice in the same object"
+            ])
+        #expect(
+            mistakes(
+                #"{"log": {"level": "info"}, "spool": {}, /* "spool": */ "hosts": {"a": {"rate": "1MiB"}, "b": {"rate": "1MiB"}}}"#
+            ) == [])
         #expect(mistakes("{\"output\": {\"layout\": \"{name}:{name}\"}, // layout: layout:\n}") == [])
     }
 
@@ -144,13 +200,18 @@ struct ConfigFileTests {
             #expect(mistakes(text).count == 1 && !mistakes(text)[0].contains("hunter2"), "\(mistakes(text))")
         }
         #expect(!mistakes(#"{"a\u001b[31m": 1, "log": {"level": "\u001b[31m"}}"#).joined().contains("\u{1b}"))
-        #expect(mistakes("{\"log\": {\"level\": \"" + String(repeating: "x", count: 10_000) + "\"}}")[0].utf8.count < 300)
+        #expect(
+            mistakes("{\"log\": {\"level\": \"" + String(repeating: "x", count: 10_000) + "\"}}")[0].utf8
+                .count < 300)
     }
 
     @Test func `no limit can be said in words`() throws {
-        let text = #"{"hosts": {"default": {"requests_per_second": "unlimited", "rate": "unlimited", "give_up": null}}, "timeouts": {"job": "none"}, "limits": {"total_rate": "unlimited", "max_list_size": "none"}}"#
+        let text =
+            #"{"hosts": {"default": {"requests_per_second": "unlimited", "rate": "unlimited", "give_up": null}}, "timeouts": {"job": "none"}, "limits": {"total_rate": "unlimited", "max_list_size": "none"}}"#
         let config = try read(text).get().configuration
-        #expect(config.hosts.defaults.giveUp == nil && config.hosts.defaults.rate == nil && config.timeouts.job == nil)
+        #expect(
+            config.hosts.defaults.giveUp == nil && config.hosts.defaults.rate == nil
+                && config.timeouts.job == nil)
     }
 
     @Test func `changed keys are named, and which need a restart`() throws {
@@ -161,7 +222,10 @@ struct ConfigFileTests {
         new.log.level = .debug
         new.hosts.overrides["a.example.org"] = HostOverride()
         new.hosts.overrides["a.example.org"]?.connections = 2
-        #expect(Configuration.changedKeys(from: old, to: new) == ["workers", "control.socket", "log.level", "hosts.\"a.example.org\".connections"])
+        #expect(
+            Configuration.changedKeys(from: old, to: new) == [
+                "workers", "control.socket", "log.level", "hosts.\"a.example.org\".connections",
+            ])
         #expect(Configuration.changedKeys(from: new, to: old).last == "hosts.\"a.example.org\".connections")
         #expect(Configuration.keysNeedingRestart(from: old, to: new) == ["workers", "control.socket"])
         #expect(Configuration.keysNeedingRestart(from: old, to: old).isEmpty)

@@ -17,13 +17,16 @@ struct HostRulesTests {
     }
 
     @Test(arguments: [
-        ("example.org", 1), ("example.org:8080", 2), ("example.org:81", 1), ("a.example.org", 3), ("a.example.org:9", 7), ("b.a.example.org", 4),
-        ("c.b.a.example.org", 4), ("xexample.org", 5), ("org", 99), ("example.com", 99), ("example.org.", 1), ("a.example.org.:9", 7), ("[::1]", 6), ("[::1]:80", 6),
+        ("example.org", 1), ("example.org:8080", 2), ("example.org:81", 1), ("a.example.org", 3),
+        ("a.example.org:9", 7), ("b.a.example.org", 4),
+        ("c.b.a.example.org", 4), ("xexample.org", 5), ("org", 99), ("example.com", 99), ("example.org.", 1),
+        ("a.example.org.:9", 7), ("[::1]", 6), ("[::1]:80", 6),
         ("10.0.0.1", 99), ("", 99), ("...", 99), (":", 99), ("[", 99), (".", 99), (".org", 5),
     ])
     func `the most specific pattern wins`(host: String, connections: Int) {
         let rules = rules([
-            "example.org": 1, "example.org:8080": 2, "*.example.org": 3, "*.example.org:9": 7, "*.a.example.org": 4, "*.org": 5, "[::1]": 6, "*.0.0.1": 8,
+            "example.org": 1, "example.org:8080": 2, "*.example.org": 3, "*.example.org:9": 7,
+            "*.a.example.org": 4, "*.org": 5, "[::1]": 6, "*.0.0.1": 8,
         ])
         #expect(rules.rule(for: HostKey(host)).connections == connections)
     }
@@ -41,13 +44,17 @@ struct HostRulesTests {
         #expect(rule.connections == 2 && rule.streams == 7 && rule.requestsPerSecond == 5 && rule.rate == nil)
     }
 
-    @Test(arguments: ["example.org", "example.org:8080", "*.example.org", "*.example.org:1", "[::1]", "[2001:db8::1]:443", "10.0.0.1", "localhost", "a_b", "xn--bcher-kva.example"])
+    @Test(arguments: [
+        "example.org", "example.org:8080", "*.example.org", "*.example.org:1", "[::1]", "[2001:db8::1]:443",
+        "10.0.0.1", "localhost", "a_b", "xn--bcher-kva.example",
+    ])
     func `patterns that are fine`(pattern: String) {
         #expect(HostRules.fault(in: pattern) == nil)
     }
 
     @Test func `a usual port warns`() throws {
-        let reading = try ConfigFile.read(text: #"{"hosts": {"example.org:443": {}}}"#, file: "c", cores: 1).get()
+        let reading = try ConfigFile.read(text: #"{"hosts": {"example.org:443": {}}}"#, file: "c", cores: 1)
+            .get()
         #expect(reading.warnings.map(\.path) == ["hosts.\"example.org:443\""])
     }
 }

@@ -46,7 +46,9 @@ struct ErrorTableTests {
         #expect(Set(ErrorCode.fixed.map(\.name)).count == 31)
     }
 
-    @Test(arguments: ["", "http_", "http_4", "http_4040", "http_-40", "http_099", "http_4a4", "HTTP_404", "bad line", "ok"])
+    @Test(arguments: [
+        "", "http_", "http_4", "http_4040", "http_-40", "http_099", "http_4a4", "HTTP_404", "bad line", "ok",
+    ])
     func `what is no name is no code`(name: String) {
         #expect(ErrorCode(name: name) == nil)
     }

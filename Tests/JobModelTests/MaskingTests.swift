@@ -21,7 +21,8 @@ struct MaskingTests {
         ("https://h/p#access_token=abc", "https://h/p#access_token=***"),
         ("https://u:pw@h?secret=1", "https://u:***@h?secret=***"),
         ("https://h/?a=1?token=2", "https://h/?a=1?token=***"),
-        ("", ""), ("://", "://"), ("@", "@"), ("http://", "http://"), (":@", ":***@"), ("?", "?"), ("http://?token=", "http://?token=***"),
+        ("", ""), ("://", "://"), ("@", "@"), ("http://", "http://"), (":@", ":***@"), ("?", "?"),
+        ("http://?token=", "http://?token=***"),
     ])
     func `passwords and secret query values are masked`(url: String, shown: String) {
         #expect(Masking.url(url) == shown)
@@ -32,7 +33,10 @@ struct MaskingTests {
         #expect(Array(Masking.url(decomposed).utf8) == Array(decomposed.utf8))
     }
 
-    @Test(arguments: ["Authorization", "proxy-authorization", "COOKIE", "Set-Cookie", "X-Api-Key", "X-Auth-Token", "X-Secret", "X-Passwd"])
+    @Test(arguments: [
+        "Authorization", "proxy-authorization", "COOKIE", "Set-Cookie", "X-Api-Key", "X-Auth-Token",
+        "X-Secret", "X-Passwd",
+    ])
     func `secret headers are masked`(name: String) {
         #expect(Masking.header(HeaderField(name: name, value: "v")) == HeaderField(name: name, value: "***"))
     }
@@ -45,10 +49,14 @@ struct MaskingTests {
     @Test func `text cannot move a cursor or reorder a line`() {
         #expect(Masking.text("plain é 漢") == "plain é 漢")
         #expect(Masking.text("a\u{1b}[31mb\r\n\tc\0") == "a\\u{1b}[31mb\\r\\n\\tc\\u{0}")
-        #expect(Masking.text("\u{85}\u{9b}\u{7f}\u{202e}\u{2066}\u{feff}\u{e0041}") == "\\u{85}\\u{9b}\\u{7f}\\u{202e}\\u{2066}\\u{feff}\\u{e0041}")
+        #expect(
+            Masking.text("\u{85}\u{9b}\u{7f}\u{202e}\u{2066}\u{feff}\u{e0041}")
+                == "\\u{85}\\u{9b}\\u{7f}\\u{202e}\\u{2066}\\u{feff}\\u{e0041}")
     }
 
     @Test func `URLs inside a line are masked`() {
-        #expect(Masking.line("see http://u:p@h/ \tand\thttp://h/?token=x\n") == "see http://u:***@h/ \\tand\\thttp://h/?token=***")
+        #expect(
+            Masking.line("see http://u:p@h/ \tand\thttp://h/?token=x\n")
+                == "see http://u:***@h/ \\tand\\thttp://h/?token=***")
     }
 }

@@ -1,24 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
-@testable import JobModel
 import Testing
 
+@testable import JobModel
+
 struct OutputNameTests {
-    private func safe(_ text: String, isTop: Bool = false) -> String { OutputName.safe(Array(text.utf8), isTop: isTop) }
+    private func safe(_ text: String, isTop: Bool = false) -> String {
+        OutputName.safe(Array(text.utf8), isTop: isTop)
+    }
 
     @Test(arguments: [
         ("a.iso", "a.iso"), ("", "index"), (".", "index"), ("..", "index"), ("...", "..."), ("a/b", "a%2Fb"),
-        ("../x", "..%2Fx"), ("a\0b", "a%00b"), ("a\nb\u{7f}", "a%0Ab%7F"), ("a\u{85}b", "a%C2%85b"), (".bashrc", ".bashrc"),
-        ("a\\b", "a\\b"), ("a b", "a b"), ("-rf", "-rf"), ("é", "é"), ("e\u{301}", "e\u{301}"), ("\u{a0}", "\u{a0}"),
+        ("../x", "..%2Fx"), ("a\0b", "a%00b"), ("a\nb\u{7f}", "a%0Ab%7F"), ("a\u{85}b", "a%C2%85b"),
+        (".bashrc", ".bashrc"),
+        ("a\\b", "a\\b"), ("a b", "a b"), ("-rf", "-rf"), ("é", "é"), ("e\u{301}", "e\u{301}"),
+        ("\u{a0}", "\u{a0}"),
     ])
     func `a component becomes a safe name`(component: String, name: String) {
         #expect(Array(safe(component).utf8) == Array(name.utf8))
     }
 
-    @Test(arguments: [
-        ([0xFF], "%FF"), ([0xC0, 0xAF], "%C0%AF"), ([0xE2, 0x82], "%E2%82"), ([0xED, 0xA0, 0x80], "%ED%A0%80"),
-        ([0xF4, 0x90, 0x80, 0x80], "%F4%90%80%80"), ([0x61, 0x80, 0x62], "a%80b"), ([0xC2, 0x2F], "%C2%2F"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([0xFF], "%FF"), ([0xC0, 0xAF], "%C0%AF"), ([0xE2, 0x82], "%E2%82"),
+            ([0xED, 0xA0, 0x80], "%ED%A0%80"),
+            ([0xF4, 0x90, 0x80, 0x80], "%F4%90%80%80"), ([0x61, 0x80, 0x62], "a%80b"),
+            ([0xC2, 0x2F], "%C2%2F"),
+        ] as [([UInt8], String)])
     func `bytes that are no UTF-8 are percent-encoded`(bytes: [UInt8], name: String) {
         #expect(OutputName.safe(bytes) == name)
     }
@@ -48,7 +56,9 @@ struct OutputNameTests {
         var generator = SplitMix(state: 7)
         for _ in 0..<3000 {
             let bytes = (0..<Int.random(in: 0...300, using: &generator)).map { _ -> UInt8 in
-                Bool.random(using: &generator) ? UInt8.random(in: 0...255, using: &generator) : "./\0%~d".utf8.randomElement(using: &generator) ?? 0
+                Bool.random(using: &generator)
+                    ? UInt8.random(in: 0...255, using: &generator)
+                    : "./\0%~d".utf8.randomElement(using: &generator) ?? 0
             }
             let name = Array(OutputName.safe(bytes, isTop: true).utf8)
             #expect((1...255).contains(name.count))
@@ -59,7 +69,8 @@ struct OutputNameTests {
     }
 
     @Test(arguments: [
-        ("a/name.ext", 1, "a/name.1.ext"), ("name", 2, "name.2"), (".bashrc", 3, ".bashrc.3"), ("a.b/c", 4, "a.b/c.4"),
+        ("a/name.ext", 1, "a/name.1.ext"), ("name", 2, "name.2"), (".bashrc", 3, ".bashrc.3"),
+        ("a.b/c", 4, "a.b/c.4"),
     ])
     func `a taken name gets a number before its extension`(path: String, number: Int, renamed: String) {
         #expect(OutputPath(trusted: path).numbered(number).description == renamed)
@@ -74,7 +85,10 @@ struct OutputNameTests {
     @Test(arguments: [
         ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
         ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-        ("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"),
+        (
+            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+        ),
     ])
     func `the digest in names is SHA-256`(message: String, hex: String) {
         #expect(NameDigest.hex(Array(message.utf8)) == hex)

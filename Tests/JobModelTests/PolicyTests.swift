@@ -11,7 +11,8 @@ struct PolicyTests {
     ) -> RetryPolicy.Verdict {
         var policy = policy
         policy.maxAttempts = max
-        return policy.verdict(for: JobError(code, "x"), attempts: attempts, retryAfter: retryAfter, random: random)
+        return policy.verdict(
+            for: JobError(code, "x"), attempts: attempts, retryAfter: retryAfter, random: random)
     }
 
     @Test(arguments: ErrorCode.fixed + [.http(404), .http(403), .http(301), .http(999)])
@@ -20,9 +21,13 @@ struct PolicyTests {
         #expect((verdict(code) == .giveUp) == isFinal)
     }
 
-    @Test(arguments: [(1, 500), (2, 1000), (3, 2000), (4, 4000), (11, 300_000), (1000, 300_000), (0, 500), (-5, 500)])
+    @Test(arguments: [
+        (1, 500), (2, 1000), (3, 2000), (4, 4000), (11, 300_000), (1000, 300_000), (0, 500), (-5, 500),
+    ])
     func `back-off doubles up to its ceiling`(attempts: Int, milliseconds: Int64) {
-        #expect(verdict(.connect, attempts: attempts, max: 0) == .retry(after: .milliseconds(milliseconds), holdsHost: false))
+        #expect(
+            verdict(.connect, attempts: attempts, max: 0)
+                == .retry(after: .milliseconds(milliseconds), holdsHost: false))
     }
 
     @Test func `attempts run out`() {
@@ -35,44 +40,69 @@ struct PolicyTests {
 
     @Test(arguments: [-1, 0, 1, 2, Double.nan, .infinity, -.infinity])
     func `a bad draw does no harm`(random: Double) {
-        guard case .retry(let after, _) = verdict(.connect, random: random) else { Issue.record("gave up"); return }
+        guard case .retry(let after, _) = verdict(.connect, random: random) else {
+            Issue.record("gave up")
+            return
+        }
         #expect(after >= .zero && after <= .seconds(1))
     }
 
     @Test(arguments: [Duration.seconds(-5), .zero, .seconds(1 << 62), .seconds(Int64.min), .milliseconds(1)])
     func `odd durations never trap`(duration: Duration) {
         let odd = RetryPolicy(maxAttempts: -3, baseDelay: duration, maxDelay: duration)
-        #expect(odd.verdict(for: JobError(.connect, "x"), attempts: 40, retryAfter: duration, random: 0.99) != .giveUp)
+        #expect(
+            odd.verdict(for: JobError(.connect, "x"), attempts: 40, retryAfter: duration, random: 0.99)
+                != .giveUp)
     }
 
     @Test func `Retry-After is respected, clamped, stretched, and holds the host for 429 and 503 only`() {
-        #expect(verdict(.http(429), retryAfter: .seconds(100), random: 0) == .retry(after: .seconds(100), holdsHost: true))
-        #expect(verdict(.http(503), retryAfter: .seconds(100), random: 0.5) == .retry(after: .seconds(105), holdsHost: true))
-        #expect(verdict(.http(503), retryAfter: .seconds(1 << 40), random: 0) == .retry(after: .seconds(3600), holdsHost: true))
-        #expect(verdict(.http(500), retryAfter: .seconds(2), random: 0) == .retry(after: .seconds(2), holdsHost: false))
+        #expect(
+            verdict(.http(429), retryAfter: .seconds(100), random: 0)
+                == .retry(after: .seconds(100), holdsHost: true))
+        #expect(
+            verdict(.http(503), retryAfter: .seconds(100), random: 0.5)
+                == .retry(after: .seconds(105), holdsHost: true))
+        #expect(
+            verdict(.http(503), retryAfter: .seconds(1 << 40), random: 0)
+                == .retry(after: .seconds(3600), holdsHost: true))
+        #expect(
+            verdict(.http(500), retryAfter: .seconds(2), random: 0)
+                == .retry(after: .seconds(2), holdsHost: false))
         #expect(verdict(.http(429), random: 0.5) == .retry(after: .milliseconds(500), holdsHost: true))
-        #expect(verdict(.http(429), retryAfter: .milliseconds(1), random: 0.9) == .retry(after: .milliseconds(901), holdsHost: true))
+        #expect(
+            verdict(.http(429), retryAfter: .milliseconds(1), random: 0.9)
+                == .retry(after: .milliseconds(901), holdsHost: true))
     }
 
     /// 2026-11-22 10:00:00 UTC, a Sunday.
     private let now = WallTime(milliseconds: 1_795_341_600_000)
 
-    @Test(arguments: [
-        ("120", 120), ("0", nil), (" 5\t", 5), ("3601", 3600), ("9223372036854775807", 3600), ("99999999999999999999", 3600), ("007", 7),
-        ("Sun, 22 Nov 2026 10:01:30 GMT", 90), ("Sun, 22 Nov 2026 10:00:00 GMT", nil), ("Sun, 06 Nov 1994 08:49:37 GMT", nil),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", 3600), ("Sunday, 22-Nov-26 10:01:30 GMT", 90), ("Sun Nov 22 10:01:30 2026", 90),
-        ("abc", nil), ("-5", nil), ("+5", nil), ("1.5", nil), ("12abc", nil), ("", nil), (" ", nil), ("1 2", nil), ("0x10", nil), ("1e3", nil),
-        ("١٢", nil), ("Sun, 31 Feb 2027 10:00:00 GMT", nil), ("Sun, 22 Nov 2026 24:00:00 GMT", nil), ("Sun, 22 Nov 2026 10:01:30", nil),
-        ("Sun, 22 Nov 2026 10:01:30 CET", nil), ("Xxx, 22 Nov 2026 10:01:30 GMT", nil), ("Sun, 22 nov 2026 10:01:30 GMT", nil),
-        ("Sun, 00 Nov 2026 10:01:30 GMT", nil), (String(repeating: "9", count: 5000), nil),
-    ] as [(String, Int64?)])
+    @Test(
+        arguments: [
+            ("120", 120), ("0", nil), (" 5\t", 5), ("3601", 3600), ("9223372036854775807", 3600),
+            ("99999999999999999999", 3600), ("007", 7),
+            ("Sun, 22 Nov 2026 10:01:30 GMT", 90), ("Sun, 22 Nov 2026 10:00:00 GMT", nil),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", nil),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 3600), ("Sunday, 22-Nov-26 10:01:30 GMT", 90),
+            ("Sun Nov 22 10:01:30 2026", 90),
+            ("abc", nil), ("-5", nil), ("+5", nil), ("1.5", nil), ("12abc", nil), ("", nil), (" ", nil),
+            ("1 2", nil), ("0x10", nil), ("1e3", nil),
+            ("١٢", nil), ("Sun, 31 Feb 2027 10:00:00 GMT", nil), ("Sun, 22 Nov 2026 24:00:00 GMT", nil),
+            ("Sun, 22 Nov 2026 10:01:30", nil),
+            ("Sun, 22 Nov 2026 10:01:30 CET", nil), ("Xxx, 22 Nov 2026 10:01:30 GMT", nil),
+            ("Sun, 22 nov 2026 10:01:30 GMT", nil),
+            ("Sun, 00 Nov 2026 10:01:30 GMT", nil), (String(repeating: "9", count: 5000), nil),
+        ] as [(String, Int64?)])
     func `Retry-After is read strictly`(field: String, seconds: Int64?) {
         #expect(RetryAfter.parse(field, now: now) == seconds.map { .seconds($0) })
         _ = RetryAfter.parse(field, now: WallTime(milliseconds: .min))
         _ = RetryAfter.parse(field, now: WallTime(milliseconds: .max))
     }
 
-    @Test(arguments: ["Sun, 06 Nov 1994 08:49:37 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Tue, 29 Feb 2000 23:59:59 GMT", "Wed, 31 Dec 1969 23:59:59 GMT"])
+    @Test(arguments: [
+        "Sun, 06 Nov 1994 08:49:37 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Tue, 29 Feb 2000 23:59:59 GMT",
+        "Wed, 31 Dec 1969 23:59:59 GMT",
+    ])
     func `an HTTP date is written as it was read`(text: String) throws {
         #expect(HTTPDate.format(try #require(HTTPDate.parse(text))) == text)
     }
@@ -87,25 +117,35 @@ struct PolicyTests {
         DownloadURL(text: text, scheme: String(text.prefix { $0 != ":" }), host: HostKey(host))
     }
 
-    @Test(arguments: [
-        ("http://a/", "http://b/", 0, false, nil), ("http://a/", "https://b/", 9, false, nil), ("http://a/", "http://b/", 10, true, .redirectLimit),
-        ("https://a/", "http://b/", 0, false, .redirectScheme), ("https://a/", "http://b/", 0, true, nil),
-        ("http://a/", "file:///etc/passwd", 0, true, .redirectScheme), ("http://a/", "ftp://b/", 0, true, .redirectScheme),
-        ("http://a/", "http://b/", .max, true, .redirectLimit),
-    ] as [(String, String, Int, Bool, ErrorCode?)])
-    func `redirects are followed under policy`(from: String, to: String, hops: Int, downgrade: Bool, code: ErrorCode?) {
-        let policy = RedirectPolicy(maxRedirects: 10, protocols: ["http", "https"], allowsDowngrade: downgrade)
+    @Test(
+        arguments: [
+            ("http://a/", "http://b/", 0, false, nil), ("http://a/", "https://b/", 9, false, nil),
+            ("http://a/", "http://b/", 10, true, .redirectLimit),
+            ("https://a/", "http://b/", 0, false, .redirectScheme), ("https://a/", "http://b/", 0, true, nil),
+            ("http://a/", "file:///etc/passwd", 0, true, .redirectScheme),
+            ("http://a/", "ftp://b/", 0, true, .redirectScheme),
+            ("http://a/", "http://b/", .max, true, .redirectLimit),
+        ] as [(String, String, Int, Bool, ErrorCode?)])
+    func `redirects are followed under policy`(
+        from: String, to: String, hops: Int, downgrade: Bool, code: ErrorCode?
+    ) {
+        let policy = RedirectPolicy(
+            maxRedirects: 10, protocols: ["http", "https"], allowsDowngrade: downgrade)
         #expect(policy.verdict(from: url(from), to: url(to), hops: hops)?.code == code)
     }
 
     @Test func `a refused redirect shows no secrets and no control characters`() throws {
         let policy = RedirectPolicy(maxRedirects: 0, protocols: ["http"], allowsDowngrade: false)
-        let error = try #require(policy.verdict(from: url("http://a/"), to: url("http://u:pw@b/\u{1b}?token=x"), hops: 0))
-        #expect(!error.message.contains("pw") && !error.message.contains("\u{1b}") && !error.message.contains("=x"))
+        let error = try #require(
+            policy.verdict(from: url("http://a/"), to: url("http://u:pw@b/\u{1b}?token=x"), hops: 0))
+        #expect(
+            !error.message.contains("pw") && !error.message.contains("\u{1b}")
+                && !error.message.contains("=x"))
     }
 
     @Test(arguments: [
-        "Range", "range", "If-Range", "if-none-match", "If-Anything", "Content-Length", "Transfer-Encoding", "Connection", "TE", "Expect", "",
+        "Range", "range", "If-Range", "if-none-match", "If-Anything", "Content-Length", "Transfer-Encoding",
+        "Connection", "TE", "Expect", "",
         "a b", "a:b", "é", "a\r\nb", "(x)", String(repeating: "a", count: 5000),
     ])
     func `header names that a list may not set`(name: String) {
@@ -118,7 +158,9 @@ struct PolicyTests {
     }
 
     @Test func `header lines are read`() throws {
-        #expect(try HeaderRule.parse("Cookie:  a=b; c:d \t").get() == HeaderField(name: "Cookie", value: "a=b; c:d"))
+        #expect(
+            try HeaderRule.parse("Cookie:  a=b; c:d \t").get()
+                == HeaderField(name: "Cookie", value: "a=b; c:d"))
         #expect(try HeaderRule.parse("X:").get() == HeaderField(name: "X", value: ""))
         for line in ["", "X", ": v", "Range: bytes=0-1", "X : v"] {
             #expect(throws: JobError.self) { try HeaderRule.parse(line).get() }

@@ -27,8 +27,10 @@ struct ResultLinesTests {
         outcome.timings.connect = 11_000_000
         outcome.timings.total = 5_295_123_456
         return ResultRecord(
-            list: ListID(4711), line: 3, seq: JobSeq(1), job: JobID(rawValue: 0x5f0c_2e9a_11d0_4b7e), userID: nil,
-            kind: .download(urls: ["https://u:pw@example.org/b.iso"], host: HostKey("example.org")), options: JobOptions(),
+            list: ListID(4711), line: 3, seq: JobSeq(1), job: JobID(rawValue: 0x5f0c_2e9a_11d0_4b7e),
+            userID: nil,
+            kind: .download(urls: ["https://u:pw@example.org/b.iso"], host: HostKey("example.org")),
+            options: JobOptions(),
             state: .done, outcome: outcome)
     }
 
@@ -38,7 +40,8 @@ struct ResultLinesTests {
         outcome.attempts = 1
         outcome.timings.run = 12_900_000
         return ResultRecord(
-            list: ListID(1), line: 4, seq: JobSeq(2), job: JobID(rawValue: 1), userID: "mine", kind: .sum(range),
+            list: ListID(1), line: 4, seq: JobSeq(2), job: JobID(rawValue: 1), userID: "mine",
+            kind: .sum(range),
             options: JobOptions(), state: state, outcome: outcome)
     }
 
@@ -73,14 +76,21 @@ struct ResultLinesTests {
         var outcome = Outcome(state: .failed, endedAt: WallTime(milliseconds: 0))
         outcome.error = JobError(.badURL, "no scheme in \"x\u{1b}\"")
         return ResultRecord(
-            list: ListID(1), line: 9, seq: JobSeq(3), job: nil, userID: nil, kind: .badLine, options: JobOptions(),
+            list: ListID(1), line: 9, seq: JobSeq(3), job: nil, userID: nil, kind: .badLine,
+            options: JobOptions(),
             state: .failed, outcome: outcome)
     }
 
     @Test func `a bad line is a download without job and URLs`() throws {
         let line = try #require(text(badLine().resultLine()))
-        #expect(line.hasPrefix(#"{"list":1,"line":9,"job":null,"id":null,"kind":"download","state":"failed","urls":[],"url":null"#))
-        #expect(line.contains(#""error":{"code":"bad_url","class":"input","message":"no scheme in \"x\u001b\"","retryable":false}"#))
+        #expect(
+            line.hasPrefix(
+                #"{"list":1,"line":9,"job":null,"id":null,"kind":"download","state":"failed","urls":[],"url":null"#
+            ))
+        #expect(
+            line.contains(
+                #""error":{"code":"bad_url","class":"input","message":"no scheme in \"x\u001b\"","retryable":false}"#
+            ))
         #expect(badLine().retryLine() == nil)
     }
 
@@ -114,7 +124,8 @@ struct ResultLinesTests {
         options.checksum = Checksum("md5:00112233445566778899aabbccddeeff")
         options.size = 9_007_199_254_740_993
         options.headers = [
-            HeaderField(name: "Cookie", value: "a"), HeaderField(name: "X", value: "1"), HeaderField(name: "cookie", value: "b"),
+            HeaderField(name: "Cookie", value: "a"), HeaderField(name: "X", value: "1"),
+            HeaderField(name: "cookie", value: "b"),
         ]
         options.password = "pw"
         options.proxy = ""
@@ -143,14 +154,18 @@ struct ResultLinesTests {
 
     @Test func `bounds of a sum stay exact`() {
         let record = sum(.failed, SumRange(from: 9_007_199_254_740_993, to: .max))
-        #expect(text(record.retryLine()) == "{\"sum\":{\"from\":9007199254740993,\"to\":18446744073709551615},\"id\":\"mine\"}\n")
+        #expect(
+            text(record.retryLine())
+                == "{\"sum\":{\"from\":9007199254740993,\"to\":18446744073709551615},\"id\":\"mine\"}\n")
     }
 
-    @Test(arguments: [
-        (0, "1970-01-01T00:00:00.000Z"), (951_782_400_000, "2000-02-29T00:00:00.000Z"), (-1, "1969-12-31T23:59:59.999Z"),
-        (1_709_164_799_999, "2024-02-28T23:59:59.999Z"), (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-        (Int64.max, "9999-12-31T23:59:59.999Z"), (Int64.min, "0000-01-01T00:00:00.000Z"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "1970-01-01T00:00:00.000Z"), (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (1_709_164_799_999, "2024-02-28T23:59:59.999Z"), (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (Int64.max, "9999-12-31T23:59:59.999Z"), (Int64.min, "0000-01-01T00:00:00.000Z"),
+        ] as [(Int64, String)])
     func `times are UTC with milliseconds`(milliseconds: Int64, text: String) {
         #expect(WallTime(milliseconds: milliseconds).iso8601 == text)
     }
@@ -171,6 +186,8 @@ struct ResultLinesTests {
         #expect(json.bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F })
         let values = try #require(try JSONSerialization.jsonObject(with: Data(json.bytes)) as? [Any])
         #expect(values[0] as? String == hostile)
-        #expect(String(decoding: json.bytes, as: UTF8.self).hasSuffix(",18446744073709551615,null,1.5,true,{},1,9223372036854.776]"))
+        #expect(
+            String(decoding: json.bytes, as: UTF8.self).hasSuffix(
+                ",18446744073709551615,null,1.5,true,{},1,9223372036854.776]"))
     }
 }

@@ -11,7 +11,8 @@ import Testing
         let store = try scratch.open()
         let list = try store.list().id
         let batch = AdmissionBatch(
-            list: list, from: ListPosition(), to: ListPosition(offset: 20, line: 2, entries: 2), defaults: nil,
+            list: list, from: ListPosition(), to: ListPosition(offset: 20, line: 2, entries: 2),
+            defaults: nil,
             entries: [download(1, "a"), download(2, "b")])
         func send() throws -> AdmitResult {
             try store.group { () throws(LedgerError) in try store.admit(batch, now: t0) }
@@ -72,7 +73,9 @@ import Testing
         #expect(records[0].kind == .badLine)
         #expect(records[0].job == nil)
         #expect(records[0].outcome?.error == JobError(.badURL, "no scheme"))
-        #expect(try store.group { () throws(LedgerError) in try store.retry(JobSeq(1), now: t0) } != .unchanged(.failed))
+        #expect(
+            try store.group { () throws(LedgerError) in try store.retry(JobSeq(1), now: t0) }
+                != .unchanged(.failed))
         #expect(try store.audit().isEmpty)
         try store.close()
     }
@@ -101,7 +104,8 @@ import Testing
             list,
             (1...50).map {
                 AdmittedEntry(
-                    seq: JobSeq($0), line: Int($0), kind: .bad(JobError(.badLine, "x")), options: JobOptions())
+                    seq: JobSeq($0), line: Int($0), kind: .bad(JobError(.badLine, "x")), options: JobOptions()
+                )
             })
         try store.group { () throws(LedgerError) in try store.reject(list, reason: "nothing good", now: t0) }
         let row = try #require(try store.list(list))

@@ -8,7 +8,9 @@ import Testing
 @Suite struct ClaimTests {
     private let u = "https://example.org/a"
 
-    @Test func `the same URL for the same path is a duplicate of the live job, another URL finds it taken`() throws {
+    @Test func `the same URL for the same path is a duplicate of the live job, another URL finds it taken`()
+        throws
+    {
         let scratch = try Scratch()
         let store = try scratch.open()
         _ = try store.running([download(1, "a"), download(2, "a"), download(3, "b", path: "a")])

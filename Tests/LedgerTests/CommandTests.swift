@@ -12,14 +12,24 @@ import Testing
         _ = try store.running((1...6).map { download(Int64($0), "f\($0)") })
         try store.apply(.active(JobSeq(2), attempts: 1, startedAt: t0), .ended(JobSeq(3), done()))
         func run(_ body: () throws(LedgerError) -> JobVerdict) throws -> JobVerdict { try store.group(body) }
-        #expect(try run { () throws(LedgerError) in try store.pause(JobSeq(1), now: t0) } == .changed(from: .queued))
-        #expect(try run { () throws(LedgerError) in try store.pause(JobSeq(1), now: t0) } == .unchanged(.paused))
-        #expect(try run { () throws(LedgerError) in try store.resume(JobSeq(1), now: t0) } == .changed(from: .paused))
-        #expect(try run { () throws(LedgerError) in try store.cancel(JobSeq(2), now: t0) } == .inFlight(.active))
-        #expect(try run { () throws(LedgerError) in try store.cancel(JobSeq(3), now: t0) } == .unchanged(.done))
-        #expect(try run { () throws(LedgerError) in try store.cancel(JobSeq(4), now: t0) } == .changed(from: .queued))
         #expect(
-            try run { () throws(LedgerError) in try store.retry(JobSeq(4), now: t0) } == .changed(from: .cancelled))
+            try run { () throws(LedgerError) in try store.pause(JobSeq(1), now: t0) }
+                == .changed(from: .queued))
+        #expect(
+            try run { () throws(LedgerError) in try store.pause(JobSeq(1), now: t0) } == .unchanged(.paused))
+        #expect(
+            try run { () throws(LedgerError) in try store.resume(JobSeq(1), now: t0) }
+                == .changed(from: .paused))
+        #expect(
+            try run { () throws(LedgerError) in try store.cancel(JobSeq(2), now: t0) } == .inFlight(.active))
+        #expect(
+            try run { () throws(LedgerError) in try store.cancel(JobSeq(3), now: t0) } == .unchanged(.done))
+        #expect(
+            try run { () throws(LedgerError) in try store.cancel(JobSeq(4), now: t0) }
+                == .changed(from: .queued))
+        #expect(
+            try run { () throws(LedgerError) in try store.retry(JobSeq(4), now: t0) }
+                == .changed(from: .cancelled))
         #expect(
             try run { () throws(LedgerError) in try store.cancel(JobSeq(99), now: t0) }
                 == .refused("there is no such job"))
@@ -34,7 +44,8 @@ import Testing
         try store.apply(
             .active(JobSeq(1), attempts: 1, startedAt: t0),
             .waiting(
-                JobSeq(2), due: at(9), attempts: 1, fetchedBytes: 0, waited: 0, error: JobError(.timeout, "t"),
+                JobSeq(2), due: at(9), attempts: 1, fetchedBytes: 0, waited: 0,
+                error: JobError(.timeout, "t"),
                 resume: nil))
         var slices: [Slice] = []
         repeat {
@@ -52,7 +63,10 @@ import Testing
         try store.close()
     }
 
-    @Test func `a list that is still open retries its failed and cancelled jobs, one that has ended does not`() throws {
+    @Test
+    func `a list that is still open retries its failed and cancelled jobs, one that has ended does not`()
+        throws
+    {
         let scratch = try Scratch()
         let store = try scratch.open()
         let bad = AdmittedEntry(
@@ -98,7 +112,9 @@ import Testing
         try store.close()
     }
 
-    @Test func `results come in the order of the lines, page by page, also of lists admitted side by side`() throws {
+    @Test func `results come in the order of the lines, page by page, also of lists admitted side by side`()
+        throws
+    {
         let scratch = try Scratch()
         let store = try scratch.open()
         let one = try store.list(named: "one").id

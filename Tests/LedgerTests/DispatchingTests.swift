@@ -11,12 +11,16 @@ import Testing
         let scratch = try Scratch()
         let store = try scratch.open()
         let list = try store.running([
-            download(1, "a"), download(2, "b", priority: 5), download(3, "c", host: "z.net"), download(4, "d"),
+            download(1, "a"), download(2, "b", priority: 5), download(3, "c", host: "z.net"),
+            download(4, "d"),
         ])
         let lanes = try store.lanes(of: list, after: nil, limit: 10, now: t0)
         #expect(lanes.map(\.queued) == [3, 1])
         #expect(lanes.map(\.host.rawValue) == ["example.org", "z.net"])
-        #expect(try store.lanes(of: list, after: lanes[0].key.host, limit: 10, now: t0).map(\.key) == [lanes[1].key])
+        #expect(
+            try store.lanes(of: list, after: lanes[0].key.host, limit: 10, now: t0).map(\.key) == [
+                lanes[1].key
+            ])
         let first = try store.queued(in: lanes[0].key, after: .start, limit: 2)
         #expect(first.map(\.seq.rawValue) == [2, 1])
         let cursor = LaneCursor(rank: first[1].rank, seq: first[1].seq)
@@ -126,7 +130,8 @@ import Testing
             """,
             "SELECT seq FROM job INDEXED BY job_due WHERE state = 2 AND due <= 5 ORDER BY due LIMIT 5",
             """
-            SELECT j.seq FROM job j INDEXED BY job_held WHERE j.state IN (2, 4) AND j.list = 1 AND j.state = 4 \
+            SELECT j.seq FROM job j INDEXED BY job_held WHERE j.state IN (2, 4) AND j.list = 1 AND j.state \
+            = 4 \
             AND j.seq > 1 ORDER BY j.seq LIMIT 5
             """,
             """
@@ -136,7 +141,9 @@ import Testing
         ]
         for statement in statements {
             let plan = try store.read { db in
-                try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN " + statement).map { $0["detail"] as String? ?? "" }
+                try Row.fetchAll(db, sql: "EXPLAIN QUERY PLAN " + statement).map {
+                    $0["detail"] as String? ?? ""
+                }
             }
             #expect(!plan.contains { $0.contains("SCAN") || $0.contains("TEMP B-TREE") }, "\(plan)")
         }

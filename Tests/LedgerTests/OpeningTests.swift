@@ -37,7 +37,10 @@ import Testing
         let scratch = try Scratch()
         let store = try LedgerStore.open(path: scratch.ledger, durability: .full, programVersion: "1")
         let modes = try store.read { db in
-            (try Int.fetchOne(db, sql: "PRAGMA synchronous"), try String.fetchOne(db, sql: "PRAGMA journal_mode"))
+            (
+                try Int.fetchOne(db, sql: "PRAGMA synchronous"),
+                try String.fetchOne(db, sql: "PRAGMA journal_mode")
+            )
         }
         #expect(modes.0 == 2)
         #expect(modes.1 == "wal")
@@ -49,11 +52,14 @@ import Testing
         let old = try scratch.open()
         let list = try old.running([download(1, "a")])
         // No close: what lies in the WAL must be in the copy.
-        let steps = LedgerFile.steps + [{ db in try db.execute(sql: "ALTER TABLE job ADD COLUMN extra TEXT") }]
-        let new = try LedgerStore.open(path: scratch.ledger, durability: .none, programVersion: "2", steps: steps)
+        let steps =
+            LedgerFile.steps + [{ db in try db.execute(sql: "ALTER TABLE job ADD COLUMN extra TEXT") }]
+        let new = try LedgerStore.open(
+            path: scratch.ledger, durability: .none, programVersion: "2", steps: steps)
         #expect(try new.list(list)?.counts.queued == 1)
         #expect(try new.read { try Int.fetchOne($0, sql: "PRAGMA user_version") } == 2)
-        #expect(try scratch.shell("SELECT count(*) FROM pragma_table_info('job') WHERE name = 'extra'") == ["1"])
+        #expect(
+            try scratch.shell("SELECT count(*) FROM pragma_table_info('job') WHERE name = 'extra'") == ["1"])
         let copy = scratch.ledger + ".v1"
         #expect(try scratch.shell("PRAGMA user_version; SELECT count(*) FROM job", file: copy) == ["1", "1"])
         var status = stat()
@@ -66,7 +72,8 @@ import Testing
     @Test func `a migration that fails leaves the old version in place`() throws {
         let scratch = try Scratch()
         try scratch.open().close()
-        let steps = LedgerFile.steps + [{ db in try db.execute(sql: "CREATE TABLE half (x); SELECT nonsense") }]
+        let steps =
+            LedgerFile.steps + [{ db in try db.execute(sql: "CREATE TABLE half (x); SELECT nonsense") }]
         #expect(throws: LedgerError.self) {
             try LedgerStore.open(path: scratch.ledger, durability: .none, programVersion: "2", steps: steps)
         }

@@ -27,13 +27,16 @@ import Testing
         let scratch = try Scratch()
         let store = try scratch.open()
         let gid = try #require(JobID("00000000deadbeef"))
-        let one = try store.running([download(1, "a", gid: gid), download(2, "b"), download(3, "c", paused: true)])
+        let one = try store.running([
+            download(1, "a", gid: gid), download(2, "b"), download(3, "c", paused: true),
+        ])
         let two = try store.running([download(4, "d", host: "z.net")], named: "two.txt")
         let resume = ResumePoint(
             url: "u", bytes: 1, total: nil, etag: "\"e\"", lastModified: nil, device: 1, inode: 1)
         try store.apply(
             .waiting(
-                JobSeq(2), due: at(50), attempts: 3, fetchedBytes: 8, waited: 0, error: JobError(.dns, "no host"),
+                JobSeq(2), due: at(50), attempts: 3, fetchedBytes: 8, waited: 0,
+                error: JobError(.dns, "no host"),
                 resume: resume),
             .ended(JobSeq(1), done("a.1", at: at(2))))
         let reader = try LedgerReader.open(path: scratch.ledger, cipher: store.cipher)
@@ -61,7 +64,8 @@ import Testing
         #expect(try reader.jobs(state: nil, list: one, after: JobSeq(1), limit: 1).next == JobSeq(2))
         #expect(try reader.list(newestNamed: "two.txt")?.id == two)
         #expect(try reader.lists(after: one, limit: 10, state: .running).rows.map(\.id) == [two])
-        #expect(try reader.hosts(after: nil, limit: 10).rows.map(\.host.rawValue) == ["example.org", "z.net"])
+        #expect(
+            try reader.hosts(after: nil, limit: 10).rows.map(\.host.rawValue) == ["example.org", "z.net"])
         #expect(try reader.host(HostKey("z.net"))?.counts.queued == 1)
         try reader.close()
         try store.close()

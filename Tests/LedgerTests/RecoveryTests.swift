@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import GRDB
 import JobModel
 import Testing
 
@@ -29,7 +30,8 @@ private struct SeededGenerator: RandomNumberGenerator {
         try killed.apply(
             .active(JobSeq(1), attempts: 2, startedAt: t0), .active(JobSeq(2), attempts: 1, startedAt: t0),
             .publishing(
-                JobSeq(2), path: OutputPath(trusted: "f2"), device: 5, inode: .max, size: 9, outcome: outcome))
+                JobSeq(2), path: OutputPath(trusted: "f2"), device: 5, inode: .max, size: 9, outcome: outcome)
+        )
         // No close: as after kill -9, the WAL is all there is.
         let copy = try Scratch()
         for suffix in ["", "-wal"] {
@@ -65,7 +67,8 @@ private struct SeededGenerator: RandomNumberGenerator {
             try store.apply([.active(JobSeq(1), attempts: 1, startedAt: t0)], now: t0)
             do {
                 for suffix in ["", "-wal"] {
-                    try FileManager.default.copyItem(atPath: scratch.ledger + suffix, toPath: copy.ledger + suffix)
+                    try FileManager.default.copyItem(
+                        atPath: scratch.ledger + suffix, toPath: copy.ledger + suffix)
                 }
             } catch {
                 Issue.record(error)
@@ -109,6 +112,44 @@ private struct SeededGenerator: RandomNumberGenerator {
         try store.close()
     }
 
+    @Test func `the audit sees a count that is not the count of its rows`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.open()
+        _ = try store.running([download(1, "a")])
+        #expect(try store.audit().isEmpty)
+        for table in ["list", "host", "lane", "total"] {
+            let sql = "UPDATE \(table) SET n_queued = n_queued + 1"
+            try store.queue.writeWithoutTransaction { try $0.execute(sql: sql) }
+        }
+        // The row of the host of sums is wrong as well.
+        #expect(try store.audit().count == 5)
+        try store.close()
+    }
+
+    @Test func `a full disk undoes the group, and it goes in when there is room`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.open()
+        let list = try store.list().id
+        let entries = (1...2000).map { download(Int64($0), "file-\($0)") }
+        try store.queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA max_page_count = 40") }
+        let error = #expect(throws: LedgerError.self) { try store.admit(list, entries) }
+        #expect(error?.code == .diskFull)
+        #expect(error?.isTransient == true)
+        #expect(try store.audit().isEmpty)
+        try store.queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA max_page_count = 1000000") }
+        #expect(try store.admit(list, entries).isApplied)
+        #expect(try store.list(list)?.counts.queued == 2000)
+        #expect(try store.audit().isEmpty)
+        try store.close()
+    }
+
+    @Test func `every error code comes back as it went in`() {
+        for code in ErrorColumn.all + [.http(404), .http(599)] {
+            #expect(ErrorColumn.error(ErrorColumn.word(code), "m") == JobError(code, "m"))
+        }
+        #expect(ErrorColumn.error("from_the_future", "m")?.code == .disk)
+    }
+
     private static func entry(_ seq: Int64, _ random: inout SeededGenerator) -> AdmittedEntry {
         let kind = Int.random(in: 0..<10, using: &random)
         if kind == 0 {
@@ -121,7 +162,8 @@ private struct SeededGenerator: RandomNumberGenerator {
                 options: JobOptions())
         }
         return download(
-            seq, "n\(Int.random(in: 0..<20, using: &random))", host: "h\(Int.random(in: 0..<4, using: &random))",
+            seq, "n\(Int.random(in: 0..<20, using: &random))",
+            host: "h\(Int.random(in: 0..<4, using: &random))",
             priority: Int.random(in: -1...1, using: &random), paused: kind == 2)
     }
 
@@ -133,7 +175,8 @@ private struct SeededGenerator: RandomNumberGenerator {
         let path = OutputPath(trusted: "n\(Int.random(in: 0..<20, using: &random))")
         switch Int.random(in: 0..<17, using: &random) {
         case 0, 1, 2: try store.apply([.active(seq, attempts: 1, startedAt: now)], now: now)
-        case 3: try store.apply([.requeued(seq, attempts: 1, fetchedBytes: 1, waited: 2, resume: nil)], now: now)
+        case 3:
+            try store.apply([.requeued(seq, attempts: 1, fetchedBytes: 1, waited: 2, resume: nil)], now: now)
         case 4:
             let change = JobChange.waiting(
                 seq, due: WallTime(milliseconds: now.rawValue + 3), attempts: 1, fetchedBytes: 1, waited: 1,

@@ -12,7 +12,8 @@ final class Scratch {
     var ledger: String { directory + "/ledger.db" }
 
     init() throws {
-        directory = FileManager.default.temporaryDirectory.path + "/dld-ledger-\(UInt64.random(in: 0 ... .max))"
+        directory =
+            FileManager.default.temporaryDirectory.path + "/dld-ledger-\(UInt64.random(in: 0 ... .max))"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     }
     deinit { try? FileManager.default.removeItem(atPath: directory) }  // best effort
@@ -58,14 +59,16 @@ extension LedgerStore {
         try group { () throws(LedgerError) in
             try begin(
                 ListFile(
-                    name: name, acceptedName: name, format: .text, isGzip: false, device: 1, inode: 2, size: 3,
+                    name: name, acceptedName: name, format: .text, isGzip: false, device: 1, inode: 2,
+                    size: 3,
                     modified: t0), now: t0)
         }
     }
 
     /// One batch that goes on where the list stands.
     @discardableResult
-    func admit(_ list: ListID, _ entries: [AdmittedEntry], defaults: JobOptions? = nil) throws -> AdmitResult {
+    func admit(_ list: ListID, _ entries: [AdmittedEntry], defaults: JobOptions? = nil) throws -> AdmitResult
+    {
         let from = try self.list(list)?.position ?? ListPosition()
         let to = ListPosition(
             offset: from.offset + Int64(entries.count) * 10, line: from.line + entries.count,
@@ -90,7 +93,9 @@ extension LedgerStore {
     }
 
     func claim(_ seq: Int64, _ path: String, _ url: String) throws -> PathClaim {
-        try group { () throws(LedgerError) in try claim(JobSeq(seq), path: OutputPath(trusted: path), url: url) }
+        try group { () throws(LedgerError) in
+            try claim(JobSeq(seq), path: OutputPath(trusted: path), url: url)
+        }
     }
 
     func queuedJobs(_ list: ListID) throws -> [QueuedJob] {

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import Glibc
+import JobModel
+import LinuxKit
+import SystemPackage
+
+/// Where one `dld get` keeps its ledger, and the list it is made into.
+struct GetPlace {
+    let root: String
+    let output: String
+    var spool: String { root + "/spool" }
+    var state: String { root + "/state" }
+
+    init(_ request: GetRequest) throws {
+        output = try Self.absolute(request.directory)
+        let list = try Self.list(request)
+        let base = Environment.value("XDG_STATE_HOME") ?? (Environment.value("HOME") ?? "/tmp") + "/.local/state"
+        root = "\(base)/dld/get/\(Self.identity([output] + list.identity))"
+        let alreadyKnown = try FileStatus.of(FilePath(root + "/state/ledger.db")) != nil
+        try DirectoryMaking.make(FilePath(root + "/state"), mode: 0o700)
+        guard !alreadyKnown else { return }
+        try DirectoryMaking.make(FilePath(spool), mode: 0o700)
+        try SafeFileWriter.write(
+            list.bytes, to: FilePath("\(spool)/\(list.name)"), permissions: [.ownerReadWrite])
+    }
+
+    /// What did not end well, a line each, from the results of the closed lists.
+    func failures() -> [String] {
+        results(in: "failed").flatMap { text in
+            text.split(separator: "\n").compactMap { line in
+                guard let result = try? JSONDecoder().decode(ShownResult.self, from: Data(line.utf8)),  // ours; checked by tests
+                    let error = result.error
+                else { return nil }
+                let what = result.url ?? result.urls?.first ?? "line \(result.line)"
+                return "\(what): \(error.message) (\(error.code))"
+            }
+        }
+    }
+
+    func rejections() -> [String] {
+        files(in: "rejected", ending: ".reason.txt").map {
+            String($0.split(separator: "\n").first ?? "the list was rejected")
+        }
+    }
+
+    /// The state goes; `OUTPUT/.dld` too, if nobody else has parts there.
+    func remove() {
+        let manager = FileManager.default
+        for path in [root] { do { try manager.removeItem(atPath: path) } catch { continue } }
+        removeParts()
+    }
+
+    private func removeParts() {
+        // rmdir refuses what is not empty, which is just what is wanted: others may have parts there.
+        let parts = output + "/.dld"
+        do {
+            for name in try FileManager.default.contentsOfDirectory(atPath: parts) { unsafe _ = rmdir("\(parts)/\(name)") }
+        } catch { return }
+        unsafe _ = rmdir(parts)
+    }
+
+    private struct ShownResult: Decodable {
+        struct ShownError: Decodable { let code: String, message: String }
+        let url: String?, urls: [String]?, line: Int, error: ShownError?
+    }
+
+    private func results(in folder: String) -> [String] { files(in: folder, ending: ".results.jsonl") }
+
+    private func files(in folder: String, ending: String) -> [String] {
+        let path = "\(spool)/\(folder)"
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(ending) }
+                .map { try String(contentsOfFile: "\(path)/\($0)", encoding: .utf8) }
+        } catch {
+            return []
+        }
+    }
+
+    private struct MadeList {
+        var name: String
+        var bytes: [UInt8]
+        var identity: [String]
+    }
+
+    private static func list(_ request: GetRequest) throws -> MadeList {
+        if let input = request.input {
+            let bytes = try input == "-" ? readAll(0) : contents(input)
+            let name = input == "-" ? "input.txt" : FilePath(input).lastComponent?.string ?? "input.txt"
+            let isList = name.hasSuffix(".jsonl") || name.hasSuffix(".gz") || name.hasSuffix(".txt")
+            var text = bytes
+            for url in request.urls { text += Array("\n\(url)\n".utf8) }
+            return MadeList(
+                name: isList ? name : name + ".txt", bytes: text,
+                identity: [input, String(NameHash.of(bytes), radix: 16)] + request.urls + request.headers.map(\.name))
+        }
+        let urls = request.urls.map { $0.contains("://") ? $0 : "http://" + $0 }
+        var text = ""
+        for header in request.headers { text += " header=\(header.name): \(header.value)\n" }
+        for url in urls {
+            text += url + "\n"
+            if let name = request.name { text += " out=\(name)\n" }
+            if let checksum = request.checksum { text += " checksum=\(checksum)\n" }
+        }
+        return MadeList(name: "get.txt", bytes: Array(text.utf8), identity: [text])
+    }
+
+    private static func contents(_ path: String) throws -> [UInt8] {
+        let file = try Descriptor.open(FilePath(path), .readOnly)
+        return try readAll(file.rawValue)
+    }
+
+    private static func readAll(_ descriptor: Int32) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = unsafe read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw StartError(ExitStatus.io, "the list cannot be read: errno \(errno)") }
+            if count == 0 { return bytes }
+            bytes += buffer[..<count]
+        }
+    }
+
+    private static func absolute(_ path: String) throws -> String {
+        if path.hasPrefix("/") { return FilePath(path).lexicallyNormalized().string }
+        guard let current = unsafe getcwd(nil, 0) else { throw StartError(ExitStatus.io, "no working directory") }
+        defer { unsafe free(current) }
+        return unsafe FilePath(String(cString: current)).appending(path).lexicallyNormalized().string
+    }
+
+    private static func identity(_ parts: [String]) -> String {
+        let hash = NameHash.of(Array(parts.joined(separator: "\u{0}").utf8))
+        let hex = String(hash, radix: 16)
+        return String(repeating: "0", count: 16 - hex.utf8.count) + hex
+    }
+}
+
+/// FNV-1a, 64 bits: stable names, nothing secret.
+enum NameHash {
+    static func of(_ bytes: [UInt8]) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return hash
+    }
+}
