@@ -120,12 +120,12 @@ struct LedgerLoop: ~Copyable {
             for request in turn { try serve(request, now: now, works: &works, replies: &replies) }
             if !spool.isEmpty { try serve(spool.removeFirst(), now: now, ended: &ended, replies: &replies) }
             if !works.isEmpty { try slice(&works, now: now, replies: &replies) }
-            for row in try store.endedLists() where !ended.contains(row.id) {
-                ended.insert(row.id)
-                replies.spool.append(.listEnded(row))
-            }
         }
-        // What the snapshot shows, read after the commit: counters are written by it.
+        // Counters are written by the commit: what stands on them is read after it.
+        for row in try store.endedLists() where !ended.contains(row.id) {
+            ended.insert(row.id)
+            replies.spool.append(.listEnded(row))
+        }
         let lists = try store.takeChangedLists()
         if !lists.isEmpty { replies.dispatch.append(.lists(lists)) }
         let hosts = try store.takeChangedHosts()
