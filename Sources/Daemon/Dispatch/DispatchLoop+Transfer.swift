@@ -160,7 +160,8 @@ extension DispatchLoop {
         let verdict = policy.verdict(
             for: failure.error, attempts: task.attempts, retryAfter: failure.retryAfter,
             random: Double.random(in: 0..<1, using: &random))
-        if failure.isConnectFailure, let key { connectFailed(key, task, failure.error) }
+        // A certificate that is no good stays so: its jobs fail one after the other, without a hold between them.
+        if failure.isConnectFailure, failure.error.isRetryable, let key { connectFailed(key, task, failure.error) }
         switch verdict {
         case .retry(let delay, let holdsHost):
             if holdsHost, let key { hold(key, for: delay, reason: failure.error.code.name) }
