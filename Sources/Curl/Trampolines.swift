@@ -78,6 +78,9 @@ private func onRequest(
     _ peerPort: Int32, _ localPort: Int32
 ) -> Int32 {
     let address = unsafe peer.flatMap { unsafe PeerAddress(numeric: String(cString: $0)) }
-    let isPermitted = unsafe CallbackContext.of(context).permits(address)
+    let context = unsafe CallbackContext.of(context)
+    let isPermitted = context.permits(address)
+    // A warm HTTP/2 connection that a request was refused on failed the next one with "bad argument": not kept.
+    if !isPermitted { _ = unsafe dld_easy_setopt_long(context.raw, CURLOPT_FORBID_REUSE, 1) }
     return Int32(isPermitted ? dld_prereqfunc_ok : dld_prereqfunc_abort)
 }
