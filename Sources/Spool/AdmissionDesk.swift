@@ -221,6 +221,8 @@ final class AdmissionDesk {
                 guard let reader = try admission.reader(context.settings.rules, from: ListPosition()) else {
                     return finish(admission)
                 }
+                // The first fault of the whole list, not of its rest.
+                admission.firstFault = nil
                 admission.stage = .judging(reader)
             } catch {
                 finish(admission)

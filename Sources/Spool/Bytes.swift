@@ -1,5 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
+
+enum Bytes {
+    /// memchr(3): every byte of every list goes through here.
+    static func firstIndex(of byte: UInt8, in bytes: [UInt8], from start: Int) -> Int? {
+        guard start < bytes.count else { return nil }
+        return unsafe bytes.withUnsafeBytes { buffer in
+            let base = buffer.baseAddress!
+            guard let found = unsafe memchr(base + start, Int32(byte), buffer.count - start) else { return nil }
+            return unsafe UnsafeRawPointer(found) - base
+        }
+    }
+}
+
 extension Collection<UInt8> where Self: BidirectionalCollection {
     /// Without spaces and TABs (and a stray CR) at both ends.
     var trimmed: SubSequence {

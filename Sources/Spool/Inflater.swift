@@ -19,6 +19,10 @@ import CZlib
     private let stream: UnsafeMutablePointer<z_stream>
     private var input: [UInt8] = []
     private var taken = 0
+    /// The last call filled its output: zlib may hold more, also where all input is taken.
+    private var isFull = false
+    /// The member has ended, and its last output has been given out.
+    private var hasEnded = false
 
     init() {
         unsafe stream = .allocate(capacity: 1)
@@ -47,17 +51,23 @@ import CZlib
     func skip(_ count: Int) { taken += count }
 
     /// Begins the next member.
-    func reset() { unsafe _ = inflateReset(stream) }
+    func reset() {
+        unsafe _ = inflateReset(stream)
+        (isFull, hasEnded) = (false, false)
+    }
 
     /// Goes on until there is output, or a reason to stop.
     func step(upTo limit: Int) -> Step {
-        guard taken < input.count else { return .needsInput }
+        if hasEnded { return .memberEnd }
+        guard taken < input.count || isFull else { return .needsInput }
         var produced = 0
         var status = Z_OK
         let output = unsafe [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
             (status, produced) = unsafe inflateOnce(into: buffer)
             count = produced
         }
+        isFull = produced == limit
+        hasEnded = status == Z_STREAM_END
         switch status {
         case Z_OK, Z_BUF_ERROR: return produced > 0 ? .output(output) : .needsInput
         case Z_STREAM_END: return produced > 0 ? .output(output) : .memberEnd
@@ -69,7 +79,8 @@ import CZlib
 
     private func inflateOnce(into buffer: UnsafeMutableBufferPointer<UInt8>) -> (status: Int32, produced: Int) {
         unsafe input.withUnsafeMutableBufferPointer { bytes in
-            unsafe stream.pointee.next_in = unsafe bytes.baseAddress! + taken
+            // An empty array may have no address; zlib then takes nil with a length of 0.
+            unsafe stream.pointee.next_in = unsafe bytes.baseAddress.map { unsafe $0 + taken }
             unsafe stream.pointee.avail_in = UInt32(bytes.count - taken)
             unsafe stream.pointee.next_out = buffer.baseAddress
             unsafe stream.pointee.avail_out = UInt32(buffer.count)

@@ -101,11 +101,11 @@ public struct LineScanner: Sendable {
         if offset == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
         if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
         if bytes.count > ListLine.limit { return .tooLong(first: bytes[0]) }
-        if bytes.contains(0) { return .nul(first: bytes[0]) }
+        if Bytes.firstIndex(of: 0, in: bytes, from: 0) != nil { return .nul(first: bytes[0]) }
         return .bytes(bytes)
     }
 
     private static func newline(in chunk: [UInt8], from start: Int) -> Int? {
-        chunk[start...].firstIndex(of: UInt8(ascii: "\n"))
+        Bytes.firstIndex(of: UInt8(ascii: "\n"), in: chunk, from: start)
     }
 }

@@ -101,15 +101,16 @@ import Testing
         #expect(try rig.rejected("empty.txt").contains("no entry"))
         try rig.drop("defaults.txt", " max-tries=x\nhttp://a/1\n")
         #expect(try rig.rejected("defaults.txt").contains("line 1"))
-        try rig.drop("utf16.txt", "\u{feff}".utf16.isEmpty ? "" : "h\0t\0t\0p\0")
-        #expect(try rig.rejected("utf16.txt").contains("NUL"))
+        try rig.drop("nul.txt", "h\0t\0t\0p\0")
+        #expect(try rig.rejected("nul.txt").contains("NUL"))
         // The same name again: the first stays.
         try rig.drop("bad.txt", "again/bad\n")
         try eventually("a second reason") {
             FileTree.names(rig.path("rejected")).filter { $0.hasPrefix("bad.") && $0.hasSuffix(".reason.txt") }.count == 2
         }
         #expect(try FileTree.text(rig.path("rejected/bad.txt")) == "example.com/a\nftp://b/c\n")
-        #expect(rig.ledger.openRows().isEmpty)
+        // The file is moved first, the row follows.
+        try eventually("no list is open") { rig.ledger.openRows().isEmpty }
     }
 
     @Test func `a gzip list cut short is rejected before any job, a whole one is taken`() throws {

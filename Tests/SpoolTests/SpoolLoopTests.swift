@@ -118,12 +118,12 @@ import Testing
     }
 
     // L30
-    @Test func `thousands of files in the spool all get their turn`() throws {
+    @Test func `more files than can be open all get their turn`() throws {
         let rig = try SpoolRig(starts: false)
-        for index in 0..<3000 { try FileTree.write("http://a/\(index)\n", to: rig.path("l\(index).txt")) }
+        for index in 0..<400 { try FileTree.write("http://a/\(index)\n", to: rig.path("l\(index).txt")) }
         try rig.start()
         try eventually(within: .seconds(60), "all lists run") {
-            rig.ledger.state.withLock { $0.rows.values.filter { $0.state == .running }.count } == 3000
+            rig.ledger.state.withLock { $0.rows.values.filter { $0.state == .running }.count } == 400
         }
         try rig.idle()
         #expect(FileTree.names(rig.spool).filter { $0.hasSuffix(".txt") }.isEmpty)
