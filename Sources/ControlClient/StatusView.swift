@@ -10,7 +10,7 @@ import JobModel
 public enum StatusView {
     /// Lines joined by line feeds, with one at the end.
     public static func text(_ status: StatusDocument, _ style: ViewStyle) -> String {
-        var lines = [verdict(status, style), ""]
+        var lines = verdict(status, style) + [""]
         lines += summary(status, style)
         for section in [
             lists(status, style), transfers(status, style), hosts(status, style), waiting(status, style),
@@ -22,7 +22,7 @@ public enum StatusView {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func verdict(_ status: StatusDocument, _ style: ViewStyle) -> String {
+    private static func verdict(_ status: StatusDocument, _ style: ViewStyle) -> [String] {
         let tone: Tone =
             switch status.state {
             case .running: .strongGood
@@ -30,16 +30,18 @@ public enum StatusView {
             case .waiting, .draining: .strongWarning
             case .paused: .strongBad
             }
-        return style.paint(Masking.text(status.verdict), tone)
+        let lines = TextWidth.wrapped(Masking.text(status.verdict), to: style.columns - 2)
+        return lines.enumerated().map { ($0 > 0 ? "  " : "") + style.paint($1, tone) }
     }
 
     // One short line a subject, the subject first.
     private static func summary(_ status: StatusDocument, _ style: ViewStyle) -> [String] {
         var lines: [String] = []
         func add(_ subject: String, _ words: String, _ tone: Tone = .plain) {
-            let room = style.columns - 11
-            let shown = TextWidth.truncated(Masking.text(words), to: room)
-            lines.append(style.paint(TextWidth.leftAligned(subject, 11), .dim) + style.paint(shown, tone))
+            for (index, line) in TextWidth.wrapped(Masking.text(words), to: style.columns - 11).enumerated() {
+                let head = TextWidth.leftAligned(index == 0 ? subject : "", 11)
+                lines.append(style.paint(head, .dim) + style.paint(line, tone))
+            }
         }
         add(
             "dld",

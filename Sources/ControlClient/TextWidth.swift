@@ -33,6 +33,23 @@ public enum TextWidth {
         return prefix(text, room - tail) + "..." + suffix(text, tail)
     }
 
+    /// Broken at spaces into lines of at most `width` columns; a word that is longer is cut.
+    public static func wrapped(_ text: String, to width: Int) -> [String] {
+        var lines: [String] = []
+        var line = ""
+        for word in text.split(separator: " ").map({ truncated(String($0), to: width) }) {
+            if line.isEmpty {
+                line = word
+            } else if columns(line) + 1 + columns(word) <= width {
+                line += " " + word
+            } else {
+                lines.append(line)
+                line = word
+            }
+        }
+        return lines + [line]
+    }
+
     /// Padded with spaces on the right.
     public static func leftAligned(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(0, width - columns(text)))

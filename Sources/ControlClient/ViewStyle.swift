@@ -114,7 +114,8 @@ struct TextTable {
             let width = index == 0 ? first : widths[index]
             let shown = TextWidth.truncated(cell.text, to: width)
             let space = String(repeating: " ", count: max(0, width - TextWidth.columns(shown)))
-            let isRight = columns[index].side == .right
+            // The first head begins at the margin, whichever side its cells keep to.
+            let isRight = columns[index].side == .right && !(index == 0 && indent == 0)
             // Spaces are only written when text follows: no line ends in one.
             let before = pending + (isRight ? space : "")
             if shown.isEmpty {

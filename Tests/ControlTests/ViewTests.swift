@@ -78,7 +78,8 @@ import Testing
             lines(status) == [
                 "paused: /srv/dld has 0.8 of 5 GiB free", "",
                 "dld        0.1.0, pid 4711, up 3 h, 24 MiB of memory",
-                "Config     on disk is refused, the old one stays: workers: expected a n...ound \"many\"",
+                "Config     on disk is refused, the old one stays: workers: expected a number,",
+                "           found \"many\"",
                 "Sums       sumd is not running, restarted 3 times",
                 "Disk       /srv/dld: 819 MiB of 250 GiB free, 5 GiB must stay free", "",
             ])
