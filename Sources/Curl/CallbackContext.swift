@@ -20,15 +20,15 @@ public enum HeaderVerdict: Sendable {
     case abort
 }
 
-/// Who takes what a transfer brings. Called by libcurl on the loop's thread, inside `perform`, `unpause`, `add` or
-/// `remove`: it must not touch the multi handle, throw, block for long, or log.
+/// Who takes what a transfer brings. Called by libcurl on the loop's thread, inside `perform`, `unpause`,
+/// `add` or `remove`: it must not touch the multi handle, throw, block for long, or log.
 public protocol TransferSink: AnyObject {
     /// One raw header line with its CRLF; also status lines of interim answers, and trailers.
     func receiveHeader(_ line: borrowing RawSpan) -> HeaderVerdict
     /// At most 16 KiB of body (`CURL_MAX_WRITE_SIZE`); the bytes are gone when the call returns.
     func receive(_ block: borrowing RawSpan) -> WriteVerdict
-    /// Asked before each new connection (`CURLOPT_OPENSOCKETFUNCTION`) and before each request, also on a warm
-    /// connection (`CURLOPT_PREREQFUNCTION`).
+    /// Asked before each new connection (`CURLOPT_OPENSOCKETFUNCTION`) and before each request, also on a
+    /// warm connection (`CURLOPT_PREREQFUNCTION`).
     func permits(_ address: PeerAddress) -> Bool
     /// The next bytes of a request body, at most what the buffer holds: how many, 0 at the end, nil to abort.
     func send(into buffer: UnsafeMutableRawBufferPointer) -> Int?
@@ -79,11 +79,8 @@ extension TransferSink {
 
     func permits(_ address: PeerAddress?) -> Bool {
         guard let sink else { return true }
-        // An address that cannot be read cannot be judged: refused.
-        guard let address else {
-            deniedAddress = .other(family: 0)
-            return false
-        }
+        // A Unix socket has none to show; what cannot be read is of no family, and for the sink to refuse.
+        let address = address ?? .other(family: 0)
         if sink.permits(address) { return true }
         deniedAddress = address
         return false

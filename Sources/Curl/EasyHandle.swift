@@ -4,8 +4,8 @@ import CCurl
 
 /// One transfer's settings and, once added to a `MultiHandle`, the transfer itself.
 ///
-/// Made, set up and given away on one thread. Reused by `MultiHandle`'s pool: what a transfer left in it is reset,
-/// its connections belong to the multi handle and stay warm.
+/// Made, set up and given away on one thread. Reused by `MultiHandle`'s pool: what a transfer left in it is
+/// reset, its connections belong to the multi handle and stay warm.
 @safe public struct EasyHandle: ~Copyable {
     let raw: UnsafeMutableRawPointer
     private let context: Unmanaged<CallbackContext>
@@ -76,7 +76,9 @@ import CCurl
     }
     /// A NUL would cut the text short inside C, so that what was checked is not what is used: refused.
     func set(_ option: CURLoption, _ text: String) throws(CurlError) {
-        guard !text.utf8.contains(0) else { throw CurlError(code: .badArgument, detail: "a NUL byte in an option") }
+        guard !text.utf8.contains(0) else {
+            throw CurlError(code: .badArgument, detail: "a NUL byte in an option")
+        }
         try unsafe check(text.withCString { unsafe dld_easy_setopt_string(raw, option, $0) })
     }
     func setHeaders(_ list: UnsafeMutablePointer<curl_slist>?) throws(CurlError) {

@@ -12,7 +12,8 @@ public enum HTTPVersionChoice: Sendable {
 
 /// How long to wait for what. All durations are held within what libcurl can carry.
 extension EasyHandle {
-    /// Time to a usable connection, name look-up and TLS included. The libcurl option is `CURLOPT_CONNECTTIMEOUT_MS`.
+    /// Time to a usable connection, name look-up and TLS included. The libcurl option is
+    /// `CURLOPT_CONNECTTIMEOUT_MS`.
     public func setConnectTimeout(_ limit: Duration) throws(CurlError) {
         try set(CURLOPT_CONNECTTIMEOUT_MS, max(1, milliseconds(limit)))
     }
@@ -20,8 +21,8 @@ extension EasyHandle {
     public func setTotalTimeout(_ limit: Duration) throws(CurlError) {
         try set(CURLOPT_TIMEOUT_MS, max(1, milliseconds(limit)))
     }
-    /// Slower than this many bytes a second for so long ends the transfer as timed out. libcurl averages the speed
-    /// over about 5 s, so the end comes up to 6 s late; a pause does not count.
+    /// Slower than this many bytes a second for so long ends the transfer as timed out. libcurl averages the
+    /// speed over about 5 s, so the end comes up to 6 s late; a pause does not count.
     /// The libcurl options are `CURLOPT_LOW_SPEED_LIMIT` and `CURLOPT_LOW_SPEED_TIME`.
     public func setLowSpeedLimit(_ bytesPerSecond: Int64, for time: Duration) throws(CurlError) {
         try set(CURLOPT_LOW_SPEED_LIMIT, Int(min(max(1, bytesPerSecond), Int64(Int32.max))))
@@ -39,7 +40,8 @@ extension EasyHandle {
 extension EasyHandle {
     /// The libcurl option is `CURLOPT_URL`.
     public func setURL(_ url: String) throws(CurlError) { try set(CURLOPT_URL, url) }
-    /// Schemes that may be used, for example `["http", "https"]`. The libcurl option is `CURLOPT_PROTOCOLS_STR`.
+    /// Schemes that may be used, for example `["http", "https"]`. The libcurl option is
+    /// `CURLOPT_PROTOCOLS_STR`.
     public func setProtocols(_ schemes: some Collection<String>) throws(CurlError) {
         try set(CURLOPT_PROTOCOLS_STR, schemes.sorted().joined(separator: ","))
     }
@@ -52,9 +54,11 @@ extension EasyHandle {
     }
     /// Wait for a connection that can be shared rather than open another. Only towards a host known to speak
     /// HTTP/2. The libcurl option is `CURLOPT_PIPEWAIT`.
-    public func setWaitsForMultiplex(_ waits: Bool) throws(CurlError) { try set(CURLOPT_PIPEWAIT, waits ? 1 : 0) }
-    /// Bytes from `first` to the end. Not `RESUME_FROM`: that one ends with an error of its own where the server
-    /// answers 200. Nothing of the answer is checked. The libcurl option is `CURLOPT_RANGE`.
+    public func setWaitsForMultiplex(_ waits: Bool) throws(CurlError) {
+        try set(CURLOPT_PIPEWAIT, waits ? 1 : 0)
+    }
+    /// Bytes from `first` to the end. Not `RESUME_FROM`: that one ends with an error of its own where the
+    /// server answers 200. Nothing of the answer is checked. The libcurl option is `CURLOPT_RANGE`.
     public func setRange(from first: Int64) throws(CurlError) { try set(CURLOPT_RANGE, "\(first)-") }
     /// The libcurl option is `CURLOPT_USERAGENT`.
     public func setUserAgent(_ text: String) throws(CurlError) { try set(CURLOPT_USERAGENT, text) }
@@ -68,11 +72,17 @@ extension EasyHandle {
         try set(CURLOPT_PASSWORD, password)
     }
     /// Request headers in their order. A field with a line break or NUL in it is refused: it would be another
-    /// field. The libcurl option is `CURLOPT_HTTPHEADER`.
-    public func setHeaders(_ fields: [(name: String, value: String)]) throws(CurlError) {
+    /// field. `omitted`: fields of libcurl's own that are not sent. The libcurl option is
+    /// `CURLOPT_HTTPHEADER`.
+    public func setHeaders(
+        _ fields: [(name: String, value: String)], without omitted: [String] = []
+    ) throws(CurlError) {
         var list: UnsafeMutablePointer<curl_slist>?
+        // "Name:" is how libcurl is told not to send a field of its own.
+        for name in omitted { unsafe list = curl_slist_append(list, "\(name):") }
         for field in fields {
-            guard !field.name.isEmpty, !(field.name + field.value).utf8.contains(where: { $0 == 0 || $0 == 10 || $0 == 13 })
+            guard !field.name.isEmpty,
+                !(field.name + field.value).utf8.contains(where: { $0 == 0 || $0 == 10 || $0 == 13 })
             else {
                 unsafe curl_slist_free_all(list)
                 throw CurlError(code: .badArgument, detail: "a line break or NUL in a request header")
@@ -84,9 +94,12 @@ extension EasyHandle {
         try unsafe setHeaders(list)
     }
     /// Talks to this Unix socket instead of the URL's host. The libcurl option is `CURLOPT_UNIX_SOCKET_PATH`.
-    public func setUnixSocketPath(_ path: String) throws(CurlError) { try set(CURLOPT_UNIX_SOCKET_PATH, path) }
+    public func setUnixSocketPath(_ path: String) throws(CurlError) {
+        try set(CURLOPT_UNIX_SOCKET_PATH, path)
+    }
     /// A request with this method. `hasBody`: its bytes come from the sink's `send`, `size` of them, nil for
-    /// chunked. The libcurl options are `CURLOPT_CUSTOMREQUEST`, `CURLOPT_POST`, `CURLOPT_POSTFIELDSIZE_LARGE`.
+    /// chunked. The libcurl options are `CURLOPT_CUSTOMREQUEST`, `CURLOPT_POST`,
+    /// `CURLOPT_POSTFIELDSIZE_LARGE`.
     public func setMethod(_ method: String, hasBody: Bool, size: Int64?) throws(CurlError) {
         if hasBody {
             try set(CURLOPT_POST, 1)
@@ -103,8 +116,8 @@ extension EasyHandle {
     /// Everything that would do more than was asked is off: redirects, netrc, decoding, HTTP/0.9.
     ///
     /// Each hop is a new decision of ours (`CURLOPT_FOLLOWLOCATION`), credentials come from the job only
-    /// (`CURLOPT_NETRC`), files are stored as sent (`CURLOPT_HTTP_CONTENT_DECODING`; no Accept-Encoding is sent).
-    /// The cookie engine is off as long as nobody turns it on.
+    /// (`CURLOPT_NETRC`), files are stored as sent (`CURLOPT_HTTP_CONTENT_DECODING`; no Accept-Encoding is
+    /// sent). The cookie engine is off as long as nobody turns it on.
     public func setPlainDownload() throws(CurlError) {
         try set(CURLOPT_FOLLOWLOCATION, 0)
         try set(CURLOPT_NETRC, Int(CURL_NETRC_IGNORED.rawValue))

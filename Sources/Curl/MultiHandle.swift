@@ -30,7 +30,8 @@ public struct ConnectionLimits: Sendable, Hashable {
     }
 }
 
-/// Runs transfers on the one thread that created it, over one cache of connections, with a pool of easy handles.
+/// Runs transfers on the one thread that created it, over one cache of connections, with a pool of easy
+/// handles.
 @safe public struct MultiHandle: ~Copyable {
     private let raw: UnsafeMutableRawPointer
     /// The only part that other threads may touch.
@@ -104,7 +105,8 @@ public struct ConnectionLimits: Sendable, Hashable {
     public mutating func perform() -> Int {
         var left: Int32 = 0
         let status = unsafe curl_multi_perform(raw, &left)
-        precondition(status == CURLM_OK, "curl_multi_perform: \(unsafe String(cString: curl_multi_strerror(status)))")
+        precondition(
+            status == CURLM_OK, "curl_multi_perform: \(unsafe String(cString: curl_multi_strerror(status)))")
         return Int(left)
     }
 
@@ -113,7 +115,8 @@ public struct ConnectionLimits: Sendable, Hashable {
     public func poll(atMost limit: Duration) {
         let (seconds, attoseconds) = limit.components
         let milliseconds =
-            min(max(0, seconds), 86_400) * 1000 + max(0, attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+            min(max(0, seconds), 86_400) * 1000 + max(0, attoseconds + 999_999_999_999_999)
+            / 1_000_000_000_000_000
         unsafe _ = curl_multi_poll(raw, nil, 0, Int32(milliseconds), nil)
     }
 
@@ -129,7 +132,8 @@ public struct ConnectionLimits: Sendable, Hashable {
             guard let slot = running[address], let easy = slot.easy.take() else {
                 preconditionFailure("libcurl reports a transfer that it was not given")
             }
-            let finished = FinishedTransfer(key: key, error: easy.error(result), reading: TransferReading(easy))
+            let finished = FinishedTransfer(
+                key: key, error: easy.error(result), reading: TransferReading(easy))
             release(address, slot, easy)
             return finished
         }
@@ -148,12 +152,15 @@ public struct ConnectionLimits: Sendable, Hashable {
 
     /// Lets a paused transfer go on. The block that was refused is offered again inside this call.
     /// The libcurl function is `curl_easy_pause`.
-    /// - Returns: what went wrong. libcurl itself forgets it: `nextFinished` may call the transfer fine, with the
+    /// - Returns: what went wrong. libcurl itself forgets it: `nextFinished` may call the transfer fine, with
+    ///   the
     ///   refused block lost. The caller removes it.
     public mutating func unpause(_ key: TransferKey) -> CurlError? {
-        guard let slot = running[key.address], let easy = unsafe UnsafeMutableRawPointer(bitPattern: key.address)
+        guard let slot = running[key.address],
+            let easy = unsafe UnsafeMutableRawPointer(bitPattern: key.address)
         else { return nil }
-        // Asked through the address: the call may run callbacks, and holds nothing of this value while it does.
+        // Asked through the address: the call may run callbacks, and holds nothing of this value while it
+        // does.
         let result = unsafe curl_easy_pause(easy, CURLPAUSE_CONT)
         return slot.easy?.error(result)
     }

@@ -2,10 +2,12 @@
 
 import CCurl
 
-/// A URL as `curl_url` reads it: the only parser of URLs in the program, because two that disagree are a hole.
+/// A URL as `curl_url` reads it: the only parser of URLs in the program, because two that disagree are a
+/// hole.
 ///
 /// Normalised: scheme and host in lower case, IDN as punycode, default port dropped, dot segments resolved,
-/// spaces and non-ASCII percent-encoded, fragment dropped. A value without ties to libcurl: any thread may use it.
+/// spaces and non-ASCII percent-encoded, fragment dropped. A value without ties to libcurl: any thread may
+/// use it.
 public struct ParsedURL: Sendable, Hashable {
     /// The whole URL, with credentials if it had any: for the wire and the ledger, never for show.
     public let text: String
@@ -35,7 +37,8 @@ public struct ParsedURL: Sendable, Hashable {
 
     /// Reads an absolute URL. `CURLU_URLENCODE` is always set; see `curl_url_set(3)`.
     ///
-    /// - Parameter allowsSpaces: spaces in path and query are encoded (`CURLU_ALLOW_SPACE`) instead of refused.
+    /// - Parameter allowsSpaces: spaces in path and query are encoded (`CURLU_ALLOW_SPACE`) instead of
+    ///   refused.
     public static func parse(_ text: String, allowsSpaces: Bool = true) throws(CurlURLError) -> ParsedURL {
         let handle = URLHandle()
         try set(handle, text, allowsSpaces: allowsSpaces)
@@ -72,7 +75,9 @@ public struct ParsedURL: Sendable, Hashable {
         }
     }
 
-    private static func set(_ handle: borrowing URLHandle, _ text: String, allowsSpaces: Bool) throws(CurlURLError) {
+    private static func set(
+        _ handle: borrowing URLHandle, _ text: String, allowsSpaces: Bool
+    ) throws(CurlURLError) {
         guard !text.utf8.contains(0) else { throw CurlURLError(message: "a NUL byte in the URL") }
         // CURLU_URLENCODE takes spaces even where CURLU_ALLOW_SPACE is not set.
         if !allowsSpaces, text.utf8.contains(UInt8(ascii: " ")) {

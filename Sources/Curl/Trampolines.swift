@@ -3,8 +3,8 @@
 import CCurl
 import Glibc
 
-// The C functions that libcurl calls: each recovers the context, asks the sink and maps its verdict. No allocation,
-// no logging, no lock, no throw.
+// The C functions that libcurl calls: each recovers the context, asks the sink and maps its verdict. No
+// allocation, no logging, no lock, no throw.
 
 func installCallbacks(_ raw: UnsafeMutableRawPointer, _ context: UnsafeMutableRawPointer) throws(CurlError) {
     try unsafe check(dld_easy_setopt_pointer(raw, CURLOPT_WRITEDATA, context))
@@ -38,7 +38,8 @@ private func onHeader(
 ) -> Int {
     let context = unsafe CallbackContext.of(context)
     guard let bytes = unsafe bytes, let sink = context.sink else { return 0 }
-    switch sink.receiveHeader(unsafe RawSpan(_unsafeStart: UnsafeRawPointer(bytes), byteCount: size * count)) {
+    switch sink.receiveHeader(unsafe RawSpan(_unsafeStart: UnsafeRawPointer(bytes), byteCount: size * count))
+    {
     case .proceed: return size * count
     case .proceedThenClose:
         // Read by libcurl when the transfer is done.
@@ -59,7 +60,8 @@ private func onRead(
 }
 
 private func onOpenSocket(
-    _ context: UnsafeMutableRawPointer?, _ purpose: curlsocktype, _ address: UnsafeMutablePointer<curl_sockaddr>?
+    _ context: UnsafeMutableRawPointer?, _ purpose: curlsocktype,
+    _ address: UnsafeMutablePointer<curl_sockaddr>?
 ) -> curl_socket_t {
     guard let address = unsafe address else { return dld_socket_bad() }
     let context = unsafe CallbackContext.of(context)
@@ -71,7 +73,8 @@ private func onOpenSocket(
 }
 
 private func onRequest(
-    _ context: UnsafeMutableRawPointer?, _ peer: UnsafeMutablePointer<CChar>?, _ local: UnsafeMutablePointer<CChar>?,
+    _ context: UnsafeMutableRawPointer?, _ peer: UnsafeMutablePointer<CChar>?,
+    _ local: UnsafeMutablePointer<CChar>?,
     _ peerPort: Int32, _ localPort: Int32
 ) -> Int32 {
     let address = unsafe peer.flatMap { unsafe PeerAddress(numeric: String(cString: $0)) }

@@ -12,8 +12,8 @@ public struct TransferReading: Sendable, Hashable {
     public var address: String?
     /// Connections opened for this transfer; 0 on a reused one (`CURLINFO_NUM_CONNECTS`).
     public var newConnections: Int
-    /// Clocks since the start of the transfer, microseconds, each including those before it; 0 where the transfer
-    /// did not get there (`CURLINFO_NAMELOOKUP_TIME_T` and its kin).
+    /// Clocks since the start of the transfer, microseconds, each including those before it; 0 where the
+    /// transfer did not get there (`CURLINFO_NAMELOOKUP_TIME_T` and its kin).
     public var nameLookup: Int64
     public var connect: Int64
     public var tls: Int64

@@ -14,7 +14,8 @@ import Glibc
 
     deinit { unsafe curl_url_cleanup(raw) }
 
-    /// Sets a part, or drops it where `text` is nil. A NUL would cut the text short inside C: callers refuse it.
+    /// Sets a part, or drops it where `text` is nil. A NUL would cut the text short inside C: callers refuse
+    /// it.
     func set(_ part: CURLUPart, _ text: String?, _ flags: Int32 = 0) throws(CurlURLError) {
         let status: CURLUcode
         if let text {
@@ -34,7 +35,8 @@ import Glibc
             guard let start = unsafe text else { return nil }
             defer { unsafe curl_free(start) }
             return unsafe String(cString: start)
-        case CURLUE_NO_SCHEME, CURLUE_NO_USER, CURLUE_NO_PASSWORD, CURLUE_NO_OPTIONS, CURLUE_NO_HOST, CURLUE_NO_PORT,
+        case CURLUE_NO_SCHEME, CURLUE_NO_USER, CURLUE_NO_PASSWORD, CURLUE_NO_OPTIONS, CURLUE_NO_HOST,
+            CURLUE_NO_PORT,
             CURLUE_NO_QUERY, CURLUE_NO_FRAGMENT, CURLUE_NO_ZONEID:
             return nil
         default: throw CurlURLError(status)
@@ -82,7 +84,9 @@ public struct CurlURLError: Error, Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { message }
     /// The text has no `scheme://` in front.
-    public var isMissingScheme: Bool { code == CURLUE_BAD_SCHEME.rawValue || code == CURLUE_NO_SCHEME.rawValue }
+    public var isMissingScheme: Bool {
+        code == CURLUE_BAD_SCHEME.rawValue || code == CURLUE_NO_SCHEME.rawValue
+    }
     /// The scheme is well formed, but this libcurl speaks no such protocol.
     public var isUnsupportedScheme: Bool { code == CURLUE_UNSUPPORTED_SCHEME.rawValue }
 }

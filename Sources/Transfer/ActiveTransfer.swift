@@ -5,8 +5,8 @@ import JobModel
 import LinuxKit
 import SystemPackage
 
-/// One order under way: usually one request, more where a resume point proved no good or a range came in pieces.
-/// The loop's thread only.
+/// One order under way: usually one request, more where a resume point proved no good or a range came in
+/// pieces. The loop's thread only.
 final class ActiveTransfer {
     /// What becomes of the part when the transfer ends without a file.
     enum Keeping {

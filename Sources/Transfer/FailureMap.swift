@@ -17,8 +17,8 @@ struct BreakFacts: Sendable {
     var deniedAddress: PeerAddress?
 }
 
-/// libcurl's codes, errno values and policy refusals as this program's errors. By class, never by one exact code:
-/// the same fault came out as 16, 18, 56 or 92 in different runs.
+/// libcurl's codes, errno values and policy refusals as this program's errors. By class, never by one exact
+/// code: the same fault came out as 16, 18, 56 or 92 in different runs.
 enum FailureMap {
     static func failure(_ facts: BreakFacts) -> TransferFailure {
         if facts.isPastDeadline, facts.error.code == .timedOut {

@@ -16,8 +16,8 @@ enum HeadPolicy {
         }
     }
 
-    /// The whole file from its first byte, also where a range was asked for: the file has changed (If-Range), or
-    /// the server knows no ranges.
+    /// The whole file from its first byte, also where a range was asked for: the file has changed (If-Range),
+    /// or the server knows no ranges.
     private static func whole(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
         var total: Int64?
         if head.status == 204 {
@@ -46,8 +46,8 @@ enum HeadPolicy {
         return nil
     }
 
-    /// RFC 9110 15.3.7: one range, the one asked for, of the file that the resume point knows. In doubt from zero:
-    /// two versions in one file are worse than fetching it again.
+    /// RFC 9110 15.3.7: one range, the one asked for, of the file that the resume point knows. In doubt from
+    /// zero: two versions in one file are worse than fetching it again.
     private static func range(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
         guard let resume = ask.resume else {
             return failed(JobError(.protocol, "a partial answer (206) to a whole request"), ask, head)
@@ -71,7 +71,7 @@ enum HeadPolicy {
         if let known = resume.total, known != total { return "the file's length has changed" }
         if !head.isChunked, !head.contentLengths.isEmpty {
             // A wrong length would be told by the count at the end as well, but then bytes are written.
-            guard let length = try? ContentLength.parse(head.contentLengths),  // unreadable is as bad as different
+            guard let length = length(head),
                 length == range.count
             else { return "a 206 whose Content-Length is not that of its range" }
         }
@@ -82,8 +82,12 @@ enum HeadPolicy {
         return head.lastModified == resume.lastModified ? nil : "a 206 with another Last-Modified"
     }
 
-    /// 416. Where all three lengths agree there was nothing left to fetch; else the part is longer than the file or
-    /// of another version, and goes.
+    private static func length(_ head: ResponseHead) -> Int64? {
+        try? ContentLength.parse(head.contentLengths)  // unreadable is as bad as different
+    }
+
+    /// 416. Where all three lengths agree there was nothing left to fetch; else the part is longer than the
+    /// file or of another version, and goes.
     private static func unsatisfied(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
         let total = head.contentRanges.first.flatMap { ContentRange.unsatisfiedTotal($0) }
         if let resume = ask.resume, let total, total == resume.bytes, resume.total == total,
@@ -105,7 +109,8 @@ enum HeadPolicy {
             return discard(.redirect(location: try ask.base.resolving(location).text), head)
         } catch {
             let code: ErrorCode = error.isUnsupportedScheme ? .redirectScheme : .badURL
-            return failed(JobError(code, "the server redirects to what cannot be fetched: \(error)"), ask, head)
+            return failed(
+                JobError(code, "the server redirects to what cannot be fetched: \(error)"), ask, head)
         }
     }
 
@@ -124,5 +129,7 @@ enum HeadPolicy {
     }
 
     /// `http_NNN`; what is no three-digit status breaks the protocol.
-    private static func code(_ status: Int) -> ErrorCode { (100...999).contains(status) ? .http(status) : .protocol }
+    private static func code(_ status: Int) -> ErrorCode {
+        (100...999).contains(status) ? .http(status) : .protocol
+    }
 }

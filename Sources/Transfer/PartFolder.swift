@@ -6,8 +6,8 @@ import SystemPackage
 
 /// The directory of part files as one worker sees it, opened when first needed.
 ///
-/// Kept open across parts: one `openat` a file. Forgotten after trouble, so that a disk that was mounted meanwhile
-/// is seen. The loop's thread only.
+/// Kept open across parts: one `openat` a file. Forgotten after trouble, so that a disk that was mounted
+/// meanwhile is seen. The loop's thread only.
 final class PartFolder {
     let path: String
     /// Marked around what may block long.
@@ -41,7 +41,7 @@ final class PartFolder {
         let part: Descriptor
         do {
             part = try open(name, [.create, .exclusiveCreate], permissions, folder)
-        } catch where error.code == .fileExists {
+        } catch  where error.code == .fileExists {
             remove(name)
             part = try open(name, [.create, .exclusiveCreate], permissions, folder)
         }
@@ -50,17 +50,18 @@ final class PartFolder {
         return part
     }
 
-    /// The part that a resume point speaks of, with everything beyond the point cut off; nil where it is not that
-    /// file any more: another inode, another name linked to it, shorter than it should be.
+    /// The part that a resume point speaks of, with everything beyond the point cut off; nil where it is not
+    /// that file any more: another inode, another name linked to it, shorter than it should be.
     func open(_ name: String, from point: ResumePoint) throws(SystemError) -> Descriptor? {
         let part: Descriptor
         do {
             part = try open(name, [], [], try descriptor())
-        } catch where error.code == .noSuchFileOrDirectory || error.code == .tooManySymbolicLinkLevels {
+        } catch  where error.code == .noSuchFileOrDirectory || error.code == .tooManySymbolicLinkLevels {
             return nil
         }
         let status = try part.status(name)
-        guard status.kind == .regular, status.device == point.device, status.inode == point.inode, status.links == 1,
+        guard status.kind == .regular, status.device == point.device, status.inode == point.inode,
+            status.links == 1,
             point.bytes > 0, status.size >= point.bytes
         else { return nil }
         return part
@@ -70,7 +71,8 @@ final class PartFolder {
         _ name: String, _ options: FileDescriptor.OpenOptions, _ permissions: FilePermissions, _ folder: Int32
     ) throws(SystemError) -> Descriptor {
         try Descriptor.open(
-            FilePath(name), .writeOnly, options: options.union(.noFollow), permissions: permissions, in: folder)
+            FilePath(name), .writeOnly, options: options.union(.noFollow), permissions: permissions,
+            in: folder)
     }
 
     /// Best effort: a part that stays is found by the start-up sweep and by `dld fsck`.

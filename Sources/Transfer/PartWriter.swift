@@ -5,8 +5,8 @@ import LinuxKit
 
 /// One part file being written, front to back, in large runs.
 ///
-/// Called inside libcurl's callbacks, so nothing is thrown there: the first error is parked and ends the transfer.
-/// The loop's thread only.
+/// Called inside libcurl's callbacks, so nothing is thrown there: the first error is parked and ends the
+/// transfer. The loop's thread only.
 final class PartWriter {
     /// Bytes after which the kernel is told to start writing back, so that the last fsync is short.
     static let writebackStep: Int64 = 8 << 20
@@ -109,8 +109,8 @@ final class PartWriter {
     private func startWritingBack() {
         switch file {
         case .some(let file):
-            // A hint: its failure says nothing that the fsync will not say.
-            try? startWriteback(of: file.rawValue, offset: writtenBack, length: place - writtenBack)  // a hint
+            let length = place - writtenBack
+            try? startWriteback(of: file.rawValue, offset: writtenBack, length: length)  // fsync tells all
         case nil: break
         }
     }
@@ -119,19 +119,23 @@ final class PartWriter {
     func finish(modified: WallTime?) -> Bool {
         guard flush() else { return false }
         if let modified {
-            attempt("set time of part") { () throws(SystemError) in try file!.setTimes(milliseconds: modified.rawValue, name) }
+            attempt("set time of part") { () throws(SystemError) in
+                try file!.setTimes(milliseconds: modified.rawValue, name)
+            }
         }
         return failure == nil
     }
 
-    /// Content and length on the disk: what a resume point may be stored for. False: the part is not to be trusted.
+    /// Content and length on the disk: what a resume point may be stored for. False: the part is not to be
+    /// trusted.
     func synchronize() -> Bool {
         guard flush() else { return false }
         attempt("fdatasync part") { () throws(SystemError) in try file!.synchronizeContent(name) }
         return failure == nil
     }
 
-    /// Gives file and buffer back. Errors of close come late on some file systems; the fsync in publish tells them.
+    /// Gives file and buffer back. Errors of close come late on some file systems; the fsync in publish tells
+    /// them.
     func close() {
         file = nil
         if let buffer { pool.give(buffer) }

@@ -20,8 +20,8 @@ struct ReceptionTools {
     let totalLimiter: RateLimiter?
 }
 
-/// Takes what one request brings: head to the machine, body to the part. Runs inside libcurl's callbacks on the
-/// loop's thread; what goes wrong is parked here, and libcurl only learns "abort".
+/// Takes what one request brings: head to the machine, body to the part. Runs inside libcurl's callbacks on
+/// the loop's thread; what goes wrong is parked here, and libcurl only learns "abort".
 final class Reception: TransferSink {
     let order: TransferOrder
     private(set) var machine: ResponseMachine
@@ -40,7 +40,9 @@ final class Reception: TransferSink {
     private var ownBucket: TokenBucket?
 
     /// - Parameter writer: the part to go on with, checked.
-    init(order: TransferOrder, ask: ResponseAsk, writer: PartWriter?, tools: ReceptionTools, now: MonotonicTime) {
+    init(
+        order: TransferOrder, ask: ResponseAsk, writer: PartWriter?, tools: ReceptionTools, now: MonotonicTime
+    ) {
         self.order = order
         self.writer = writer
         self.tools = tools
@@ -140,7 +142,8 @@ final class Reception: TransferSink {
     private func dueTime() -> MonotonicTime? {
         let now = Clock.now()
         let waits = [
-            ownBucket?.charge(0, now: now), order.hostLimiter?.delay(now: now), tools.totalLimiter?.delay(now: now),
+            ownBucket?.charge(0, now: now), order.hostLimiter?.delay(now: now),
+            tools.totalLimiter?.delay(now: now),
         ]
         guard let longest = waits.compactMap({ $0 }).max() else { return nil }
         return now + min(longest, .seconds(1))

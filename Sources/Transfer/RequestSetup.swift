@@ -3,7 +3,8 @@
 import Curl
 import JobModel
 
-/// Turns an order into libcurl's settings: everything explicit, nothing from the environment or the user's files.
+/// Turns an order into libcurl's settings: everything explicit, nothing from the environment or the user's
+/// files.
 enum RequestSetup {
     static func apply(
         _ order: TransferOrder, ask: ResponseAsk, sink: any TransferSink, to easy: borrowing EasyHandle,
@@ -31,7 +32,8 @@ enum RequestSetup {
         try easy.setHeaders(fields(order, ask))
     }
 
-    private static func fields(_ order: TransferOrder, _ ask: ResponseAsk) -> [(name: String, value: String)] {
+    private static func fields(_ order: TransferOrder, _ ask: ResponseAsk) -> [(name: String, value: String)]
+    {
         var fields = order.headers.map { (name: $0.name, value: $0.value) }
         if let resume = ask.resume, let validator = resume.etag ?? resume.lastModified {
             fields.append((name: "If-Range", value: validator))

@@ -2,7 +2,8 @@
 
 import JobModel
 
-/// The fields of one answer's head that a download depends on. The rest is not kept, however much a server sends.
+/// The fields of one answer's head that a download depends on. The rest is not kept, however much a server
+/// sends.
 struct ResponseHead: Sendable, Equatable {
     /// Longest head, all lines of it together: what libcurl itself allows.
     static let limit = 300 * 1024
@@ -49,7 +50,9 @@ struct ResponseHead: Sendable, Equatable {
         return .field
     }
 
-    private enum Field { case length, range, type, etag, modified, date, retryAfter, location, transferEncoding }
+    private enum Field {
+        case length, range, type, etag, modified, date, retryAfter, location, transferEncoding
+    }
 
     private static func known(_ name: RawSpan) -> Field? {
         // By length first: most fields are none of these, and nothing is allocated to find that out.
@@ -101,13 +104,12 @@ struct ResponseHead: Sendable, Equatable {
     private static func percentEncoded(_ bytes: RawSpan) -> String {
         var encoded: [UInt8] = []
         let digits = Array("0123456789ABCDEF".utf8)
-        unsafe bytes.withUnsafeBytes { raw in
-            for unsafe byte in unsafe raw {
-                if byte < 0x80 {
-                    encoded.append(byte)
-                } else {
-                    encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-                }
+        for index in 0..<bytes.byteCount {
+            let byte = byte(bytes, index)
+            if byte < 0x80 {
+                encoded.append(byte)
+            } else {
+                encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
             }
         }
         return String(decoding: encoded, as: UTF8.self)
@@ -147,14 +149,19 @@ struct ResponseHead: Sendable, Equatable {
         var start = 0
         var end = bytes.byteCount
         func isSpace(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 || byte == 13 || byte == 10 }
-        while start < end, isSpace(unsafe bytes.unsafeLoad(fromByteOffset: start, as: UInt8.self)) { start += 1 }
-        while end > start, isSpace(unsafe bytes.unsafeLoad(fromByteOffset: end - 1, as: UInt8.self)) { end -= 1 }
+        while start < end, isSpace(unsafe bytes.unsafeLoad(fromByteOffset: start, as: UInt8.self)) {
+            start += 1
+        }
+        while end > start, isSpace(unsafe bytes.unsafeLoad(fromByteOffset: end - 1, as: UInt8.self)) {
+            end -= 1
+        }
         return start..<end
     }
 }
 
 extension ResponseHead {
-    /// The ETag if it is a strong one in plain ASCII: a weak one is no validator for ranges (RFC 9110 13.1.5).
+    /// The ETag if it is a strong one in plain ASCII: a weak one is no validator for ranges (RFC 9110
+    /// 13.1.5).
     var strongETag: String? { etag.flatMap { Self.isStrong($0) ? $0 : nil } }
 
     static func isStrong(_ etag: String) -> Bool {
@@ -163,10 +170,12 @@ extension ResponseHead {
         return bytes[1..<bytes.count - 1].allSatisfy { $0 == 0x21 || (0x23...0x7E).contains($0) }
     }
 
-    /// Last-Modified where it can serve as a strong validator: the answer's own Date is at least a minute later,
-    /// so that no two versions share it (RFC 9110 8.8.2.2; a minute as RFC 7232 asked, for clocks that differ).
+    /// Last-Modified where it can serve as a strong validator: the answer's own Date is at least a minute
+    /// later, so that no two versions share it (RFC 9110 8.8.2.2; a minute as RFC 7232 asked, for clocks that
+    /// differ).
     var strongLastModified: String? {
-        guard let lastModified, let date, let modified = HTTPDate.parse(lastModified), let sent = HTTPDate.parse(date),
+        guard let lastModified, let date, let modified = HTTPDate.parse(lastModified),
+            let sent = HTTPDate.parse(date),
             modified + .seconds(60) <= sent
         else { return nil }
         return lastModified

@@ -36,15 +36,17 @@ enum ResponseEnding: Sendable, Equatable {
 
 /// Reads one answer: what its head allows, what to do with each block, what the end means. Pure.
 ///
-/// CURLE_OK proves nothing here. libcurl 7.88.1 says it for a range answered with the whole file, with another
-/// range, or with none, and for two different Content-Lengths; so everything is checked before the first byte.
+/// CURLE_OK proves nothing here. libcurl 7.88.1 says it for a range answered with the whole file, with
+/// another range, or with none, and for two different Content-Lengths; so everything is checked before the
+/// first byte.
 struct ResponseMachine: Sendable {
     enum State: Sendable, Equatable {
         /// No head, a part of one, or an interim answer's. On to `body` or `over`.
         case head
         /// The file's bytes come. Stays until `end`, or on to `over` when one too many comes.
         case body(BodyPlan)
-        /// The body is of no use and is read only to keep the connection. On to `over` if there is too much of it.
+        /// The body is of no use and is read only to keep the connection. On to `over` if there is too much
+        /// of it.
         case discard(ResponseEnding, left: Int64)
         /// Decided; nothing more is wanted of this connection.
         case over(ResponseEnding)
@@ -89,14 +91,16 @@ struct ResponseMachine: Sendable {
         switch head.take(line) {
         case .status, .field: return .proceed
         case .tooLarge:
-            state = .over(.failed(JobError(.headerTooLarge, "more than 300 KiB of response headers"), retryAfter: nil))
+            state = .over(
+                .failed(JobError(.headerTooLarge, "more than 300 KiB of response headers"), retryAfter: nil))
             return .stop
         case .end:
             // An interim answer: the real one follows, with a status line of its own.
             if (100...199).contains(head.status) { return .proceed }
             state = HeadPolicy.plan(ask, head)
             if case .over = state { return .stop }
-            // Both framings at once is how requests are smuggled: chunks win, and the connection ends with them.
+            // Both framings at once is how requests are smuggled: chunks win, and the connection ends with
+            // them.
             return head.isChunked && !head.contentLengths.isEmpty ? .proceedThenClose : .proceed
         }
     }
@@ -175,7 +179,8 @@ struct ResponseMachine: Sendable {
         }
     }
 
-    /// What a later attempt may go on with; the part holds `bytes` of the file. nil without a strong validator.
+    /// What a later attempt may go on with; the part holds `bytes` of the file. nil without a strong
+    /// validator.
     func resumePoint(bytes: Int64, device: UInt64, inode: UInt64) -> ResumePoint? {
         guard ask.isHTTP, bytes > 0, case .body(let plan) = state else { return nil }
         // A 206 has proved the validators of the point it went on from; a 200 brings its own.
@@ -184,7 +189,8 @@ struct ResponseMachine: Sendable {
         let modified = resumed?.lastModified ?? head.strongLastModified
         guard etag != nil || modified != nil else { return nil }
         return ResumePoint(
-            url: ask.base.text, bytes: bytes, total: plan.total, etag: etag, lastModified: modified, device: device,
+            url: ask.base.text, bytes: bytes, total: plan.total, etag: etag, lastModified: modified,
+            device: device,
             inode: inode)
     }
 }

@@ -86,7 +86,8 @@ extension TransferLoop {
             let point = reception.machine.resumePoint(
                 bytes: writer.flushedSize, device: writer.device, inode: writer.inode)
         else {
-            fail(transfer, TransferFailure(JobError(.truncated, "only the bytes up to \(from) came")), reading)
+            fail(
+                transfer, TransferFailure(JobError(.truncated, "only the bytes up to \(from) came")), reading)
             return
         }
         again(transfer, from: point)

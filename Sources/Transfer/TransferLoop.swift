@@ -12,11 +12,13 @@ import SystemPackage
 
 /// Bytes to part files: one worker's libcurl loop.
 ///
-/// Purpose: runs what it is told to start, all at once, and reports how each ended. It knows no jobs, no retries and
-/// no queue: what may start now is the sender's decision. Each answer is checked before its first byte is written.
-/// Threads: made and run on its own thread; only the mailbox, the waker and the heartbeat are touched by others.
-/// Diagnostics: what goes wrong with a transfer is its report; trouble of this machine is marked `isLocal`. It never
-/// stops the daemon. A report for a transfer that nobody ordered stops the process: our bug.
+/// Purpose: runs what it is told to start, all at once, and reports how each ended. It knows no jobs, no
+/// retries and no queue: what may start now is the sender's decision. Each answer is checked before its first
+/// byte is written.
+/// Threads: made and run on its own thread; only the mailbox, the waker and the heartbeat are touched by
+/// others.
+/// Diagnostics: what goes wrong with a transfer is its report; trouble of this machine is marked `isLocal`.
+/// It never stops the daemon. A report for a transfer that nobody ordered stops the process: our bug.
 public struct TransferLoop: ~Copyable {
     /// Between two progress events.
     static let progressStep: Duration = .milliseconds(250)
@@ -108,7 +110,6 @@ public struct TransferLoop: ~Copyable {
         report(transfer, .cancelled(resume: resume), reading)
     }
 
-
     private mutating func takeNotes() {
         for note in tools.notes.firstHeads {
             events.append(.connected(worker: worker, token: note.token, isHTTP2: note.isHTTP2))
@@ -132,14 +133,17 @@ public struct TransferLoop: ~Copyable {
         let waiting = paused
         paused.removeAll(keepingCapacity: true)
         for token in waiting {
-            guard let transfer = active[token], let key = transfer.key, let due = transfer.reception?.pausedUntil
+            guard let transfer = active[token], let key = transfer.key,
+                let due = transfer.reception?.pausedUntil
             else { continue }
             if due > now {
                 paused.append(token)
                 continue
             }
             transfer.reception?.unpaused()
-            if let error = multi.unpause(key), let reading = multi.remove(key) { settle(transfer, error, reading) }
+            if let error = multi.unpause(key), let reading = multi.remove(key) {
+                settle(transfer, error, reading)
+            }
         }
         // The refused blocks were offered again just now, and some may have been refused again.
         takeNotes()

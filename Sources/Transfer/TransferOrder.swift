@@ -46,8 +46,8 @@ public struct TransferOrder: Sendable {
     /// Longest acceptable file, bytes; nil is no limit.
     public var maxFileSize: Int64?
     public var connectTimeout: Duration = .seconds(10)
-    /// No faster than `lowestSpeed` for so long ends the transfer as stalled. About 6 s of libcurl's averaging
-    /// come on top.
+    /// No faster than `lowestSpeed` for so long ends the transfer as stalled. About 6 s of libcurl's
+    /// averaging come on top.
     public var stallTimeout: Duration = .seconds(60)
     /// Bytes a second; nil is one.
     public var lowestSpeed: Int64?
@@ -81,8 +81,9 @@ public struct TransferOrder: Sendable {
 public enum TransferCommand: Sendable {
     /// Answered by exactly one `finished`.
     case start(TransferOrder)
-    /// Ends one; its `finished` says `cancelled`, unless it had ended already. `keepsPart`: what arrived is synced
-    /// and reported as a resume point where the server gave a strong validator; else the part is removed.
+    /// Ends one; its `finished` says `cancelled`, unless it had ended already. `keepsPart`: what arrived is
+    /// synced and reported as a resume point where the server gave a strong validator; else the part is
+    /// removed.
     case cancel(token: UInt64, keepsPart: Bool)
     /// New limits for connections opened from now on.
     case connectionLimits(cacheSize: Int, perHost: Int, streams: Int)

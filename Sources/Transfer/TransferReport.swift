@@ -45,7 +45,8 @@ public enum TransferResult: Sendable {
     case notModified
     /// The preflight found something at the final path; nothing was requested.
     case taken(size: Int64, modified: WallTime)
-    /// Absolute, read by curl_url, without the Location's userinfo. Nothing of it has been checked against policy.
+    /// Absolute, read by curl_url, without the Location's userinfo. Nothing of it has been checked against
+    /// policy.
     case redirect(location: String)
     case failed(TransferFailure)
     case cancelled(resume: ResumePoint?)
@@ -57,8 +58,8 @@ public struct PartFile: Sendable, Hashable {
     public var device: UInt64
     public var inode: UInt64
     public var size: Int64
-    /// The end was told, by a length, a last chunk, an end of stream or the size expected; false: the server just
-    /// closed, which a cut connection looks like too.
+    /// The end was told, by a length, a last chunk, an end of stream or the size expected; false: the server
+    /// just closed, which a cut connection looks like too.
     public var isLengthVerified: Bool
 }
 
@@ -66,8 +67,8 @@ public struct TransferFailure: Sendable, Hashable {
     public var error: JobError
     /// What the server asked for, clamped.
     public var retryAfter: Duration?
-    /// Where to go on from: flushed to the kernel, not synced. Who does not go on from it has the part discarded.
-    /// nil: the part has been removed, or never was.
+    /// Where to go on from: flushed to the kernel, not synced. Who does not go on from it has the part
+    /// discarded. nil: the part has been removed, or never was.
     public var resume: ResumePoint?
     /// Not the job's fault: GOAWAY, REFUSED_STREAM.
     public var isUncharged = false

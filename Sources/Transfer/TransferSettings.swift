@@ -18,7 +18,8 @@ public struct TransferSettings: Sendable {
     public var isDurable: Bool
 
     public init(
-        partsDirectory: String, outputRoot: String, connectionCacheSize: Int = 64, connectionsPerHost: Int = 0,
+        partsDirectory: String, outputRoot: String, connectionCacheSize: Int = 64,
+        connectionsPerHost: Int = 0,
         streamsPerConnection: Int = 32, totalLimiter: RateLimiter? = nil, isDurable: Bool = true
     ) {
         self.partsDirectory = partsDirectory

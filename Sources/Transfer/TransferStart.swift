@@ -29,7 +29,7 @@ extension TransferLoop {
         do {
             guard let status = try FileStatus.of(path) else { return nil }
             return .taken(size: status.size, modified: WallTime(milliseconds: status.modifiedMilliseconds))
-        } catch where error.code == .notDirectory {
+        } catch  where error.code == .notDirectory {
             // A file where a directory is needed: for the rename to say.
             return nil
         }
@@ -47,8 +47,10 @@ extension TransferLoop {
             let writer = try resumedPart(transfer)
             let ask = ResponseAsk(
                 base: try ParsedURL.parse(order.url.text), resume: transfer.resume,
-                hasCondition: order.condition != nil && transfer.resume == nil, expectedSize: order.expectedSize,
-                maxFileSize: order.maxFileSize, isHTTP: order.url.scheme == "http" || order.url.scheme == "https",
+                hasCondition: order.condition != nil && transfer.resume == nil,
+                expectedSize: order.expectedSize,
+                maxFileSize: order.maxFileSize,
+                isHTTP: order.url.scheme == "http" || order.url.scheme == "https",
                 now: Clock.wall())
             let reception = Reception(order: order, ask: ask, writer: writer, tools: tools, now: now)
             transfer.reception = reception
@@ -86,7 +88,10 @@ extension TransferLoop {
 
     /// Behind a proxy both callbacks see the proxy's address, so the target is judged by its name here.
     private func deniedBehindProxy(_ order: TransferOrder, _ url: ParsedURL) -> TransferFailure? {
-        guard let proxy = order.proxy, !proxy.isEmpty, !order.addressPolicy.permits(host: url.host) else { return nil }
-        return TransferFailure(JobError(.privateAddress, "policy forbids to fetch from \(Masking.text(url.host))"))
+        guard let proxy = order.proxy, !proxy.isEmpty, !order.addressPolicy.permits(host: url.host) else {
+            return nil
+        }
+        return TransferFailure(
+            JobError(.privateAddress, "policy forbids to fetch from \(Masking.text(url.host))"))
     }
 }

@@ -33,7 +33,8 @@ public final class TransferWorker: Sendable {
         let thread = WorkerThread(name: name) {
             do {
                 var loop = try TransferLoop(
-                    worker: index, settings: settings, inbox: inbox, bell: bell, events: events, heartbeat: heartbeat)
+                    worker: index, settings: settings, inbox: inbox, bell: bell, events: events,
+                    heartbeat: heartbeat)
                 loop.run()
             } catch {
                 // Memory or descriptors are gone at the start: the daemon cannot work.

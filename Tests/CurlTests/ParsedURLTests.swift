@@ -44,7 +44,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "example.org/a", "/a/b", "http://", "http://[::1", "http://h:99999/", "http://[::1/", "http://h\n/", "http://a b/",
+        "", "example.org/a", "/a/b", "http://", "http://[::1", "http://h:99999/", "http://[::1/",
+        "http://h\n/", "http://a b/",
         "http://h/a\u{0}b", "http://h/\u{7f}", "magnet:?xt=urn:x", "http://h\r\nX: y/",
     ])
     func `what is no URL is refused`(text: String) {
@@ -65,7 +66,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("/c", "https://h/c"), ("c?x=1", "https://h/a/c?x=1"), ("../c", "https://h/c"), ("//other/c", "https://other/c"),
+        ("/c", "https://h/c"), ("c?x=1", "https://h/a/c?x=1"), ("../c", "https://h/c"),
+        ("//other/c", "https://other/c"),
         ("http://other:8080/d e", "http://other:8080/d%20e"), ("?q", "https://h/a/b?q"),
         ("https://evil:secret@other/x", "https://other/x"),
     ])
