@@ -33,21 +33,26 @@ public enum TextWidth {
         return prefix(text, room - tail) + "..." + suffix(text, tail)
     }
 
-    /// Broken at spaces into lines of at most `width` columns; a word that is longer is cut.
+    /// Broken into lines of at most `width` columns: after commas where there are any in reach, else at spaces, so
+    /// that a number stays with its word. A word that is longer is cut.
     public static func wrapped(_ text: String, to width: Int) -> [String] {
-        var lines: [String] = []
-        var line = ""
+        var lines = [""]
         for word in text.split(separator: " ").map({ truncated(String($0), to: width) }) {
-            if line.isEmpty {
-                line = word
-            } else if columns(line) + 1 + columns(word) <= width {
-                line += " " + word
+            let last = lines[lines.count - 1]
+            if last.isEmpty {
+                lines[lines.count - 1] = word
+            } else if columns(last) + 1 + columns(word) <= width {
+                lines[lines.count - 1] = last + " " + word
+            } else if let comma = last.lastIndex(of: ","), last.index(after: comma) != last.endIndex,
+                columns(String(last[comma...])) + columns(word) < width / 2
+            {
+                lines[lines.count - 1] = String(last[...comma])
+                lines.append(last[last.index(after: comma)...].drop { $0 == " " } + " " + word)
             } else {
-                lines.append(line)
-                line = word
+                lines.append(word)
             }
         }
-        return lines + [line]
+        return lines
     }
 
     /// Padded with spaces on the right.

@@ -172,7 +172,7 @@ enum Samples {
         job.state = .waiting
         job.attempts = 2
         job.wait = WaitDocument(reason: .backoff, until: at(3, 13))
-        job.timings.queued = 1_234_567
+        job.timings.queued = 1_200_000
         job.download.urls = ["https://user:***@example.org/a/b.iso"]
         job.download.url = job.download.urls[0]
         job.download.host = "example.org"
