@@ -24,13 +24,16 @@ public enum ControlAPI {
     /// One document as UTF-8 JSON on one line. Keys are sorted, so that equal values are equal bytes.
     public static func encode(_ document: some Encodable, pretty: Bool = false) throws -> [UInt8] {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = pretty
+        encoder.outputFormatting =
+            pretty
             ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(document))
     }
 
     /// Reads one document. Unknown keys are ignored: a newer daemon may say more.
-    public static func decode<Document: Decodable>(_ type: Document.Type, from bytes: [UInt8]) throws -> Document {
+    public static func decode<Document: Decodable>(
+        _ type: Document.Type, from bytes: [UInt8]
+    ) throws -> Document {
         try JSONDecoder().decode(type, from: Data(bytes))
     }
 }

@@ -10,7 +10,8 @@ public enum ActionView {
         let target = Masking.text(action.target)
         guard action.verb != "release" else { return "released \(target)\n" }
         let jobs = action.changed == 0 ? "nothing to do" : Quantity.count(action.changed, "job")
-        return "\(action.verb) \(target): \(jobs)" + (action.complete ? "" : ", going on in the background") + "\n"
+        return "\(action.verb) \(target): \(jobs)" + (action.complete ? "" : ", going on in the background")
+            + "\n"
     }
 
     /// What a reload left open.

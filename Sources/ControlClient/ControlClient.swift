@@ -47,7 +47,9 @@ public struct ControlClient {
                 + QueryText.write([("after", query.after?.rawValue), ("limit", String(query.limit))]))
     }
 
-    public func act(_ verb: ControlVerb, on target: ControlTarget) throws(ClientError) -> Answer<ActionDocument> {
+    public func act(
+        _ verb: ControlVerb, on target: ControlTarget
+    ) throws(ClientError) -> Answer<ActionDocument> {
         switch target {
         case .job(let id): try post("/v1/jobs/\(id)/\(verb.rawValue)")
         case .list(let reference):
@@ -82,7 +84,9 @@ public struct ControlClient {
         return response
     }
 
-    private func decode<Document: Decodable>(_ response: ControlResponse) throws(ClientError) -> Answer<Document> {
+    private func decode<Document: Decodable>(
+        _ response: ControlResponse
+    ) throws(ClientError) -> Answer<Document> {
         do {
             return Answer(
                 document: try ControlAPI.decode(Document.self, from: response.body), bytes: response.body)
@@ -156,7 +160,8 @@ enum QueryText {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-                UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "_"),
                 UInt8(ascii: "~"):
                 encoded.unicodeScalars.append(Unicode.Scalar(byte))
             default:

@@ -66,7 +66,9 @@ public struct CurlTransport: ControlTransport {
         switch failure.code {
         case .cannotConnect:
             // libcurl may not tell the errno of a Unix socket; access(2) meets the same obstacle.
-            let code = failure.systemCode != 0 ? failure.systemCode : unsafe access(socketPath, W_OK) == 0 ? 0 : errno
+            let code =
+                failure.systemCode != 0
+                ? failure.systemCode : unsafe access(socketPath, W_OK) == 0 ? 0 : errno
             switch code {
             case EACCES, EPERM:
                 return TransportError(

@@ -52,7 +52,9 @@ public enum StatusView {
         }
         let states = JobState.allCases.filter { status.jobs[$0] > 0 }
         if !states.isEmpty {
-            add("Jobs", states.map { "\(Quantity.count(status.jobs[$0])) \($0.name)" }.joined(separator: ", "))
+            add(
+                "Jobs", states.map { "\(Quantity.count(status.jobs[$0])) \($0.name)" }.joined(separator: ", ")
+            )
         }
         let totals = status.totals
         if totals.bytes > 0 || totals.done + totals.failed + totals.cancelled > 0 {
@@ -101,8 +103,10 @@ public enum StatusView {
                 Cell(name), Cell(TextWidth.truncated(transfer.host, to: 24)),
                 Cell(transfer.total.map { Quantity.percent(transfer.bytes, of: $0) } ?? ""),
                 Cell(
-                    transfer.total.map { Quantity.part(transfer.bytes, of: $0) } ?? Quantity.size(transfer.bytes)),
-                Cell(transfer.bytes > 0 || transfer.rate > 0 ? Quantity.rate(transfer.rate) : "starting", .dim),
+                    transfer.total.map { Quantity.part(transfer.bytes, of: $0) }
+                        ?? Quantity.size(transfer.bytes)),
+                Cell(
+                    transfer.bytes > 0 || transfer.rate > 0 ? Quantity.rate(transfer.rate) : "starting", .dim),
             ])
         }
         return table.lines(style) + more(status.transfersTotal - shown.count, style)
@@ -140,7 +144,8 @@ public enum StatusView {
                 Cell(worker.name), Cell(works ? Quantity.count(worker.active) : ""),
                 Cell(works ? Quantity.count(worker.connections) : ""),
                 Cell(works ? Quantity.rate(worker.rate) : ""),
-                Cell(isLate ? Quantity.time(worker.heartbeatAgeSeconds) + " ago" : "now", isLate ? .bad : .dim),
+                Cell(
+                    isLate ? Quantity.time(worker.heartbeatAgeSeconds) + " ago" : "now", isLate ? .bad : .dim),
                 Cell(worker.blockedCall.map { "in \($0)" } ?? "", isLate ? .bad : .dim),
             ])
         }

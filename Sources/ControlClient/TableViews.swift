@@ -74,7 +74,8 @@ public enum JobsView {
 
     static func table(_ jobs: [JobDocument], _ style: ViewStyle) -> TextTable {
         var table = TextTable([
-            .init("Jobs"), .init("list", .right), .init("line", .right), .init("state"), .init("", flexible: true),
+            .init("Jobs"), .init("list", .right), .init("line", .right), .init("state"),
+            .init("", flexible: true),
             .init("size", .right), .init(""),
         ])
         for job in jobs {

@@ -99,7 +99,9 @@ struct TextTable {
             widths[flexible] = min(widths[flexible], max(12, rest - others))
         }
         var head: [Cell] = []
-        for (index, column) in columns.enumerated() { head.append(Cell(column.title, index == 0 ? .strong : .dim)) }
+        for (index, column) in columns.enumerated() {
+            head.append(Cell(column.title, index == 0 ? .strong : .dim))
+        }
         var lines = [line(head, widths, isUsed, style, indent: 0, first: widths[0] + indent)]
         for row in rows { lines.append(line(row, widths, isUsed, style, indent: indent, first: widths[0])) }
         return lines

@@ -24,7 +24,9 @@ struct BodyReader {
         guard !isAtEnd else { return nil }
         guard let buffer = try await iterator.next() else {
             // The stream also ends when the connection does: half a list must never pass for a whole one.
-            if let announced, received < announced { throw ControlFailure.badRequest("the body was cut short") }
+            if let announced, received < announced {
+                throw ControlFailure.badRequest("the body was cut short")
+            }
             isAtEnd = true
             return nil
         }
@@ -40,7 +42,9 @@ struct BodyReader {
     /// Bodies of requests that need none mean nothing; they are read so that the next request can follow.
     mutating func skip(atMost limit: Int) async throws {
         while try await next() != nil {
-            guard received <= limit else { throw ControlFailure.tooLarge("a body here has at most \(limit) bytes") }
+            guard received <= limit else {
+                throw ControlFailure.tooLarge("a body here has at most \(limit) bytes")
+            }
         }
     }
 

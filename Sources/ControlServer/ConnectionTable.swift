@@ -11,7 +11,9 @@ final class ConnectionTable: Sendable {
     var count: Int { channels.withLock { $0.count } }
 
     func insert(_ channel: any Channel) { channels.withLock { $0[ObjectIdentifier(channel)] = channel } }
-    func remove(_ channel: any Channel) { channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) } }
+    func remove(_ channel: any Channel) {
+        channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
 
     /// Any thread.
     func closeAll() {

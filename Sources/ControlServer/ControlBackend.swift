@@ -23,7 +23,8 @@ public protocol ControlBackend: Sendable {
     func hosts(_ query: HostQuery, reply: ControlReply<PageDocument<HostDocument>>)
 
     /// Replies once the change is committed (for a large list: begun, `complete` false).
-    func act(_ verb: ControlVerb, on target: ControlTarget, by peer: Peer, reply: ControlReply<ActionDocument>)
+    func act(
+        _ verb: ControlVerb, on target: ControlTarget, by peer: Peer, reply: ControlReply<ActionDocument>)
     /// Ends a hold.
     func release(host: HostKey, by peer: Peer, reply: ControlReply<ActionDocument>)
     func reload(by peer: Peer, reply: ControlReply<ReloadDocument>)

@@ -114,8 +114,10 @@ enum ControlRoute: Sendable, Hashable {
     static func hostKey(_ text: String) throws(ControlFailure) -> HostKey {
         let bytes = text.utf8
         let isPlain = bytes.allSatisfy { byte in
-            (byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: ":")) || byte | 0x20 >= UInt8(ascii: "a")
-                && byte | 0x20 <= UInt8(ascii: "z") || "-._[]%".utf8.contains(byte)
+            (byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: ":"))
+                || byte | 0x20 >= UInt8(ascii: "a")
+                    && byte | 0x20 <= UInt8(ascii: "z")
+                || "-._[]%".utf8.contains(byte)
         }
         guard !bytes.isEmpty, bytes.count <= 300, isPlain else {
             throw .badRequest("a host is a name or address, with :port where it is not the usual one")

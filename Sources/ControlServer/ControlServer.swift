@@ -35,7 +35,8 @@ public final class ControlServer: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do {
             try file.checkFree(group: group)
-            return try ControlServer(file: file, group: group, settings: settings, backend: backend, logger: logger)
+            return try ControlServer(
+                file: file, group: group, settings: settings, backend: backend, logger: logger)
         } catch {
             file.remove(nil)
             try? group.syncShutdownGracefully()  // the error at hand is the one to tell
@@ -54,7 +55,8 @@ public final class ControlServer: Sendable {
         let finished = loop.makePromise(of: Void.self)
         let server = Self.server(
             on: file.temporaryPath, group: group, table: table, logger: logger,
-            responder: ControlResponder(backend: backend, settings: settings, pending: pending, logger: logger),
+            responder: ControlResponder(
+                backend: backend, settings: settings, pending: pending, logger: logger),
             idleTimeout: settings.idleTimeout, whenBound: { bound.succeed(()) })
         executor = LoopExecutor(loop)
         serving = Task(executorPreference: executor) {

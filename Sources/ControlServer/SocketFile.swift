@@ -18,7 +18,8 @@ struct SocketFile: Sendable {
         temporaryPath = directory + ".dld\(getpid())"
         // sun_path has 108 bytes with the final NUL (unix(7)).
         guard !path.isEmpty, max(path.utf8.count, temporaryPath.utf8.count) < 108 else {
-            throw ControlServerError(.failed, "control.socket \(path): the path is too long for a socket (107 bytes)")
+            throw ControlServerError(
+                .failed, "control.socket \(path): the path is too long for a socket (107 bytes)")
         }
     }
 

@@ -36,7 +36,8 @@ import Testing
         #expect(try client.act(.retry, on: .job(JobID(rawValue: 0xab))).document.complete)
         #expect(try client.release(host: "Example.org:8080").document.target == "example.org:8080")
         #expect(try client.reload().document.needsRestart == ["workers"])
-        #expect(String(decoding: try client.metrics(), as: UTF8.self) == PrometheusText.write(Samples.metrics()))
+        #expect(
+            String(decoding: try client.metrics(), as: UTF8.self) == PrometheusText.write(Samples.metrics()))
         #expect(
             server.backend.questions == [
                 "jobs failed a b&c=d?.txt 00000000000000ab 100", "lists - - 100", "list ü %2F.txt",
@@ -95,7 +96,8 @@ import Testing
     @Test func `what the daemon refuses becomes the exit status that fits`() throws {
         let server = try RunningServer()
         let cases: [(ControlFailure, ClientError.Exit)] = [
-            (.notFound("no list 9"), .failed), (.conflict("it has ended"), .failed), (.badRequest("no"), .usage),
+            (.notFound("no list 9"), .failed), (.conflict("it has ended"), .failed),
+            (.badRequest("no"), .usage),
             (.unavailable("starting"), .unavailable), (.tooLarge("no"), .failed), (.rejected("no"), .failed),
         ]
         for (failure, exit) in cases {
@@ -145,7 +147,9 @@ private final class TransportDouble: ControlTransport {
     let asked = Mutex<[String]>([])
     func send(_ request: ControlRequest) throws(TransportError) -> ControlResponse {
         asked.withLock { $0.append(request.target) }
-        return try answers.withLock { $0.isEmpty ? .failure(TransportError(.broken, "no more")) : $0.removeFirst() }.get()
+        return try answers.withLock {
+            $0.isEmpty ? .failure(TransportError(.broken, "no more")) : $0.removeFirst()
+        }.get()
     }
     func answer(_ list: ListDocument) throws {
         let response = ControlResponse(status: 200, body: try ControlAPI.encode(list))
@@ -159,14 +163,18 @@ private final class TransportDouble: ControlTransport {
 @Suite struct WaitTests {
     private let transport = TransportDouble()
     /// Time passes by sleeping only.
-    private func follow(_ text: String, limit: Duration? = nil, patience: Duration = .seconds(60)) throws -> ListDocument? {
+    private func follow(
+        _ text: String, limit: Duration? = nil, patience: Duration = .seconds(60)
+    ) throws -> ListDocument? {
         let clock = Shared(MonotonicTime(nanoseconds: 0))
         let surroundings = ListWait.Surroundings(
             sleep: { pause in clock.update { $0 = $0 + pause } }, now: { clock.value }, progress: { _ in })
         let wait = ListWait(client: ControlClient(transport), surroundings: surroundings, patience: patience)
         return try wait.follow(try #require(ListReference(text)), limit: limit)?.document
     }
-    private func list(_ state: ListDocument.State, id: Int64? = 12, done: Int = 1, total: Int = 1) -> ListDocument {
+    private func list(
+        _ state: ListDocument.State, id: Int64? = 12, done: Int = 1, total: Int = 1
+    ) -> ListDocument {
         var list = ListDocument()
         list.id = id
         list.name = "hourly.txt"
@@ -195,7 +203,8 @@ private final class TransportDouble: ControlTransport {
         #expect(try follow("12")?.state == .closed)
     }
 
-    @Test func `a daemon that was never there is 69 at once, one that stays away after the patience`() throws {
+    @Test func `a daemon that was never there is 69 at once, one that stays away after the patience`() throws
+    {
         transport.fail(.noDaemon)
         #expect(throws: ClientError.self) { try follow("12") }
         #expect(transport.asked.withLock { $0.count } == 1)

@@ -8,9 +8,12 @@ import TestKit
 import Testing
 
 @Suite struct ProgramTests {
-    private func dlctl(_ server: RunningServer, _ arguments: String..., input: String = "") throws -> ProgramRun {
+    private func dlctl(
+        _ server: RunningServer, _ arguments: String..., input: String = ""
+    ) throws -> ProgramRun {
         try ProgramRun.run(
-            "dlctl", arguments, environment: ["DLD_SOCKET": server.socket, "NO_COLOR": nil, "TZ": "UTC"], input: input)
+            "dlctl", arguments, environment: ["DLD_SOCKET": server.socket, "NO_COLOR": nil, "TZ": "UTC"],
+            input: input)
     }
 
     @Test func `status shows the verdict first, and the daemon's own JSON on request`() throws {
@@ -28,18 +31,21 @@ import Testing
         let server = try RunningServer()
         for arguments in [
             ["lists", "--state", "running"], ["jobs", "--list", "hourly.txt", "--limit", "5"], ["hosts"],
-            ["show", "5f0c2e9a11d04b7e"], ["show", "hourly.txt"], ["cancel", "4711"], ["pause", "hourly.txt"],
+            ["show", "5f0c2e9a11d04b7e"], ["show", "hourly.txt"], ["cancel", "4711"],
+            ["pause", "hourly.txt"],
             ["resume", "5f0c2e9a11d04b7e"], ["retry", "4711"], ["host", "example.org", "release"], ["reload"],
         ] {
             for json in [[], ["--json"]] {
                 let run = try ProgramRun.run(
-                    "dlctl", arguments + json + ["--socket", server.socket], environment: ["DLD_SOCKET": "/nowhere"])
+                    "dlctl", arguments + json + ["--socket", server.socket],
+                    environment: ["DLD_SOCKET": "/nowhere"])
                 #expect(run.status == 0, "\(run.transcript)")
                 #expect(run.output.hasPrefix("{") == !json.isEmpty, "\(run.transcript)")
             }
         }
         let asked = [
-            "lists running - 100", "jobs - hourly.txt - 5", "hosts - 100", "job 5f0c2e9a11d04b7e", "list hourly.txt",
+            "lists running - 100", "jobs - hourly.txt - 5", "hosts - 100", "job 5f0c2e9a11d04b7e",
+            "list hourly.txt",
             "cancel list 4711", "pause list hourly.txt", "resume job 5f0c2e9a11d04b7e", "retry list 4711",
             "release example.org", "reload",
         ]
@@ -72,7 +78,9 @@ import Testing
         server.backend.given.withLock { $0.list = .success(list) }
         let failed = try dlctl(server, "wait", "hourly.txt")
         #expect(failed.status == 1)
-        #expect(failed.output == "list 4711 hourly.txt: 12 failed of 3,000,000, see failed/hourly.txt.results.jsonl\n")
+        #expect(
+            failed.output
+                == "list 4711 hourly.txt: 12 failed of 3,000,000, see failed/hourly.txt.results.jsonl\n")
         list.done = list.total
         server.backend.given.withLock { $0.list = .success(list) }
         #expect(try dlctl(server, "wait", "4711").status == 0)

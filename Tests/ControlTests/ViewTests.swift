@@ -7,7 +7,9 @@ import Testing
 
 @Suite struct ViewTests {
     private func lines(_ status: StatusDocument) -> [String] {
-        StatusView.text(status, Samples.style).split(separator: "\n", omittingEmptySubsequences: false).map { String($0) }
+        StatusView.text(status, Samples.style).split(separator: "\n", omittingEmptySubsequences: false).map {
+            String($0)
+        }
     }
     private func expectFits(_ text: String, _ columns: Int = 80) {
         for line in text.split(separator: "\n") {
@@ -91,7 +93,10 @@ import Testing
         status.transfers[0].path = String(repeating: "世界", count: 60) + "\r.iso"
         let text = StatusView.text(status, Samples.style)
         expectFits(text)
-        #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || $0.value >= 32 && $0.value != 0x7F && $0.value != 0x202E })
+        #expect(
+            text.unicodeScalars.allSatisfy {
+                $0 == "\n" || $0.value >= 32 && $0.value != 0x7F && $0.value != 0x202E
+            })
         #expect(text.contains("\\u{1b}"))
     }
 
