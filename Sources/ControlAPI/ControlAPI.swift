@@ -4,11 +4,14 @@ import FoundationEssentials
 
 /// The JSON that daemon and dlctl exchange over the control socket: one Codable value a document.
 ///
-/// Purpose: one definition of every key, shared by both ends; `docs/control.md` describes it for everybody else.
-/// Keys are snake_case, every key of a document is always there (null where unknown), each has one JSON type, and
+/// Purpose: one definition of every key, shared by both ends; `docs/control.md` describes it for everybody
+/// else.
+/// Keys are snake_case, every key of a document is always there (null where unknown), each has one JSON
+/// type, and
 /// keys are only ever added. Threads: plain values, no I/O, no clock; usable anywhere.
 ///
-/// *Diagnostics*: a document that does not decode is an error of the caller's peer, thrown as `DecodingError`.
+/// *Diagnostics*: a document that does not decode is an error of the caller's peer, thrown as
+/// `DecodingError`.
 /// Nothing here traps.
 public enum ControlAPI {
     /// Every versioned path begins with it.

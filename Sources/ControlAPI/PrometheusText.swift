@@ -85,7 +85,8 @@ public enum PrometheusText {
     }
 }
 
-/// The page under construction. A family without samples is left out: Prometheus takes it, but it says nothing.
+/// The page under construction. A family without samples is left out: Prometheus takes it, but it says
+/// nothing.
 private struct Page {
     var text = ""
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Numbers as people read them, the same in the verdict, in `dlctl` and in the log. At most three digits and a unit:
+/// Numbers as people read them, the same in the verdict, in `dlctl` and in the log. At most three digits and
+/// a unit:
 /// who needs them exact takes the JSON.
 public enum Quantity {
     /// `2,914,003`.

@@ -33,7 +33,8 @@ public enum MetricsView {
         var value: Double
     }
 
-    /// `[{"labels":{"state":"done"},"name":"dld_jobs","value":3}, ...]` on one line. Lines of another form are left
+    /// `[{"labels":{"state":"done"},"name":"dld_jobs","value":3}, ...]` on one line. Lines of another form
+    /// are left
     /// out.
     public static func json(_ text: [UInt8]) -> [UInt8] {
         let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")

@@ -3,7 +3,8 @@
 public import ControlAPI
 public import JobModel
 
-/// A document and the bytes it came as: `--json` prints the latter, so that what scripts read is what the daemon said.
+/// A document and the bytes it came as: `--json` prints the latter, so that what scripts read is what the
+/// daemon said.
 public struct Answer<Document: Sendable>: Sendable {
     public let document: Document
     public let bytes: [UInt8]
@@ -61,7 +62,8 @@ public struct ControlClient {
     }
     public func reload() throws(ClientError) -> Answer<ReloadDocument> { try post("/v1/reload") }
 
-    /// Posts a list under a name that decides its format. Returns once it is committed; a large one takes as long
+    /// Posts a list under a name that decides its format. Returns once it is committed; a large one takes as
+    /// long
     /// as it takes to send, so there is no limit of time.
     public func add(name: String, body: ControlRequest.Body) throws(ClientError) -> Answer<AddedDocument> {
         let target = "/v1/lists" + QueryText.write([("name", name)])

@@ -52,7 +52,8 @@ public struct CurlTransport: ControlTransport {
         if let limit = request.limit {
             try easy.setTotalTimeout(limit)
         } else {
-            // A long list may take as long as it takes, but not stand still: the daemon's own patience is 120 s.
+            // A long list may take as long as it takes, but not stand still: the daemon's own patience is
+            // 120 s.
             try easy.setLowSpeedLimit(1, for: .seconds(150))
         }
         try easy.setURL("http://dld" + request.target)

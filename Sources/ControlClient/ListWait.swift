@@ -5,7 +5,8 @@ public import JobModel
 
 /// `dlctl wait`: follows one list to its end, over restarts of the daemon.
 ///
-/// A name is followed to its id as soon as the ledger has one, so that a newer list of the same name does not take
+/// A name is followed to its id as soon as the ledger has one, so that a newer list of the same name does
+/// not take
 /// its place. One that lies in the spool still counts as there.
 public struct ListWait {
     /// What the world looks like to a wait: sleeping, the time, and who is told of progress.
@@ -35,7 +36,8 @@ public struct ListWait {
         self.patience = patience
     }
 
-    /// Returns when the list has ended; nil when `limit` passed before that. Throws where the list is unknown, or the
+    /// Returns when the list has ended; nil when `limit` passed before that. Throws where the list is
+    /// unknown, or the
     /// daemon was never there or stays away.
     public func follow(
         _ reference: ListReference, limit: Duration?

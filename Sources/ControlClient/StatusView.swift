@@ -3,9 +3,11 @@
 public import ControlAPI
 import JobModel
 
-/// `dlctl status` as text: the verdict first, then how the daemon is, then what it works on, then what went wrong.
+/// `dlctl status` as text: the verdict first, then how the daemon is, then what it works on, then what went
+/// wrong.
 ///
-/// Pure: the same document gives the same lines. Sections with nothing in them are left out, so that an idle daemon
+/// Pure: the same document gives the same lines. Sections with nothing in them are left out, so that an idle
+/// daemon
 /// fits in a hand and a busy one on a screen.
 public enum StatusView {
     /// Lines joined by line feeds, with one at the end.

@@ -2,7 +2,8 @@
 
 /// How many columns of a terminal a text takes, and how to make it fit.
 public enum TextWidth {
-    /// Combining marks take none, East Asian wide characters and emoji two, the rest one. The text has no controls
+    /// Combining marks take none, East Asian wide characters and emoji two, the rest one. The text has no
+    /// controls
     /// (`Masking.text` saw to that).
     public static func columns(_ text: String) -> Int {
         text.unicodeScalars.reduce(0) { $0 + columns($1) }
@@ -25,7 +26,8 @@ public enum TextWidth {
         }
     }
 
-    /// Cut in the middle to at most `width` columns: of a long name both the beginning and the ending tell something.
+    /// Cut in the middle to at most `width` columns: of a long name both the beginning and the ending tell
+    /// something.
     public static func truncated(_ text: String, to width: Int) -> String {
         let total = columns(text)
         guard total > width else { return text }
@@ -35,7 +37,8 @@ public enum TextWidth {
         return prefix(text, room - tail) + "..." + suffix(text, tail)
     }
 
-    /// Broken into lines of at most `width` columns: after commas where there are any in reach, else at spaces, so
+    /// Broken into lines of at most `width` columns: after commas where there are any in reach, else at
+    /// spaces, so
     /// that a number stays with its word. A word that is longer is cut.
     public static func wrapped(_ text: String, to width: Int) -> [String] {
         var lines = [""]

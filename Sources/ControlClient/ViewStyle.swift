@@ -13,7 +13,8 @@ public struct ViewStyle: Sendable {
     /// A moment as local time; the second flag asks for seconds.
     public var clock: @Sendable (WallTime, _ seconds: Bool) -> String
 
-    /// - Parameter columns: held between 80 and 120: narrower cannot hold the tables, wider is hard to follow.
+    /// - Parameter columns: held between 80 and 120: narrower cannot hold the tables, wider is hard to
+    /// follow.
     public init(
         columns: Int = 80, isColored: Bool = false, showsAll: Bool = false,
         clock: @escaping @Sendable (WallTime, _ seconds: Bool) -> String
@@ -81,7 +82,8 @@ struct TextTable {
         rows.append(cells)
     }
 
-    /// Lines without a trailing space. The heads of columns whose cells are all empty vanish with their columns.
+    /// Lines without a trailing space. The heads of columns whose cells are all empty vanish with their
+    /// columns.
     func lines(_ style: ViewStyle, indent: Int = 2) -> [String] {
         let isUsed = columns.indices.map { index in
             columns[index].isFlexible || rows.contains { !$0[index].text.isEmpty }

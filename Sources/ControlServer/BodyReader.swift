@@ -5,7 +5,8 @@ import HTTPTypes
 import HummingbirdCore
 import NIOCore
 
-/// A request's body, read once from front to end. Hummingbird gives out one iterator a request, so whoever wants a
+/// A request's body, read once from front to end. Hummingbird gives out one iterator a request, so whoever
+/// wants a
 /// part of the body takes it here.
 struct BodyReader {
     private var iterator: RequestBody.AsyncIterator
@@ -48,11 +49,13 @@ struct BodyReader {
         }
     }
 
-    /// Reads a little on before an early error is answered: closing a socket with bytes unread resets it, and the
+    /// Reads a little on before an early error is answered: closing a socket with bytes unread resets it,
+    /// and the
     /// client would lose the answer. Reading everything instead would let it send for ever.
     mutating func drain() async {
         let limit = received + 4 * 1024 * 1024
-        // Broken off: isAtEnd stays false and the connection is closed after the answer, which is all there is to do.
+        // Broken off: isAtEnd stays false and the connection is closed after the answer, which is all there
+        // is to do.
         do { while received < limit, try await next() != nil {} } catch {}
     }
 }

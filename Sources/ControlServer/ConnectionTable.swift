@@ -3,7 +3,8 @@
 import NIOCore
 import Synchronization
 
-/// The connections that are open, so that a stop can close those that will not end by themselves (a client that
+/// The connections that are open, so that a stop can close those that will not end by themselves (a client
+/// that
 /// does not read its answer holds its handler for ever).
 final class ConnectionTable: Sendable {
     private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])

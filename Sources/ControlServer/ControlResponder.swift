@@ -16,7 +16,8 @@ struct ControlResponder: Sendable {
     /// How long a question may take before the client hears 503.
     private var patience: Duration { settings.patience }
 
-    /// Thrown to make Hummingbird close the connection after a response to a body that was not read to its end.
+    /// Thrown to make Hummingbird close the connection after a response to a body that was not read to its
+    /// end.
     private struct BodyLeftUnread: Error {}
 
     func respond(to request: Request, writer: consuming ResponseWriter, channel: any Channel) async throws {

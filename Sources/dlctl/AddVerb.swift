@@ -103,7 +103,8 @@ final class InputFile {
     }
     deinit { if descriptor != STDIN_FILENO { close(descriptor) } }
 
-    /// With a size, exactly that many bytes: what is appended meanwhile belongs to no length that was announced.
+    /// With a size, exactly that many bytes: what is appended meanwhile belongs to no length that was
+    /// announced.
     func stream(size: Int64?) -> ControlRequest.Body {
         left = size
         return .stream(size: size, next: { () throws(TransportError) in try self.read() })

@@ -42,7 +42,8 @@ enum Console {
         return Int(size.ws_col)
     }
 
-    /// How views look here: colour on a terminal only, and not where NO_COLOR is set (no-color.org) or the terminal
+    /// How views look here: colour on a terminal only, and not where NO_COLOR is set (no-color.org) or the
+    /// terminal
     /// is dumb.
     static func style(showsAll: Bool = false) -> ViewStyle {
         let refusesColor = environment("NO_COLOR").map { !$0.isEmpty } ?? false

@@ -8,7 +8,8 @@ import Logging
 import Synchronization
 import TestKit
 
-/// A daemon that answers from what it was given and remembers what it was asked. Replies come from another thread,
+/// A daemon that answers from what it was given and remembers what it was asked. Replies come from another
+/// thread,
 /// as in the daemon.
 final class BackendDouble: ControlBackend {
     struct Given: Sendable {
