@@ -4,11 +4,14 @@ import FoundationEssentials
 
 /// The JSON that daemon and dlctl exchange over the control socket: one Codable value a document.
 ///
-/// Purpose: one definition of every key, shared by both ends; `docs/control.md` describes it for everybody else.
-/// Keys are snake_case, every key of a document is always there (null where unknown), each has one JSON type, and
+/// Purpose: one definition of every key, shared by both ends; `docs/control.md` describes it for everybody
+/// else.
+/// Keys are snake_case, every key of a document is always there (null where unknown), each has one JSON
+/// type, and
 /// keys are only ever added. Threads: plain values, no I/O, no clock; usable anywhere.
 ///
-/// *Diagnostics*: a document that does not decode is an error of the caller's peer, thrown as `DecodingError`.
+/// *Diagnostics*: a document that does not decode is an error of the caller's peer, thrown as
+/// `DecodingError`.
 /// Nothing here traps.
 public enum ControlAPI {
     /// Every versioned path begins with it.
@@ -24,13 +27,16 @@ public enum ControlAPI {
     /// One document as UTF-8 JSON on one line. Keys are sorted, so that equal values are equal bytes.
     public static func encode(_ document: some Encodable, pretty: Bool = false) throws -> [UInt8] {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = pretty
+        encoder.outputFormatting =
+            pretty
             ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(document))
     }
 
     /// Reads one document. Unknown keys are ignored: a newer daemon may say more.
-    public static func decode<Document: Decodable>(_ type: Document.Type, from bytes: [UInt8]) throws -> Document {
+    public static func decode<Document: Decodable>(
+        _ type: Document.Type, from bytes: [UInt8]
+    ) throws -> Document {
         try JSONDecoder().decode(type, from: Data(bytes))
     }
 }

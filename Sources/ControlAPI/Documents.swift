@@ -2,7 +2,8 @@
 
 public import JobModel
 
-/// One page of rows. A page may be short, even empty, and still have a `next`: each looks at a bounded number of
+/// One page of rows. A page may be short, even empty, and still have a `next`: each looks at a bounded
+/// number of
 /// rows, whatever matches.
 public struct PageDocument<Item: Codable & Sendable & Hashable>: Codable, Sendable, Hashable {
     public var items: [Item]
@@ -113,7 +114,8 @@ public struct HostDocument: Codable, Sendable, Hashable {
 /// What went wrong with a request: the body of every answer that is not 2xx.
 public struct ErrorDocument: Codable, Sendable, Hashable, Error {
     public struct Body: Codable, Sendable, Hashable {
-        /// A stable word: `bad_request not_found method_not_allowed conflict too_large unavailable internal`, or a
+        /// A stable word: `bad_request not_found method_not_allowed conflict too_large unavailable
+        /// internal`, or a
         /// code of the error table where a list was refused.
         public var code: String
         /// For people.

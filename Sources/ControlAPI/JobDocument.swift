@@ -86,7 +86,8 @@ public struct WaitDocument: Codable, Sendable, Hashable {
 }
 
 extension JobDocument {
-    /// From the ledger's record. Masks what results mask. What only the snapshot or the reader knows (`wait`, the
+    /// From the ledger's record. Masks what results mask. What only the snapshot or the reader knows
+    /// (`wait`, the
     /// attempts so far of a job that has not ended) the caller adds.
     public init(_ record: ResultRecord, wait: WaitDocument? = nil) {
         self.init()

@@ -2,7 +2,8 @@
 
 public import JobModel
 
-/// What `GET /metrics` is written from: plain numbers that dispatch keeps anyway. Counters run since the daemon
+/// What `GET /metrics` is written from: plain numbers that dispatch keeps anyway. Counters run since the
+/// daemon
 /// started, as Prometheus wants them.
 public struct MetricsDocument: Sendable, Hashable {
     public var version = ""
@@ -69,7 +70,8 @@ public struct Histogram: Sendable, Hashable {
         Histogram(bounds: [0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 14_400, 43_200, 86_400])
     }
 
-    /// Counts one value. What is no finite number is left out; negative counts as 0 (a clock that was set back).
+    /// Counts one value. What is no finite number is left out; negative counts as 0 (a clock that was set
+    /// back).
     public mutating func observe(_ value: Double) {
         guard value.isFinite else { return }
         let held = max(0, value)

@@ -6,8 +6,10 @@ import JobModel
 public enum PrometheusText {
     public static func write(_ metrics: MetricsDocument) -> String {
         var page = Page()
-        page.gauge("dld_build_info", "Version of the daemon; always 1.", [([("version", metrics.version)], 1)])
-        page.gauge("dld_start_time_seconds", "When the daemon started.", Double(metrics.startedAt.rawValue) / 1000)
+        page.gauge(
+            "dld_build_info", "Version of the daemon; always 1.", [([("version", metrics.version)], 1)])
+        page.gauge(
+            "dld_start_time_seconds", "When the daemon started.", Double(metrics.startedAt.rawValue) / 1000)
         page.gauge(
             "dld_state", "What the daemon is doing: 1 for the present state.",
             DaemonState.allCases.map { ([("state", $0.rawValue)], $0 == metrics.state ? 1 : 0) })
@@ -20,7 +22,8 @@ public enum PrometheusText {
         page.gauge(
             "dld_disk_free_bytes", "Free bytes on the file systems dld writes to.",
             metrics.diskFree.sorted { $0.key < $1.key }.map { ([("role", $0.key)], Double($0.value)) })
-        page.gauge("dld_resident_memory_bytes", "Resident memory of the daemon.", Double(metrics.residentBytes))
+        page.gauge(
+            "dld_resident_memory_bytes", "Resident memory of the daemon.", Double(metrics.residentBytes))
         return page.text
     }
 
@@ -51,12 +54,16 @@ public enum PrometheusText {
             "dld_errors_total", "Attempts that broke, by error code.",
             metrics.errors.sorted { $0.key < $1.key }.map { ([("code", $0.key)], Double($0.value)) })
         page.counter(
-            "dld_connections_opened_total", "Connections opened to servers.", Double(metrics.connectionsOpened))
+            "dld_connections_opened_total", "Connections opened to servers.",
+            Double(metrics.connectionsOpened))
         page.gauge("dld_transfers_active", "Transfers under way.", Double(metrics.activeTransfers))
         page.gauge("dld_connections", "Connections to servers.", Double(metrics.connections))
-        page.gauge("dld_hosts_held", "Hosts that nothing is started for until a hold ends.", Double(metrics.heldHosts))
+        page.gauge(
+            "dld_hosts_held", "Hosts that nothing is started for until a hold ends.",
+            Double(metrics.heldHosts))
         page.histogram(
-            "dld_first_byte_seconds", "From the start of an attempt to the first byte of its body.", metrics.firstByte)
+            "dld_first_byte_seconds", "From the start of an attempt to the first byte of its body.",
+            metrics.firstByte)
     }
 
     private static func writeSums(_ metrics: MetricsDocument, to page: inout Page) {
@@ -73,11 +80,13 @@ public enum PrometheusText {
                 ([("state", "failed")], Double(metrics.sumsFailed)),
             ])
         page.counter("dld_sum_restarts_total", "Restarts of the sum processes.", Double(metrics.sumRestarts))
-        page.counter("dld_sum_cpu_seconds_total", "CPU time spent on sums and digests.", metrics.sumCPUSeconds)
+        page.counter(
+            "dld_sum_cpu_seconds_total", "CPU time spent on sums and digests.", metrics.sumCPUSeconds)
     }
 }
 
-/// The page under construction. A family without samples is left out: Prometheus takes it, but it says nothing.
+/// The page under construction. A family without samples is left out: Prometheus takes it, but it says
+/// nothing.
 private struct Page {
     var text = ""
 
@@ -86,7 +95,9 @@ private struct Page {
     mutating func gauge(_ name: String, _ help: String, _ value: Double) {
         family(name, help, "gauge", [([], value)])
     }
-    mutating func gauge(_ name: String, _ help: String, _ samples: [Sample]) { family(name, help, "gauge", samples) }
+    mutating func gauge(_ name: String, _ help: String, _ samples: [Sample]) {
+        family(name, help, "gauge", samples)
+    }
     mutating func counter(_ name: String, _ help: String, _ value: Double) {
         family(name, help, "counter", [([], value)])
     }

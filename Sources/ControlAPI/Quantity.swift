@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Numbers as people read them, the same in the verdict, in `dlctl` and in the log. At most three digits and a unit:
+/// Numbers as people read them, the same in the verdict, in `dlctl` and in the log. At most three digits and
+/// a unit:
 /// who needs them exact takes the JSON.
 public enum Quantity {
     /// `2,914,003`.
@@ -60,7 +61,8 @@ public enum Quantity {
             scale *= 1024
             unit += 1
         }
-        return "\(digits(Double(max(0, bytes)) / scale)) of \(digits(Double(max(0, whole)) / scale)) \(units[unit])"
+        return
+            "\(digits(Double(max(0, bytes)) / scale)) of \(digits(Double(max(0, whole)) / scale)) \(units[unit])"
     }
 
     private static func scaled(_ value: Double, by step: Double, units: [String]) -> String {

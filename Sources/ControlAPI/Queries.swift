@@ -7,7 +7,8 @@ public enum ListReference: Sendable, Hashable, CustomStringConvertible {
     case id(ListID)
     case name(String)
 
-    /// nil: neither a positive decimal number nor a file name (1 to 255 bytes, no `/`, no NUL, not `.` or `..`).
+    /// nil: neither a positive decimal number nor a file name (1 to 255 bytes, no `/`, no NUL, not `.` or
+    /// `..`).
     public init?(_ text: String) {
         let bytes = text.utf8
         guard !bytes.isEmpty, bytes.count <= 255, !bytes.contains(UInt8(ascii: "/")), !bytes.contains(0),

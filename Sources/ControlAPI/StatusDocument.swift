@@ -41,7 +41,8 @@ public struct StatusDocument: Codable, Sendable, Hashable {
     public init() {}
 
     enum CodingKeys: String, CodingKey {
-        case verdict, version, pid, now, state, config, jobs, lists, transfers, hosts, waiting, workers, sums, disks
+        case verdict, version, pid, now, state, config, jobs, lists, transfers, hosts, waiting, workers, sums,
+            disks
         case totals, memory, errors
         case startedAt = "started_at"
         case uptimeSeconds = "uptime_seconds"

@@ -2,7 +2,8 @@
 
 public import JobModel
 
-/// A moment as documents carry it: `2026-11-22T10:00:00.123Z`, always UTC, always with milliseconds (RFC 3339).
+/// A moment as documents carry it: `2026-11-22T10:00:00.123Z`, always UTC, always with milliseconds (RFC
+/// 3339).
 public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
     public let time: WallTime
     /// Held within the years 1970 to 9999, so that the text has one form.
@@ -51,7 +52,8 @@ public struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringCo
         try container.encode(description)
     }
 
-    /// Days since 1970-01-01 of a date of the Gregorian calendar, counted in years that begin in March so that the
+    /// Days since 1970-01-01 of a date of the Gregorian calendar, counted in years that begin in March so
+    /// that the
     /// leap day comes last. No Foundation calendar: dlctl links without its tables.
     private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year

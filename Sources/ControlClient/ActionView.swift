@@ -10,7 +10,8 @@ public enum ActionView {
         let target = Masking.text(action.target)
         guard action.verb != "release" else { return "released \(target)\n" }
         let jobs = action.changed == 0 ? "nothing to do" : Quantity.count(action.changed, "job")
-        return "\(action.verb) \(target): \(jobs)" + (action.complete ? "" : ", going on in the background") + "\n"
+        return "\(action.verb) \(target): \(jobs)" + (action.complete ? "" : ", going on in the background")
+            + "\n"
     }
 
     /// What a reload left open.
@@ -32,7 +33,8 @@ public enum MetricsView {
         var value: Double
     }
 
-    /// `[{"labels":{"state":"done"},"name":"dld_jobs","value":3}, ...]` on one line. Lines of another form are left
+    /// `[{"labels":{"state":"done"},"name":"dld_jobs","value":3}, ...]` on one line. Lines of another form
+    /// are left
     /// out.
     public static func json(_ text: [UInt8]) -> [UInt8] {
         let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")

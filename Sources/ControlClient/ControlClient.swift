@@ -3,7 +3,8 @@
 public import ControlAPI
 public import JobModel
 
-/// A document and the bytes it came as: `--json` prints the latter, so that what scripts read is what the daemon said.
+/// A document and the bytes it came as: `--json` prints the latter, so that what scripts read is what the
+/// daemon said.
 public struct Answer<Document: Sendable>: Sendable {
     public let document: Document
     public let bytes: [UInt8]
@@ -47,7 +48,9 @@ public struct ControlClient {
                 + QueryText.write([("after", query.after?.rawValue), ("limit", String(query.limit))]))
     }
 
-    public func act(_ verb: ControlVerb, on target: ControlTarget) throws(ClientError) -> Answer<ActionDocument> {
+    public func act(
+        _ verb: ControlVerb, on target: ControlTarget
+    ) throws(ClientError) -> Answer<ActionDocument> {
         switch target {
         case .job(let id): try post("/v1/jobs/\(id)/\(verb.rawValue)")
         case .list(let reference):
@@ -59,7 +62,8 @@ public struct ControlClient {
     }
     public func reload() throws(ClientError) -> Answer<ReloadDocument> { try post("/v1/reload") }
 
-    /// Posts a list under a name that decides its format. Returns once it is committed; a large one takes as long
+    /// Posts a list under a name that decides its format. Returns once it is committed; a large one takes as
+    /// long
     /// as it takes to send, so there is no limit of time.
     public func add(name: String, body: ControlRequest.Body) throws(ClientError) -> Answer<AddedDocument> {
         let target = "/v1/lists" + QueryText.write([("name", name)])
@@ -82,7 +86,9 @@ public struct ControlClient {
         return response
     }
 
-    private func decode<Document: Decodable>(_ response: ControlResponse) throws(ClientError) -> Answer<Document> {
+    private func decode<Document: Decodable>(
+        _ response: ControlResponse
+    ) throws(ClientError) -> Answer<Document> {
         do {
             return Answer(
                 document: try ControlAPI.decode(Document.self, from: response.body), bytes: response.body)
@@ -156,7 +162,8 @@ enum QueryText {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-                UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "_"),
                 UInt8(ascii: "~"):
                 encoded.unicodeScalars.append(Unicode.Scalar(byte))
             default:

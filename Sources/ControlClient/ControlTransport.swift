@@ -5,7 +5,8 @@ public struct ControlRequest {
     public enum Body {
         case none
         case bytes([UInt8])
-        /// Bytes as they are read, one chunk a call, until nil. `size` of them; nil sends with chunked coding.
+        /// Bytes as they are read, one chunk a call, until nil. `size` of them; nil sends with chunked
+        /// coding.
         case stream(size: Int64?, next: () throws(TransportError) -> [UInt8]?)
     }
     public var method: String

@@ -49,10 +49,17 @@ public struct CurlTransport: ControlTransport {
         try easy.setHTTPVersion(.http1)
         try easy.setUserAgent("dlctl")
         try easy.setConnectTimeout(.seconds(5))
-        if let limit = request.limit { try easy.setTotalTimeout(limit) }
+        if let limit = request.limit {
+            try easy.setTotalTimeout(limit)
+        } else {
+            // A long list may take as long as it takes, but not stand still: the daemon's own patience is
+            // 120 s.
+            try easy.setLowSpeedLimit(1, for: .seconds(150))
+        }
         try easy.setURL("http://dld" + request.target)
         // A POST without a body is one of length 0.
         try easy.setMethod(request.method, hasBody: request.method == "POST", size: exchange.size)
+        try easy.setHeaders([], without: ["Expect", "Content-Type"])
     }
 
     /// What libcurl could not do, in terms of the socket: what the user has to look at.
@@ -60,7 +67,9 @@ public struct CurlTransport: ControlTransport {
         switch failure.code {
         case .cannotConnect:
             // libcurl may not tell the errno of a Unix socket; access(2) meets the same obstacle.
-            let code = failure.systemCode != 0 ? failure.systemCode : unsafe access(socketPath, W_OK) == 0 ? 0 : errno
+            let code =
+                failure.systemCode != 0
+                ? failure.systemCode : unsafe access(socketPath, W_OK) == 0 ? 0 : errno
             switch code {
             case EACCES, EPERM:
                 return TransportError(

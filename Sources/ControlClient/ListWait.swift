@@ -5,7 +5,8 @@ public import JobModel
 
 /// `dlctl wait`: follows one list to its end, over restarts of the daemon.
 ///
-/// A name is followed to its id as soon as the ledger has one, so that a newer list of the same name does not take
+/// A name is followed to its id as soon as the ledger has one, so that a newer list of the same name does
+/// not take
 /// its place. One that lies in the spool still counts as there.
 public struct ListWait {
     /// What the world looks like to a wait: sleeping, the time, and who is told of progress.
@@ -35,9 +36,12 @@ public struct ListWait {
         self.patience = patience
     }
 
-    /// Returns when the list has ended; nil when `limit` passed before that. Throws where the list is unknown, or the
+    /// Returns when the list has ended; nil when `limit` passed before that. Throws where the list is
+    /// unknown, or the
     /// daemon was never there or stays away.
-    public func follow(_ reference: ListReference, limit: Duration?) throws(ClientError) -> Answer<ListDocument>? {
+    public func follow(
+        _ reference: ListReference, limit: Duration?
+    ) throws(ClientError) -> Answer<ListDocument>? {
         var reference = reference
         var hasAnswered = false
         var pause = Duration.milliseconds(100)
@@ -53,7 +57,9 @@ public struct ListWait {
                 if let id = answer.document.id { reference = .id(ListID(id)) }
             } catch {
                 // A daemon that never answered is an error at once; one that went away may come back.
-                guard error.isAbsence, hasAnswered, surroundings.now() - lastAnswer < patience else { throw error }
+                guard error.isAbsence, hasAnswered, surroundings.now() - lastAnswer < patience else {
+                    throw error
+                }
                 surroundings.progress(nil)
             }
             if let end, surroundings.now() >= end { return nil }
@@ -100,5 +106,7 @@ public enum WaitView {
     }
 
     /// Whether `wait` exits 0.
-    public static func isSuccess(_ list: ListDocument) -> Bool { list.state == .closed && list.done == list.total }
+    public static func isSuccess(_ list: ListDocument) -> Bool {
+        list.state == .closed && list.done == list.total
+    }
 }

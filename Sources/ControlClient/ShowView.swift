@@ -29,7 +29,8 @@ public enum ShowView {
         facts.title("job \(job.job ?? "(bad line)")")
         facts.add("state", job.state.name)
         if let wait = job.wait {
-            facts.add("waits for", wait.reason.rawValue + (wait.until.map { " until " + style.time($0) } ?? ""))
+            facts.add(
+                "waits for", wait.reason.rawValue + (wait.until.map { " until " + style.time($0) } ?? ""))
         }
         if let error = job.error {
             facts.add("error", "\(error.code): \(error.message)")

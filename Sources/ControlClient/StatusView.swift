@@ -3,14 +3,16 @@
 public import ControlAPI
 import JobModel
 
-/// `dlctl status` as text: the verdict first, then how the daemon is, then what it works on, then what went wrong.
+/// `dlctl status` as text: the verdict first, then how the daemon is, then what it works on, then what went
+/// wrong.
 ///
-/// Pure: the same document gives the same lines. Sections with nothing in them are left out, so that an idle daemon
+/// Pure: the same document gives the same lines. Sections with nothing in them are left out, so that an idle
+/// daemon
 /// fits in a hand and a busy one on a screen.
 public enum StatusView {
     /// Lines joined by line feeds, with one at the end.
     public static func text(_ status: StatusDocument, _ style: ViewStyle) -> String {
-        var lines = [verdict(status, style), ""]
+        var lines = verdict(status, style) + [""]
         lines += summary(status, style)
         for section in [
             lists(status, style), transfers(status, style), hosts(status, style), waiting(status, style),
@@ -22,7 +24,7 @@ public enum StatusView {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    private static func verdict(_ status: StatusDocument, _ style: ViewStyle) -> String {
+    private static func verdict(_ status: StatusDocument, _ style: ViewStyle) -> [String] {
         let tone: Tone =
             switch status.state {
             case .running: .strongGood
@@ -30,16 +32,18 @@ public enum StatusView {
             case .waiting, .draining: .strongWarning
             case .paused: .strongBad
             }
-        return style.paint(Masking.text(status.verdict), tone)
+        let lines = TextWidth.wrapped(Masking.text(status.verdict), to: style.columns - 2)
+        return lines.enumerated().map { ($0 > 0 ? "  " : "") + style.paint($1, tone) }
     }
 
     // One short line a subject, the subject first.
     private static func summary(_ status: StatusDocument, _ style: ViewStyle) -> [String] {
         var lines: [String] = []
         func add(_ subject: String, _ words: String, _ tone: Tone = .plain) {
-            let room = style.columns - 11
-            let shown = TextWidth.truncated(Masking.text(words), to: room)
-            lines.append(style.paint(TextWidth.leftAligned(subject, 11), .dim) + style.paint(shown, tone))
+            for (index, line) in TextWidth.wrapped(Masking.text(words), to: style.columns - 11).enumerated() {
+                let head = TextWidth.leftAligned(index == 0 ? subject : "", 11)
+                lines.append(style.paint(head, .dim) + style.paint(line, tone))
+            }
         }
         add(
             "dld",
@@ -50,7 +54,9 @@ public enum StatusView {
         }
         let states = JobState.allCases.filter { status.jobs[$0] > 0 }
         if !states.isEmpty {
-            add("Jobs", states.map { "\(Quantity.count(status.jobs[$0])) \($0.name)" }.joined(separator: ", "))
+            add(
+                "Jobs", states.map { "\(Quantity.count(status.jobs[$0])) \($0.name)" }.joined(separator: ", ")
+            )
         }
         let totals = status.totals
         if totals.bytes > 0 || totals.done + totals.failed + totals.cancelled > 0 {
@@ -99,8 +105,10 @@ public enum StatusView {
                 Cell(name), Cell(TextWidth.truncated(transfer.host, to: 24)),
                 Cell(transfer.total.map { Quantity.percent(transfer.bytes, of: $0) } ?? ""),
                 Cell(
-                    transfer.total.map { Quantity.part(transfer.bytes, of: $0) } ?? Quantity.size(transfer.bytes)),
-                Cell(transfer.bytes > 0 || transfer.rate > 0 ? Quantity.rate(transfer.rate) : "starting", .dim),
+                    transfer.total.map { Quantity.part(transfer.bytes, of: $0) }
+                        ?? Quantity.size(transfer.bytes)),
+                Cell(
+                    transfer.bytes > 0 || transfer.rate > 0 ? Quantity.rate(transfer.rate) : "starting", .dim),
             ])
         }
         return table.lines(style) + more(status.transfersTotal - shown.count, style)
@@ -138,7 +146,8 @@ public enum StatusView {
                 Cell(worker.name), Cell(works ? Quantity.count(worker.active) : ""),
                 Cell(works ? Quantity.count(worker.connections) : ""),
                 Cell(works ? Quantity.rate(worker.rate) : ""),
-                Cell(isLate ? Quantity.time(worker.heartbeatAgeSeconds) + " ago" : "now", isLate ? .bad : .dim),
+                Cell(
+                    isLate ? Quantity.time(worker.heartbeatAgeSeconds) + " ago" : "now", isLate ? .bad : .dim),
                 Cell(worker.blockedCall.map { "in \($0)" } ?? "", isLate ? .bad : .dim),
             ])
         }

@@ -47,7 +47,7 @@ public enum HostsView {
 
     static func table(_ hosts: [HostDocument], _ style: ViewStyle) -> TextTable {
         var table = TextTable([
-            .init("Hosts", flexible: true), .init("connections", .right), .init("active", .right), .init("HTTP"),
+            .init("Hosts", flexible: true), .init("conn", .right), .init("active", .right), .init("HTTP"),
             .init("queued", .right), .init(""),
         ])
         for host in hosts {
@@ -74,7 +74,8 @@ public enum JobsView {
 
     static func table(_ jobs: [JobDocument], _ style: ViewStyle) -> TextTable {
         var table = TextTable([
-            .init("Jobs"), .init("list", .right), .init("line", .right), .init("state"), .init("", flexible: true),
+            .init("Jobs"), .init("list", .right), .init("line", .right), .init("state"),
+            .init("", flexible: true),
             .init("size", .right), .init(""),
         ])
         for job in jobs {
@@ -98,7 +99,7 @@ public enum JobsView {
 
     static func subject(_ job: JobDocument) -> String {
         switch job.kind {
-        case .sum: "sum \(job.sum.from)..\(job.sum.to)" + (job.sum.value.map { " = \($0)" } ?? "")
+        case .sum: "sum \(job.sum.from)..\(job.sum.to)"
         case .download: job.download.path ?? job.download.url ?? job.error?.message ?? ""
         }
     }
@@ -108,6 +109,7 @@ public enum JobsView {
         if let wait = job.wait {
             return Cell(wait.reason.rawValue + (wait.until.map { " " + style.time($0) } ?? ""), .warning)
         }
+        if let value = job.sum.value { return Cell(value) }
         return Cell(job.flags.joined(separator: " "), .dim)
     }
 }

@@ -13,7 +13,8 @@ public struct ViewStyle: Sendable {
     /// A moment as local time; the second flag asks for seconds.
     public var clock: @Sendable (WallTime, _ seconds: Bool) -> String
 
-    /// - Parameter columns: held between 80 and 120: narrower cannot hold the tables, wider is hard to follow.
+    /// - Parameter columns: held between 80 and 120: narrower cannot hold the tables, wider is hard to
+    /// follow.
     public init(
         columns: Int = 80, isColored: Bool = false, showsAll: Bool = false,
         clock: @escaping @Sendable (WallTime, _ seconds: Bool) -> String
@@ -81,7 +82,8 @@ struct TextTable {
         rows.append(cells)
     }
 
-    /// Lines without a trailing space. The heads of columns whose cells are all empty vanish with their columns.
+    /// Lines without a trailing space. The heads of columns whose cells are all empty vanish with their
+    /// columns.
     func lines(_ style: ViewStyle, indent: Int = 2) -> [String] {
         let isUsed = columns.indices.map { index in
             columns[index].isFlexible || rows.contains { !$0[index].text.isEmpty }
@@ -99,7 +101,9 @@ struct TextTable {
             widths[flexible] = min(widths[flexible], max(12, rest - others))
         }
         var head: [Cell] = []
-        for (index, column) in columns.enumerated() { head.append(Cell(column.title, index == 0 ? .strong : .dim)) }
+        for (index, column) in columns.enumerated() {
+            head.append(Cell(column.title, index == 0 ? .strong : .dim))
+        }
         var lines = [line(head, widths, isUsed, style, indent: 0, first: widths[0] + indent)]
         for row in rows { lines.append(line(row, widths, isUsed, style, indent: indent, first: widths[0])) }
         return lines
@@ -114,7 +118,8 @@ struct TextTable {
             let width = index == 0 ? first : widths[index]
             let shown = TextWidth.truncated(cell.text, to: width)
             let space = String(repeating: " ", count: max(0, width - TextWidth.columns(shown)))
-            let isRight = columns[index].side == .right
+            // The first head begins at the margin, whichever side its cells keep to.
+            let isRight = columns[index].side == .right && !(index == 0 && indent == 0)
             // Spaces are only written when text follows: no line ends in one.
             let before = pending + (isRight ? space : "")
             if shown.isEmpty {

@@ -5,7 +5,8 @@ import NIOCore
 import Synchronization
 
 extension ControlResponder {
-    /// The bridge from replies to `async`: hands the question out and sleeps until its answer, the end of the time
+    /// The bridge from replies to `async`: hands the question out and sleeps until its answer, the end of
+    /// the time
     /// or the end of the server, whichever is first.
     func ask<Value: Sendable>(
         on loop: any EventLoop, within limit: Duration, _ question: (ControlReply<Value>) -> Void
@@ -27,7 +28,8 @@ extension ControlResponder {
     }
 }
 
-/// The questions that are out: a stop answers them itself. Not by cancelling their tasks: a cancelled task cannot
+/// The questions that are out: a stop answers them itself. Not by cancelling their tasks: a cancelled task
+/// cannot
 /// write its 503 any more.
 final class PendingReplies: Sendable {
     private struct State {

@@ -5,7 +5,8 @@ import HTTPTypes
 import HummingbirdCore
 import NIOCore
 
-/// A request's body, read once from front to end. Hummingbird gives out one iterator a request, so whoever wants a
+/// A request's body, read once from front to end. Hummingbird gives out one iterator a request, so whoever
+/// wants a
 /// part of the body takes it here.
 struct BodyReader {
     private var iterator: RequestBody.AsyncIterator
@@ -24,7 +25,9 @@ struct BodyReader {
         guard !isAtEnd else { return nil }
         guard let buffer = try await iterator.next() else {
             // The stream also ends when the connection does: half a list must never pass for a whole one.
-            if let announced, received < announced { throw ControlFailure.badRequest("the body was cut short") }
+            if let announced, received < announced {
+                throw ControlFailure.badRequest("the body was cut short")
+            }
             isAtEnd = true
             return nil
         }
@@ -40,15 +43,19 @@ struct BodyReader {
     /// Bodies of requests that need none mean nothing; they are read so that the next request can follow.
     mutating func skip(atMost limit: Int) async throws {
         while try await next() != nil {
-            guard received <= limit else { throw ControlFailure.tooLarge("a body here has at most \(limit) bytes") }
+            guard received <= limit else {
+                throw ControlFailure.tooLarge("a body here has at most \(limit) bytes")
+            }
         }
     }
 
-    /// Reads a little on before an early error is answered: closing a socket with bytes unread resets it, and the
+    /// Reads a little on before an early error is answered: closing a socket with bytes unread resets it,
+    /// and the
     /// client would lose the answer. Reading everything instead would let it send for ever.
     mutating func drain() async {
         let limit = received + 4 * 1024 * 1024
-        // Broken off: isAtEnd stays false and the connection is closed after the answer, which is all there is to do.
+        // Broken off: isAtEnd stays false and the connection is closed after the answer, which is all there
+        // is to do.
         do { while received < limit, try await next() != nil {} } catch {}
     }
 }

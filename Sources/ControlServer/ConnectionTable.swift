@@ -3,7 +3,8 @@
 import NIOCore
 import Synchronization
 
-/// The connections that are open, so that a stop can close those that will not end by themselves (a client that
+/// The connections that are open, so that a stop can close those that will not end by themselves (a client
+/// that
 /// does not read its answer holds its handler for ever).
 final class ConnectionTable: Sendable {
     private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
@@ -11,7 +12,9 @@ final class ConnectionTable: Sendable {
     var count: Int { channels.withLock { $0.count } }
 
     func insert(_ channel: any Channel) { channels.withLock { $0[ObjectIdentifier(channel)] = channel } }
-    func remove(_ channel: any Channel) { channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) } }
+    func remove(_ channel: any Channel) {
+        channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
 
     /// Any thread.
     func closeAll() {

@@ -6,8 +6,10 @@ public import JobModel
 /// What the daemon does for the control socket.
 ///
 /// Every function is called on the one NIO thread and must return at once: the three without a reply read the
-/// snapshot in memory, all others hand the question to a thread of the daemon, which answers through the reply
-/// whenever it is ready. So nothing outside this module is `async`: where a reply is called, the async world ends.
+/// snapshot in memory, all others hand the question to a thread of the daemon, which answers through the
+/// reply
+/// whenever it is ready. So nothing outside this module is `async`: where a reply is called, the async world
+/// ends.
 public protocol ControlBackend: Sendable {
     /// The snapshot. Waits for nobody.
     func status() -> StatusDocument
@@ -15,7 +17,8 @@ public protocol ControlBackend: Sendable {
     func health() -> HealthDocument
 
     func lists(_ query: ListQuery, reply: ControlReply<PageDocument<ListDocument>>)
-    /// A name means its newest list. Where the ledger knows none, a file of that name in the spool is a document
+    /// A name means its newest list. Where the ledger knows none, a file of that name in the spool is a
+    /// document
     /// of state `spooled`, one in `rejected/` of state `rejected` with its reason; else `.notFound`.
     func list(_ reference: ListReference, reply: ControlReply<ListDocument>)
     func jobs(_ query: JobQuery, reply: ControlReply<PageDocument<JobDocument>>)
@@ -23,18 +26,21 @@ public protocol ControlBackend: Sendable {
     func hosts(_ query: HostQuery, reply: ControlReply<PageDocument<HostDocument>>)
 
     /// Replies once the change is committed (for a large list: begun, `complete` false).
-    func act(_ verb: ControlVerb, on target: ControlTarget, by peer: Peer, reply: ControlReply<ActionDocument>)
+    func act(
+        _ verb: ControlVerb, on target: ControlTarget, by peer: Peer, reply: ControlReply<ActionDocument>)
     /// Ends a hold.
     func release(host: HostKey, by peer: Peer, reply: ControlReply<ActionDocument>)
     func reload(by peer: Peer, reply: ControlReply<ReloadDocument>)
 
-    /// A list is about to arrive. The name decides the format; a name the spool would not take is `.badRequest`.
+    /// A list is about to arrive. The name decides the format; a name the spool would not take is
+    /// `.badRequest`.
     func beginUpload(name: String, by peer: Peer, reply: ControlReply<any ListSink>)
 }
 
 /// Where a posted list goes, chunk by chunk: a hidden file in the spool that only becomes a list at `finish`.
 ///
-/// The server sends the next chunk only after the reply to the last, so at most one is in memory. After a failed
+/// The server sends the next chunk only after the reply to the last, so at most one is in memory. After a
+/// failed
 /// reply nothing but `abandon` follows. Exactly one of `finish` and `abandon` ends the upload.
 public protocol ListSink: Sendable {
     /// - Parameter chunk: at most 64 KiB.

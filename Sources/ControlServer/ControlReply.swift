@@ -3,8 +3,10 @@
 public import ControlAPI
 import Synchronization
 
-/// The way back for one answer. Any thread calls it, once; what comes later (the client gone, the time over) is
-/// dropped. A reply that is let go of without being called answers `.unavailable` by itself, so that a message lost
+/// The way back for one answer. Any thread calls it, once; what comes later (the client gone, the time over)
+/// is
+/// dropped. A reply that is let go of without being called answers `.unavailable` by itself, so that a
+/// message lost
 /// in a shutdown does not leave a client hanging.
 public final class ControlReply<Value: Sendable>: Sendable {
     private let handler: Mutex<(@Sendable (Result<Value, ControlFailure>) -> Void)?>

@@ -16,7 +16,8 @@ struct ControlResponder: Sendable {
     /// How long a question may take before the client hears 503.
     private var patience: Duration { settings.patience }
 
-    /// Thrown to make Hummingbird close the connection after a response to a body that was not read to its end.
+    /// Thrown to make Hummingbird close the connection after a response to a body that was not read to its
+    /// end.
     private struct BodyLeftUnread: Error {}
 
     func respond(to request: Request, writer: consuming ResponseWriter, channel: any Channel) async throws {
@@ -54,15 +55,18 @@ struct ControlResponder: Sendable {
             let health = backend.health()
             return try Self.json(health, status: health.healthy ? .ok : .serviceUnavailable)
         case .lists(let query):
-            return try Self.json(try await ask(on: loop, within: patience) { backend.lists(query, reply: $0) })
+            return try Self.json(
+                try await ask(on: loop, within: patience) { backend.lists(query, reply: $0) })
         case .list(let reference):
-            return try Self.json(try await ask(on: loop, within: patience) { backend.list(reference, reply: $0) })
+            return try Self.json(
+                try await ask(on: loop, within: patience) { backend.list(reference, reply: $0) })
         case .jobs(let query):
             return try Self.json(try await ask(on: loop, within: patience) { backend.jobs(query, reply: $0) })
         case .job(let id):
             return try Self.json(try await ask(on: loop, within: patience) { backend.job(id, reply: $0) })
         case .hosts(let query):
-            return try Self.json(try await ask(on: loop, within: patience) { backend.hosts(query, reply: $0) })
+            return try Self.json(
+                try await ask(on: loop, within: patience) { backend.hosts(query, reply: $0) })
         case .act, .release, .reload:
             return try await change(route, peer: await peer(of: channel), loop: loop)
         case .upload:
@@ -76,11 +80,14 @@ struct ControlResponder: Sendable {
         case .act(let verb, let target):
             note(verb.rawValue, target.description, peer)
             return try Self.json(
-                try await ask(on: loop, within: patience) { backend.act(verb, on: target, by: peer, reply: $0) })
+                try await ask(on: loop, within: patience) {
+                    backend.act(verb, on: target, by: peer, reply: $0)
+                })
         case .release(let host):
             note("release", host.rawValue, peer)
             return try Self.json(
-                try await ask(on: loop, within: patience) { backend.release(host: host, by: peer, reply: $0) })
+                try await ask(on: loop, within: patience) { backend.release(host: host, by: peer, reply: $0) }
+            )
         default:
             note("reload", "configuration", peer)
             return try Self.json(
@@ -105,14 +112,18 @@ struct ControlResponder: Sendable {
         var isEnded = false
         defer { if !isEnded { sink.abandon() } }
         while var buffer = try await body.next() {
-            if let limit = settings.maximumList, body.received > limit { throw ControlFailure.listTooLarge(limit) }
+            if let limit = settings.maximumList, body.received > limit {
+                throw ControlFailure.listTooLarge(limit)
+            }
             while let chunk = buffer.readBytes(length: min(buffer.readableBytes, ControlAPI.maximumBody)),
                 !chunk.isEmpty
             {
                 try await ask(on: loop, within: patience) { sink.write(chunk, reply: $0) }
             }
         }
-        guard body.received > 0 else { throw ControlFailure.badRequest("the body is empty: it should be a list") }
+        guard body.received > 0 else {
+            throw ControlFailure.badRequest("the body is empty: it should be a list")
+        }
         isEnded = true
         // The commit may stand behind a large admission batch, and fsync behind other writers.
         let added = try await ask(on: loop, within: patience * 4) { sink.finish(reply: $0) }

@@ -3,7 +3,8 @@
 import ControlAPI
 import JobModel
 
-/// What a request asks for, read from its method and target alone: pure, so that every odd request is a table row
+/// What a request asks for, read from its method and target alone: pure, so that every odd request is a
+/// table row
 /// in a test. Strict on purpose: a mistyped filter that is ignored answers the wrong question.
 enum ControlRoute: Sendable, Hashable {
     case status, metrics, health, reload
@@ -110,12 +111,15 @@ enum ControlRoute: Sendable, Hashable {
         guard let id = JobID(text) else { throw .badRequest("a job id has 16 hex digits") }
         return id
     }
-    /// Compared in lower case, as URLs are; everything a host name, a port or a bracketed IPv6 address is made of.
+    /// Compared in lower case, as URLs are; everything a host name, a port or a bracketed IPv6 address is
+    /// made of.
     static func hostKey(_ text: String) throws(ControlFailure) -> HostKey {
         let bytes = text.utf8
         let isPlain = bytes.allSatisfy { byte in
-            (byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: ":")) || byte | 0x20 >= UInt8(ascii: "a")
-                && byte | 0x20 <= UInt8(ascii: "z") || "-._[]%".utf8.contains(byte)
+            (byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: ":"))
+                || byte | 0x20 >= UInt8(ascii: "a")
+                    && byte | 0x20 <= UInt8(ascii: "z")
+                || "-._[]%".utf8.contains(byte)
         }
         guard !bytes.isEmpty, bytes.count <= 300, isPlain else {
             throw .badRequest("a host is a name or address, with :port where it is not the usual one")

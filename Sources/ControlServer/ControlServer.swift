@@ -9,11 +9,14 @@ import NIOPosix
 /// HTTP/1.1 with JSON on a Unix socket: what dlctl, curl and a metrics collector talk to.
 ///
 /// Purpose: parses requests strictly, asks the `ControlBackend`, writes documents. Knows nothing of jobs.
-/// Threads: one NIO thread, started by `start` and ended by `stop`; Swift tasks run on it too, so the process has no
+/// Threads: one NIO thread, started by `start` and ended by `stop`; Swift tasks run on it too, so the
+/// process has no
 /// other pool. The backend is called on that thread and must return at once.
 ///
-/// *Diagnostics*: a bad request is the client's (4xx) and never stops the server. A socket that cannot be had is
-/// a `ControlServerError` of `start`: the daemon cannot work. A reply that never comes is a 503 to that client.
+/// *Diagnostics*: a bad request is the client's (4xx) and never stops the server. A socket that cannot be
+/// had is
+/// a `ControlServerError` of `start`: the daemon cannot work. A reply that never comes is a 503 to that
+/// client.
 public final class ControlServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let executor: LoopExecutor
@@ -35,7 +38,8 @@ public final class ControlServer: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do {
             try file.checkFree(group: group)
-            return try ControlServer(file: file, group: group, settings: settings, backend: backend, logger: logger)
+            return try ControlServer(
+                file: file, group: group, settings: settings, backend: backend, logger: logger)
         } catch {
             file.remove(nil)
             try? group.syncShutdownGracefully()  // the error at hand is the one to tell
@@ -54,7 +58,8 @@ public final class ControlServer: Sendable {
         let finished = loop.makePromise(of: Void.self)
         let server = Self.server(
             on: file.temporaryPath, group: group, table: table, logger: logger,
-            responder: ControlResponder(backend: backend, settings: settings, pending: pending, logger: logger),
+            responder: ControlResponder(
+                backend: backend, settings: settings, pending: pending, logger: logger),
             idleTimeout: settings.idleTimeout, whenBound: { bound.succeed(()) })
         executor = LoopExecutor(loop)
         serving = Task(executorPreference: executor) {
@@ -79,7 +84,8 @@ public final class ControlServer: Sendable {
         identity = file.identity
     }
 
-    /// Takes no new requests, lets those under way end for at most `limit`, then closes what is left. Removes the
+    /// Takes no new requests, lets those under way end for at most `limit`, then closes what is left.
+    /// Removes the
     /// socket, ends the thread. Blocks. Call once, not from the NIO thread.
     public func stop(within limit: Duration) {
         file.remove(identity)
@@ -105,7 +111,8 @@ public final class ControlServer: Sendable {
             } catch { quiesced.fail(error) }
         }
         let timer = loop.scheduleTask(in: TimeAmount(limit)) {
-            // What is still owed an answer gets 503; then whoever does not read, or does not send, is cut off.
+            // What is still owed an answer gets 503; then whoever does not read, or does not send, is cut
+            // off.
             pending.failAll()
             loop.scheduleTask(in: .milliseconds(100)) {
                 serving.cancel()

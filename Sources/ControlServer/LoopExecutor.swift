@@ -2,7 +2,8 @@
 
 import NIOCore
 
-/// Runs Swift tasks on an event loop, so that the whole server, tasks included, lives on its one thread and the
+/// Runs Swift tasks on an event loop, so that the whole server, tasks included, lives on its one thread and
+/// the
 /// process has no cooperative pool to starve.
 ///
 /// The loop outlives every task: `ControlServer.stop` ends them before it ends the loop.

@@ -30,12 +30,14 @@ struct QueryFields {
     func expectNoMore() throws(ControlFailure) {
         guard let stranger = fields.keys.sorted().first else { return }
         let known = taken.isEmpty ? "none is known here" : "known here: " + taken.joined(separator: ", ")
-        throw .badRequest("unknown query parameter \"\(Masking.text(String(stranger.prefix(40))))\"; \(known)")
+        throw .badRequest(
+            "unknown query parameter \"\(Masking.text(String(stranger.prefix(40))))\"; \(known)")
     }
 
     private mutating func limit() throws(ControlFailure) -> Int {
         guard let text = take("limit") else { return ControlAPI.defaultPageLimit }
-        guard text.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }), let value = Int(text),
+        guard text.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
+            let value = Int(text),
             (1...ControlAPI.maximumPageLimit).contains(value)
         else { throw .badRequest("limit is a number from 1 to \(ControlAPI.maximumPageLimit)") }
         return value
@@ -87,9 +89,11 @@ struct QueryFields {
         }
         let isOverlooked = name.hasPrefix(".") || [".tmp", ".part", "~"].contains { name.hasSuffix($0) }
         let isFileName = ListReference(name) != nil
-        guard isFileName, !isOverlooked, !name.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 })
+        guard isFileName, !isOverlooked,
+            !name.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 })
         else {
-            throw .badRequest("name must be a file name that does not begin with . or end in ~, .tmp or .part")
+            throw .badRequest(
+                "name must be a file name that does not begin with . or end in ~, .tmp or .part")
         }
         return name
     }
@@ -106,7 +110,9 @@ enum RequestText {
                 bytes.append(byte)
                 continue
             }
-            guard let high = rest.next().flatMap(nibble), let low = rest.next().flatMap(nibble) else { return nil }
+            guard let high = rest.next().flatMap(nibble), let low = rest.next().flatMap(nibble) else {
+                return nil
+            }
             bytes.append(high << 4 | low)
         }
         guard !bytes.contains(0) else { return nil }

@@ -8,7 +8,8 @@ import NIOPosix
 /// moment open to more users than the settings say.
 struct SocketFile: Sendable {
     let path: String
-    /// Bound here first. The name moves to `path` when mode and group are set, so that clients find either nothing,
+    /// Bound here first. The name moves to `path` when mode and group are set, so that clients find either
+    /// nothing,
     /// a dead socket or the finished one.
     let temporaryPath: String
 
@@ -18,11 +19,13 @@ struct SocketFile: Sendable {
         temporaryPath = directory + ".dld\(getpid())"
         // sun_path has 108 bytes with the final NUL (unix(7)).
         guard !path.isEmpty, max(path.utf8.count, temporaryPath.utf8.count) < 108 else {
-            throw ControlServerError(.failed, "control.socket \(path): the path is too long for a socket (107 bytes)")
+            throw ControlServerError(
+                .failed, "control.socket \(path): the path is too long for a socket (107 bytes)")
         }
     }
 
-    /// Whoever answers at the path is another daemon; a socket that refuses is what a crash left and is replaced.
+    /// Whoever answers at the path is another daemon; a socket that refuses is what a crash left and is
+    /// replaced.
     func checkFree(group: any EventLoopGroup) throws(ControlServerError) {
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else {

@@ -9,7 +9,8 @@ import JobModel
 struct Add: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Add a list: a file, standard input (-), or URLs; prints the id.",
-        discussion: "URLs given together become one text list. A file's name decides its format, as in the spool.")
+        discussion:
+            "URLs given together become one text list. A file's name decides its format, as in the spool.")
     @OptionGroup var common: CommonOptions
     @Flag(help: "Wait for the end, as dlctl wait does.")
     var wait = false
@@ -71,17 +72,21 @@ struct PostedList {
     func body() throws(ClientError) -> ControlRequest.Body {
         switch source {
         case .bytes(let bytes): return .bytes(bytes)
-        case .standardInput: return InputFile(descriptor: STDIN_FILENO, path: "standard input").stream(size: nil)
+        case .standardInput:
+            return InputFile(descriptor: STDIN_FILENO, path: "standard input").stream(size: nil)
         case .file(let path):
             let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-            guard descriptor >= 0 else { throw ClientError(.io, "\(Masking.text(path)): \(InputFile.reason())") }
+            guard descriptor >= 0 else {
+                throw ClientError(.io, "\(Masking.text(path)): \(InputFile.reason())")
+            }
             var status = stat()
             guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
                 close(descriptor)
                 throw ClientError(.io, "\(Masking.text(path)): is a directory")
             }
             let isRegular = status.st_mode & S_IFMT == S_IFREG
-            return InputFile(descriptor: descriptor, path: path).stream(size: isRegular ? Int64(status.st_size) : nil)
+            return InputFile(descriptor: descriptor, path: path).stream(
+                size: isRegular ? Int64(status.st_size) : nil)
         }
     }
 }
@@ -98,7 +103,8 @@ final class InputFile {
     }
     deinit { if descriptor != STDIN_FILENO { close(descriptor) } }
 
-    /// With a size, exactly that many bytes: what is appended meanwhile belongs to no length that was announced.
+    /// With a size, exactly that many bytes: what is appended meanwhile belongs to no length that was
+    /// announced.
     func stream(size: Int64?) -> ControlRequest.Body {
         left = size
         return .stream(size: size, next: { () throws(TransportError) in try self.read() })
@@ -112,7 +118,9 @@ final class InputFile {
         while count < 0, errno == EINTR { count = unsafe Glibc.read(descriptor, &buffer, room) }
         guard count >= 0 else { throw TransportError(.input, "\(Masking.text(path)): \(Self.reason())") }
         guard count > 0 else {
-            if left != nil { throw TransportError(.input, "\(Masking.text(path)): became shorter while it was read") }
+            if left != nil {
+                throw TransportError(.input, "\(Masking.text(path)): became shorter while it was read")
+            }
             return nil
         }
         if let left { self.left = left - Int64(count) }

@@ -34,7 +34,8 @@ struct Cancel: ParsableCommand {
 }
 
 struct Pause: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Start nothing more of lists or jobs, keep what is there.")
+    static let configuration = CommandConfiguration(
+        abstract: "Start nothing more of lists or jobs, keep what is there.")
     @OptionGroup var options: TargetOptions
     func run() throws { try options.run(.pause) }
 }
@@ -53,7 +54,8 @@ struct Retry: ParsableCommand {
 }
 
 struct Host: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "End a host's hold: dlctl host example.org release.")
+    static let configuration = CommandConfiguration(
+        abstract: "End a host's hold: dlctl host example.org release.")
     enum Action: String, ExpressibleByArgument, CaseIterable { case release }
     @OptionGroup var common: CommonOptions
     @Argument(help: "The host, with :port where it is not the usual one.")
@@ -69,7 +71,8 @@ struct Host: ParsableCommand {
 }
 
 struct Reload: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Re-read the configuration and reopen the logs.")
+    static let configuration = CommandConfiguration(
+        abstract: "Re-read the configuration and reopen the logs.")
     @OptionGroup var common: CommonOptions
 
     func run() throws {

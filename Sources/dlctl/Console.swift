@@ -18,7 +18,9 @@ enum Console {
     private static func write(_ bytes: [UInt8], to descriptor: Int32) {
         var sent = 0
         while sent < bytes.count {
-            let count = unsafe bytes[sent...].withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            let count = unsafe bytes[sent...].withUnsafeBytes {
+                unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+            }
             if count < 0 && errno == EINTR { continue }
             // Nobody is there to be told that nobody is there.
             guard count > 0 else { return }
@@ -26,7 +28,9 @@ enum Console {
         }
     }
 
-    static func environment(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
+    static func environment(_ name: String) -> String? {
+        unsafe getenv(name).map { unsafe String(cString: $0) }
+    }
 
     static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
     static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
@@ -38,7 +42,8 @@ enum Console {
         return Int(size.ws_col)
     }
 
-    /// How views look here: colour on a terminal only, and not where NO_COLOR is set (no-color.org) or the terminal
+    /// How views look here: colour on a terminal only, and not where NO_COLOR is set (no-color.org) or the
+    /// terminal
     /// is dumb.
     static func style(showsAll: Bool = false) -> ViewStyle {
         let refusesColor = environment("NO_COLOR").map { !$0.isEmpty } ?? false
@@ -61,7 +66,8 @@ enum Console {
     }
     static func sleep(_ duration: Duration) {
         let nanoseconds = max(0, duration.nanosecondsClamped)
-        var left = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+        var left = timespec(
+            tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
         unsafe _ = nanosleep(&left, nil)
     }
 }

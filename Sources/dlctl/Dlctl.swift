@@ -21,7 +21,8 @@ struct Dlctl: ParsableCommand {
             """,
         version: Version.number,
         subcommands: [
-            Status.self, Lists.self, Jobs.self, Show.self, Add.self, Wait.self, Cancel.self, Pause.self, Resume.self,
+            Status.self, Lists.self, Jobs.self, Show.self, Add.self, Wait.self, Cancel.self, Pause.self,
+            Resume.self,
             Retry.self, Host.self, Hosts.self, Reload.self, Metrics.self,
         ])
 }

@@ -60,7 +60,8 @@ struct Lists: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "The lists and how far they are.")
     @OptionGroup var common: CommonOptions
     @OptionGroup var page: PageOptions
-    @Option(help: ArgumentHelp("Only lists that are admitting, running, closed or rejected.", valueName: "state"))
+    @Option(
+        help: ArgumentHelp("Only lists that are admitting, running, closed or rejected.", valueName: "state"))
     var state: ListDocument.State?
 
     func run() throws {
@@ -72,7 +73,9 @@ struct Lists: ParsableCommand {
                 query.limit = page.limit
                 query.after = try after.map(Parse.listID)
                 return try client.lists(query)
-            } view: { ListsView.text($0, next: $1, Console.style()) }
+            } view: {
+                ListsView.text($0, next: $1, Console.style())
+            }
         }
     }
 }
@@ -99,7 +102,9 @@ struct Jobs: ParsableCommand {
                 query.limit = page.limit
                 query.after = try after.map(Parse.jobID)
                 return try client.jobs(query)
-            } view: { JobsView.text($0, next: $1, Console.style()) }
+            } view: {
+                JobsView.text($0, next: $1, Console.style())
+            }
         }
     }
 }
@@ -117,7 +122,9 @@ struct Hosts: ParsableCommand {
                 query.limit = page.limit
                 query.after = after.map { HostKey($0) }
                 return try client.hosts(query)
-            } view: { HostsView.text($0, next: $1, Console.style()) }
+            } view: {
+                HostsView.text($0, next: $1, Console.style())
+            }
         }
     }
 }

@@ -13,7 +13,8 @@ enum Parse {
     }
     static func list(_ text: String) throws -> ListReference {
         guard let reference = ListReference(text) else {
-            throw ValidationError("\"\(Masking.text(text))\" is no list: give its id or its name, without directories.")
+            throw ValidationError(
+                "\"\(Masking.text(text))\" is no list: give its id or its name, without directories.")
         }
         return reference
     }

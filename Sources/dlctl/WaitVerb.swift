@@ -25,7 +25,8 @@ struct Wait: ParsableCommand {
             return limit
         }
         try Console.reporting {
-            try WaitRun(client: try common.client(), common: common, isQuiet: false).follow(references, limit: limit)
+            try WaitRun(client: try common.client(), common: common, isQuiet: false).follow(
+                references, limit: limit)
         }
     }
 }
@@ -63,7 +64,9 @@ struct WaitRun {
             if common.json {
                 Console.write(answer.bytes)
             } else if isQuiet {
-                if !WaitView.isSuccess(answer.document) { Console.complain(WaitView.summary(answer.document)) }
+                if !WaitView.isSuccess(answer.document) {
+                    Console.complain(WaitView.summary(answer.document))
+                }
             } else {
                 Console.write(WaitView.summary(answer.document) + "\n")
             }

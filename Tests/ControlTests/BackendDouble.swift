@@ -8,7 +8,8 @@ import Logging
 import Synchronization
 import TestKit
 
-/// A daemon that answers from what it was given and remembers what it was asked. Replies come from another thread,
+/// A daemon that answers from what it was given and remembers what it was asked. Replies come from another
+/// thread,
 /// as in the daemon.
 final class BackendDouble: ControlBackend {
     struct Given: Sendable {
@@ -19,7 +20,8 @@ final class BackendDouble: ControlBackend {
         /// Questions are kept, not answered.
         var isMute = false
         /// What `finish` answers.
-        var finish: Result<AddedDocument, ControlFailure> = .success(AddedDocument(id: 4711, name: "posted.txt"))
+        var finish: Result<AddedDocument, ControlFailure> = .success(
+            AddedDocument(id: 4711, name: "posted.txt"))
     }
     struct Seen: Sendable {
         var questions: [String] = []
@@ -70,17 +72,21 @@ final class BackendDouble: ControlBackend {
         note("hosts \(query.after?.rawValue ?? "-") \(query.limit)")
         later(reply, .success(PageDocument(items: [Samples.heldHost()], next: nil)))
     }
-    func act(_ verb: ControlVerb, on target: ControlTarget, by peer: Peer, reply: ControlReply<ActionDocument>) {
+    func act(
+        _ verb: ControlVerb, on target: ControlTarget, by peer: Peer, reply: ControlReply<ActionDocument>
+    ) {
         note("\(verb.rawValue) \(target)")
         seen.withLock { $0.peers.append(peer) }
         later(
             reply,
-            .success(ActionDocument(verb: verb.rawValue, target: target.description, changed: 3, complete: true)))
+            .success(
+                ActionDocument(verb: verb.rawValue, target: target.description, changed: 3, complete: true)))
     }
     func release(host: HostKey, by peer: Peer, reply: ControlReply<ActionDocument>) {
         note("release \(host)")
         later(
-            reply, .success(ActionDocument(verb: "release", target: host.rawValue, changed: 0, complete: true)))
+            reply,
+            .success(ActionDocument(verb: "release", target: host.rawValue, changed: 0, complete: true)))
     }
     func reload(by peer: Peer, reply: ControlReply<ReloadDocument>) {
         note("reload")

@@ -41,7 +41,8 @@ import Testing
     }
 
     @Test func `a newer daemon's extra keys are ignored, an older one's missing ones are null`() throws {
-        let json = #"{"host":"a","connections":1,"connection_limit":6,"active":0,"queued":0,"waiting":0,"new":[1]}"#
+        let json =
+            #"{"host":"a","connections":1,"connection_limit":6,"active":0,"queued":0,"waiting":0,"new":[1]}"#
         let host = try ControlAPI.decode(HostDocument.self, from: Array(json.utf8))
         #expect(host.httpVersion == nil && host.connections == 1)
     }
@@ -50,9 +51,12 @@ import Testing
         let json = try text(Samples.download())
         let keys = [
             "list", "line", "job", "id", "kind", "state", "urls", "url", "final_url", "host", "path", "bytes",
-            "fetched_bytes", "resumed_bytes", "digest", "content_type", "etag", "last_modified", "http_status",
-            "http_version", "remote_ip", "attempts", "flags", "error", "started_at", "ended_at", "timings", "wait",
-            "queued_ms", "waiting_ms", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms", "publish_ms",
+            "fetched_bytes", "resumed_bytes", "digest", "content_type", "etag", "last_modified",
+            "http_status",
+            "http_version", "remote_ip", "attempts", "flags", "error", "started_at", "ended_at", "timings",
+            "wait",
+            "queued_ms", "waiting_ms", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms",
+            "publish_ms",
             "total_ms",
         ]
         for key in keys { #expect(json.contains("\"\(key)\":"), "\(key)") }
@@ -63,7 +67,8 @@ import Testing
 
     @Test func `a sum has the keys of its results and wait`() throws {
         let json = try text(Samples.sum())
-        for key in ["from", "to", "value", "queued_ms", "waiting_ms", "run_ms", "cpu_ms", "total_ms", "wait"] {
+        for key in ["from", "to", "value", "queued_ms", "waiting_ms", "run_ms", "cpu_ms", "total_ms", "wait"]
+        {
             #expect(json.contains("\"\(key)\":"), "\(key)")
         }
         #expect(json.contains("\"value\":\"5000000050000000\""))
@@ -82,14 +87,17 @@ import Testing
         let job = JobDocument(record, wait: WaitDocument(reason: .backoff, until: nil))
         #expect(job.download.urls == ["https://u:***@example.org/x"])
         #expect(job.download.finalURL == "https://example.org/x?token=***")
-        #expect(job.error == JobErrorDocument(
-            code: "http_404", errorClass: "http", message: "not found", retryable: false))
+        #expect(
+            job.error
+                == JobErrorDocument(
+                    code: "http_404", errorClass: "http", message: "not found", retryable: false))
         #expect(job.wait == nil, "an ended job waits for nothing")
         #expect(job.job == "00000000000000ab")
     }
 
     @Test(arguments: [
-        "1970-01-01T00:00:00.000Z", "2000-02-29T23:59:59.999Z", "2026-11-22T10:00:00.123Z", "9999-12-31T23:59:59.999Z",
+        "1970-01-01T00:00:00.000Z", "2000-02-29T23:59:59.999Z", "2026-11-22T10:00:00.123Z",
+        "9999-12-31T23:59:59.999Z",
     ])
     func `a time is read back to the same text`(text: String) throws {
         #expect(try #require(Timestamp(text)).description == text)
@@ -135,10 +143,12 @@ import Testing
         #expect(text.hasSuffix("\n"))
         #expect(types["dld_first_byte_seconds"] == "histogram")
         for line in [
-            #"dld_build_info{version="0.1.0"} 1"#, #"dld_jobs{state="queued"} 7"#, #"dld_errors_total{code="http_404"} 3"#,
+            #"dld_build_info{version="0.1.0"} 1"#, #"dld_jobs{state="queued"} 7"#,
+            #"dld_errors_total{code="http_404"} 3"#,
             "dld_fetched_bytes_total 123456789012", #"dld_first_byte_seconds_bucket{le="0.025"} 0"#,
             #"dld_first_byte_seconds_bucket{le="0.05"} 1"#, #"dld_first_byte_seconds_bucket{le="60"} 1"#,
-            #"dld_first_byte_seconds_bucket{le="+Inf"} 2"#, "dld_first_byte_seconds_count 2", "dld_job_total_seconds_sum 5",
+            #"dld_first_byte_seconds_bucket{le="+Inf"} 2"#, "dld_first_byte_seconds_count 2",
+            "dld_job_total_seconds_sum 5",
         ] {
             #expect(text.contains(line + "\n"), "\(line)")
         }
@@ -149,8 +159,9 @@ import Testing
         metrics.version = "a\"b\\c\nd"
         #expect(PrometheusText.write(metrics).contains(#"dld_build_info{version="a\"b\\c\nd"} 1"# + "\n"))
         #expect(
-            String(decoding: MetricsView.json(Array(PrometheusText.write(metrics).utf8)), as: UTF8.self).contains(
-                #"{"labels":{"version":"a\"b\\c\nd"},"name":"dld_build_info","value":1}"#))
+            String(decoding: MetricsView.json(Array(PrometheusText.write(metrics).utf8)), as: UTF8.self)
+                .contains(
+                    #"{"labels":{"version":"a\"b\\c\nd"},"name":"dld_build_info","value":1}"#))
     }
 
     @Test func `a histogram counts what is odd without trapping`() {

@@ -76,14 +76,17 @@ enum Samples {
         status.listsTotal = 2
         for list in status.lists { status.jobs += list.jobs }
         status.transfers = [
-            transfer("debian/pool/main/l/linux/linux-image-6.1.0-amd64_6.1.90-1_amd64.deb", 367 << 20, 700 << 20),
+            transfer(
+                "debian/pool/main/l/linux/linux-image-6.1.0-amd64_6.1.90-1_amd64.deb", 367 << 20, 700 << 20),
             transfer("a/b.iso", 5 << 30, nil),
         ]
         status.transfersTotal = 16
         status.hosts = [host("example.org", connections: 6, active: 16), heldHost()]
         status.hostsTotal = 2
         status.waiting = [held(), backoff()]
-        status.workers = [worker("dld-xfer-0", active: 9), worker("dld-xfer-1", active: 7), worker("dld-ledger", active: 0)]
+        status.workers = [
+            worker("dld-xfer-0", active: 9), worker("dld-xfer-1", active: 7), worker("dld-ledger", active: 0),
+        ]
         status.sums.running = 2
         status.sums.queued = 14
         status.totals.bytes = 1_319_413_953_331
@@ -172,7 +175,7 @@ enum Samples {
         job.state = .waiting
         job.attempts = 2
         job.wait = WaitDocument(reason: .backoff, until: at(3, 13))
-        job.timings.queued = 1_234_567
+        job.timings.queued = 1_200_000
         job.download.urls = ["https://user:***@example.org/a/b.iso"]
         job.download.url = job.download.urls[0]
         job.download.host = "example.org"

@@ -14,7 +14,8 @@ import Testing
     private func start(_ path: String, _ backend: BackendDouble = BackendDouble()) throws -> ControlServer {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        return try ControlServer.start(settings: ControlSettings(socketPath: path), backend: backend, logger: logger)
+        return try ControlServer.start(
+            settings: ControlSettings(socketPath: path), backend: backend, logger: logger)
     }
 
     @Test func `the socket has its mode and is gone after the stop`() throws {
@@ -87,7 +88,9 @@ import Testing
         "GET /v1/status HTTP/1.1\r\nHost: dld\r\nContent-Length: minus one\r\n\r\n",
         "GET /v1/status HTTP/1.1\r\nX: LONG\r\n\r\n",
     ])
-    func `garbage is answered with 400 or a closed connection, and the next client is served`(bytes: String) throws {
+    func `garbage is answered with 400 or a closed connection, and the next client is served`(
+        bytes: String
+    ) throws {
         let server = try RunningServer()
         let raw = try RawConnection(server.socket)
         let long = String(repeating: "y", count: 100_000)
@@ -118,7 +121,8 @@ import Testing
             WorkerThread(name: "test-client") {
                 for _ in 0..<5 {
                     // What fails is not counted.
-                    guard let answer = try? UnixHTTP.get(server.socket, "/v1/status"), answer.status == 200 else { return }
+                    guard let answer = try? UnixHTTP.get(server.socket, "/v1/status"), answer.status == 200
+                    else { return }
                 }
                 good.update { $0 += 1 }
             }

@@ -9,7 +9,9 @@ import TestKit
 import Testing
 
 @Suite struct ServerRouteTests {
-    private func document<Document: Decodable>(_ type: Document.Type, _ answer: UnixHTTP.Answer) throws -> Document {
+    private func document<Document: Decodable>(
+        _ type: Document.Type, _ answer: UnixHTTP.Answer
+    ) throws -> Document {
         try ControlAPI.decode(type, from: Array(answer.body.utf8))
     }
 
@@ -18,7 +20,10 @@ import Testing
         server.backend.given.withLock { $0.status = Samples.busy() }
         let answer = try server.get("/v1/status")
         #expect(answer.status == 200)
-        #expect(answer.headers.contains { $0.name.lowercased() == "content-type" && $0.value == "application/json" })
+        #expect(
+            answer.headers.contains {
+                $0.name.lowercased() == "content-type" && $0.value == "application/json"
+            })
         #expect(answer.body.hasSuffix("}\n"))
         #expect(try document(StatusDocument.self, answer) == Samples.busy())
     }
@@ -26,7 +31,8 @@ import Testing
     @Test func `health is 200 while healthy and 503 with the same document while not`() throws {
         let server = try RunningServer()
         #expect(try server.get("/healthz").status == 200)
-        let ill = HealthDocument(healthy: false, state: .running, version: "0.1.0", problems: ["dld-xfer-1 hangs"])
+        let ill = HealthDocument(
+            healthy: false, state: .running, version: "0.1.0", problems: ["dld-xfer-1 hangs"])
         server.backend.given.withLock { $0.health = ill }
         let answer = try server.get("/healthz")
         #expect(answer.status == 503)
@@ -47,8 +53,10 @@ import Testing
         ("/v1/lists/4711", "list 4711"),
         ("/v1/lists/hourly%20one.txt", "list hourly one.txt"),
         ("/v1/jobs", "jobs - - - 100"),
-        ("/v1/jobs?state=failed&list=hourly.txt&after=5f0c2e9a11d04b7e&limit=1000",
-            "jobs failed hourly.txt 5f0c2e9a11d04b7e 1000"),
+        (
+            "/v1/jobs?state=failed&list=hourly.txt&after=5f0c2e9a11d04b7e&limit=1000",
+            "jobs failed hourly.txt 5f0c2e9a11d04b7e 1000"
+        ),
         ("/v1/jobs/5F0C2E9A11D04B7E", "job 5f0c2e9a11d04b7e"),
         ("/v1/hosts", "hosts - 100"),
         ("/v1/hosts?after=Example.org%3A8080", "hosts example.org:8080 100"),
@@ -83,23 +91,28 @@ import Testing
     @Test(arguments: [
         ("GET", "/", 404), ("GET", "/v1", 404), ("GET", "/v1/status/", 404), ("GET", "/v2/status", 404),
         ("GET", "/v1/status?verbose=1", 400), ("GET", "/v1/jobs?stat=failed", 400),
-        ("GET", "/v1/jobs?state=broken", 400), ("GET", "/v1/jobs?limit=0", 400), ("GET", "/v1/jobs?limit=1001", 400),
+        ("GET", "/v1/jobs?state=broken", 400), ("GET", "/v1/jobs?limit=0", 400),
+        ("GET", "/v1/jobs?limit=1001", 400),
         ("GET", "/v1/jobs?limit=-1", 400), ("GET", "/v1/jobs?limit=99999999999999999999", 400),
         ("GET", "/v1/jobs?limit=5&limit=6", 400), ("GET", "/v1/jobs?after=12", 400),
         ("GET", "/v1/jobs/4711", 400), ("GET", "/v1/jobs/5f0c2e9a11d04b7g", 400),
         ("GET", "/v1/jobs/0000000000000000", 400), ("GET", "/v1/jobs/", 400),
         ("GET", "/v1/lists/", 400), ("GET", "/v1/lists/..", 400), ("GET", "/v1/lists/a%2Fb", 400),
         ("GET", "/v1/lists/a%00b", 400), ("GET", "/v1/lists/%zz", 400), ("GET", "/v1/lists/%ff", 400),
-        ("GET", "/v1/lists/99999999999999999999", 400), ("GET", "/v1/lists/0", 400), ("GET", "/v1/lists?after=x", 400),
+        ("GET", "/v1/lists/99999999999999999999", 400), ("GET", "/v1/lists/0", 400),
+        ("GET", "/v1/lists?after=x", 400),
         ("GET", "/v1/lists?state=spooled", 400), ("POST", "/v1/lists", 400),
         ("POST", "/v1/lists?name=a%2Fb", 400), ("POST", "/v1/lists?name=.hidden", 400),
         ("POST", "/v1/lists?name=a.part", 400), ("POST", "/v1/hosts/a%20b/release", 400),
-        ("POST", "/v1/jobs/5f0c2e9a11d04b7e/explode", 404), ("POST", "/v1/jobs/5f0c2e9a11d04b7e/cancel/now", 404),
+        ("POST", "/v1/jobs/5f0c2e9a11d04b7e/explode", 404),
+        ("POST", "/v1/jobs/5f0c2e9a11d04b7e/cancel/now", 404),
         ("HEAD", "/v1/status", 405), ("POST", "/v1/status", 405), ("DELETE", "/v1/lists/1", 405),
         ("GET", "/v1/lists/1/cancel", 405), ("PUT", "/v1/lists?name=x", 405), ("GET", "/v1/reload", 405),
         ("POST", "/metrics", 405), ("OPTIONS", "/healthz", 405), ("PATCH", "/v1/jobs", 405),
     ])
-    func `an odd request is refused before the backend hears of it`(method: String, target: String, status: Int) throws {
+    func `an odd request is refused before the backend hears of it`(
+        method: String, target: String, status: Int
+    ) throws {
         let server = try RunningServer()
         let answer = try server.request(method, target)
         #expect(answer.status == status, "\(answer.body)")
@@ -117,7 +130,9 @@ import Testing
 
     @Test func `what the backend refuses comes as its status and document`() throws {
         let server = try RunningServer()
-        for failure in [ControlFailure.notFound("no list 9"), .conflict("it has ended"), .unavailable("starting")] {
+        for failure in [
+            ControlFailure.notFound("no list 9"), .conflict("it has ended"), .unavailable("starting"),
+        ] {
             server.backend.given.withLock { $0.list = .failure(failure) }
             let answer = try server.get("/v1/lists/9")
             #expect(answer.status == failure.status)
@@ -127,7 +142,9 @@ import Testing
 
     @Test func `a body where none belongs is taken up to 64 KiB and refused above`() throws {
         let server = try RunningServer()
-        #expect(try server.request("POST", "/v1/reload", body: String(repeating: "x", count: 65_536)).status == 200)
+        #expect(
+            try server.request("POST", "/v1/reload", body: String(repeating: "x", count: 65_536)).status
+                == 200)
         let answer = try server.request("POST", "/v1/reload", body: String(repeating: "x", count: 65_537))
         #expect(answer.status == 413)
         #expect(try document(ErrorDocument.self, answer).error.code == "too_large")

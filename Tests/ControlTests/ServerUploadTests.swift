@@ -27,7 +27,8 @@ import Testing
 
     @Test func `a list above the limit is refused before its body when its length is told`() throws {
         let server = try RunningServer { $0.maximumList = 1000 }
-        let answer = try server.request("POST", "/v1/lists?name=a.txt", body: String(repeating: "x", count: 1001))
+        let answer = try server.request(
+            "POST", "/v1/lists?name=a.txt", body: String(repeating: "x", count: 1001))
         #expect(answer.status == 413)
         #expect(server.backend.questions.isEmpty)
     }
@@ -80,7 +81,8 @@ import Testing
         let server = try RunningServer()
         let raw = try RawConnection(server.socket)
         try raw.send(
-            "POST /v1/lists?name=a.txt HTTP/1.1\r\nHost: dld\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n")
+            "POST /v1/lists?name=a.txt HTTP/1.1\r\nHost: dld\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+        )
         #expect(try raw.readHead().hasPrefix("HTTP/1.1 100 "))
         try raw.send("x")
         #expect(try raw.readHead().hasPrefix("HTTP/1.1 201 "))

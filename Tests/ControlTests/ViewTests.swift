@@ -7,7 +7,9 @@ import Testing
 
 @Suite struct ViewTests {
     private func lines(_ status: StatusDocument) -> [String] {
-        StatusView.text(status, Samples.style).split(separator: "\n", omittingEmptySubsequences: false).map { String($0) }
+        StatusView.text(status, Samples.style).split(separator: "\n", omittingEmptySubsequences: false).map {
+            String($0)
+        }
     }
     private func expectFits(_ text: String, _ columns: Int = 80) {
         for line in text.split(separator: "\n") {
@@ -78,7 +80,8 @@ import Testing
             lines(status) == [
                 "paused: /srv/dld has 0.8 of 5 GiB free", "",
                 "dld        0.1.0, pid 4711, up 3 h, 24 MiB of memory",
-                "Config     on disk is refused, the old one stays: workers: expected a n...ound \"many\"",
+                "Config     on disk is refused, the old one stays: workers: expected a number,",
+                "           found \"many\"",
                 "Sums       sumd is not running, restarted 3 times",
                 "Disk       /srv/dld: 819 MiB of 250 GiB free, 5 GiB must stay free", "",
             ])
@@ -90,7 +93,10 @@ import Testing
         status.transfers[0].path = String(repeating: "世界", count: 60) + "\r.iso"
         let text = StatusView.text(status, Samples.style)
         expectFits(text)
-        #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || $0.value >= 32 && $0.value != 0x7F && $0.value != 0x202E })
+        #expect(
+            text.unicodeScalars.allSatisfy {
+                $0 == "\n" || $0.value >= 32 && $0.value != 0x7F && $0.value != 0x202E
+            })
         #expect(text.contains("\\u{1b}"))
     }
 
@@ -189,6 +195,40 @@ import Testing
     }
 
     static let busy = """
-        BUSY
+        running: 16 transfers and 2 sums, 41 MB/s, 2,914,203 of 3,000,200 left,
+          about 6 h
+
+        dld        0.1.0, pid 4711, up 3 h, 38 MiB of memory
+        Jobs       2,913,984 queued, 16 active, 3 waiting, 200 paused, 85,985 done,
+                   12 failed
+        Fetched    1.2 TiB since the start, 85,985 done, 12 failed
+        Sums       2 processes, 2 running, 14 queued
+        Disk       /srv/dld: 180 GiB of 250 GiB free
+
+        Lists                          state      done  failed      total     rate  left
+          4711  hourly.txt             running  85,985      12  3,000,000  41 MB/s   6 h
+          4712  nightly-m...eed.jsonl  paused        0       0        200
+
+        Transfers                             host                         size     rate
+          debian/pool/main....90-1_amd64.deb  example.org  52 %  367 of 700 MiB  12 MB/s
+          a/b.iso                             example.org                 5 GiB  12 MB/s
+          and 14 more
+
+        Hosts                 conn  active  HTTP     queued
+          example.org            6      16  2     1,913,984
+          mirror.example.net     0       0        1,000,000  held until 03:40 (429)
+
+        Waiting
+          1,000,000 jobs for mirror.example.net, held until 03:40 (429)
+          3 jobs to be tried again, the next at 03:13
+
+        Threads       transfers  connections     rate  last seen
+          dld-xfer-0          9            3  23 MB/s        now
+          dld-xfer-1          7            2  18 MB/s        now
+          dld-ledger                                         now
+
+        Last errors  job               code
+          03:11:59   5f0c2e9a11d04b7e  http_404  example.org answer...\\u{1b}[31mevil.iso
+
         """
 }
