@@ -62,7 +62,8 @@ public enum Quantity {
             unit += 1
         }
         return
-            "\(digits(Double(max(0, bytes)) / scale)) of \(digits(Double(max(0, whole)) / scale)) \(units[unit])"
+            digits(Double(max(0, bytes)) / scale) + " of " + digits(Double(max(0, whole)) / scale) + " "
+            + units[unit]
     }
 
     private static func scaled(_ value: Double, by step: Double, units: [String]) -> String {

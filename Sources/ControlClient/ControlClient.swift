@@ -136,7 +136,7 @@ public struct ClientError: Error, Sendable, Hashable {
     init(_ response: ControlResponse) {
         let message: String
         // Anything may sit on a socket: what is no error document is told by its status alone.
-        if let document = try? ControlAPI.decode(ErrorDocument.self, from: response.body) {  // falls back below
+        if let document = try? ControlAPI.decode(ErrorDocument.self, from: response.body) {  // else below
             message = Masking.text(document.error.message)
         } else {
             message = "the daemon answered with HTTP status \(response.status)"

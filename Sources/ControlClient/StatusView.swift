@@ -108,7 +108,8 @@ public enum StatusView {
                     transfer.total.map { Quantity.part(transfer.bytes, of: $0) }
                         ?? Quantity.size(transfer.bytes)),
                 Cell(
-                    transfer.bytes > 0 || transfer.rate > 0 ? Quantity.rate(transfer.rate) : "starting", .dim),
+                    transfer.bytes > 0 || transfer.rate > 0
+                        ? Quantity.rate(transfer.rate) : "starting", .dim),
             ])
         }
         return table.lines(style) + more(status.transfersTotal - shown.count, style)
@@ -147,7 +148,8 @@ public enum StatusView {
                 Cell(works ? Quantity.count(worker.connections) : ""),
                 Cell(works ? Quantity.rate(worker.rate) : ""),
                 Cell(
-                    isLate ? Quantity.time(worker.heartbeatAgeSeconds) + " ago" : "now", isLate ? .bad : .dim),
+                    isLate ? Quantity.time(worker.heartbeatAgeSeconds) + " ago" : "now",
+                    isLate ? .bad : .dim),
                 Cell(worker.blockedCall.map { "in \($0)" } ?? "", isLate ? .bad : .dim),
             ])
         }

@@ -11,6 +11,7 @@ import NIOCore
 struct BodyReader {
     private var iterator: RequestBody.AsyncIterator
     private let announced: Int64?
+    private let isChunked: Bool
     private(set) var received: Int64 = 0
     /// The body came in whole.
     private(set) var isAtEnd = false
@@ -18,6 +19,7 @@ struct BodyReader {
     init(_ request: Request) {
         iterator = request.body.makeAsyncIterator()
         announced = request.headers[.contentLength].flatMap { Int64($0) }
+        isChunked = request.headers[.transferEncoding] != nil
     }
 
     /// nil at the end of the body. Throws where the client went away in the middle of it.
@@ -49,13 +51,18 @@ struct BodyReader {
         }
     }
 
-    /// Reads a little on before an early error is answered: closing a socket with bytes unread resets it,
-    /// and the
-    /// client would lose the answer. Reading everything instead would let it send for ever.
+    /// What is left is known to be little, so that reading it before the answer costs nothing.
+    var endsSoon: Bool {
+        if isAtEnd { return true }
+        guard let announced else { return !isChunked }
+        return announced - received <= Int64(ControlAPI.maximumBody)
+    }
+
+    /// Reads on and drops what comes: closing a socket with bytes unread resets it, and the client would lose the
+    /// answer it was given. Bounded: nobody sends for ever.
     mutating func drain() async {
-        let limit = received + 4 * 1024 * 1024
-        // Broken off: isAtEnd stays false and the connection is closed after the answer, which is all there
-        // is to do.
+        let limit = received + 256 * 1024 * 1024
+        // Broken off: isAtEnd stays false and the connection is closed, which is all there is to do.
         do { while received < limit, try await next() != nil {} } catch {}
     }
 }

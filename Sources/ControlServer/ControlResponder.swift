@@ -37,13 +37,18 @@ struct ControlResponder: Sendable {
                 response = try await answer(route, channel: channel)
             }
         } catch let failure as ControlFailure {
-            await body.drain()
+            if body.endsSoon { await body.drain() }
             response = Self.response(failure)
         }
-        if !body.isAtEnd { response.headers[.connection] = "close" }
+        let wasWhole = body.isAtEnd
+        if !wasWhole { response.headers[.connection] = "close" }
         if request.method == .head { response = response.createHeadResponse() }
         try await writer.write(response: response.head, body: response.body)
-        if !body.isAtEnd { throw BodyLeftUnread() }
+        guard wasWhole else {
+            // The answer is out: a client that reads it stops sending.
+            await body.drain()
+            throw BodyLeftUnread()
+        }
     }
 
     private func answer(_ route: ControlRoute, channel: any Channel) async throws -> Response {

@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "POST /v1/lists?name=a.txt HTTP/1.1\r\nHost: dld\r\nContent-Length: 100\r\n\r\nhttp://example.org/1\n",
+        "POST /v1/lists?name=a.txt HTTP/1.1\r\nHost: dld\r\nContent-Length: 100\r\n\r\nhttp://a.example/1\n",
         "POST /v1/lists?name=a.txt HTTP/1.1\r\nHost: dld\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
     ])
     func `a list whose sender goes away in the middle is abandoned`(start: String) throws {
@@ -81,7 +81,8 @@ import Testing
         let server = try RunningServer()
         let raw = try RawConnection(server.socket)
         try raw.send(
-            "POST /v1/lists?name=a.txt HTTP/1.1\r\nHost: dld\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+            "POST /v1/lists?name=a.txt HTTP/1.1\r\nHost: dld\r\nContent-Length: 1\r\n"
+                + "Expect: 100-continue\r\n\r\n"
         )
         #expect(try raw.readHead().hasPrefix("HTTP/1.1 100 "))
         try raw.send("x")
