@@ -2,6 +2,7 @@
 
 import ControlAPI
 import ControlServer
+import Glibc
 import JobModel
 import LinuxKit
 import Spool
@@ -16,6 +17,22 @@ final class Uploads: Sendable {
     }
     private let box = Mutex(Box())
 
+    /// Uploads that a crash cut off: nobody was told they were taken. At a start, before any thread.
+    static func removeLeftovers(in spoolPath: String) {
+        guard let folder = unsafe opendir(spoolPath) else { return }
+        defer { unsafe _ = closedir(folder) }
+        while let entry = unsafe readdir(folder) {
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+                unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+            }
+            guard name.hasPrefix(prefix) else { continue }
+            do { _ = try unlink(FilePath("\(spoolPath)/\(name)")) } catch {
+                // A hidden file more in the spool, which never looks at it.
+            }
+        }
+    }
+    private static let prefix = ".upload-"
+
     func begin(
         name: String, in spoolPath: String, reads: Mailbox<ReadLoop.Message>, spool: Mailbox<SpoolMessage>
     ) -> (any ListSink, UploadFile) {
@@ -24,7 +41,7 @@ final class Uploads: Sendable {
             return box.nextTicket
         }
         let random = String(UInt64.random(in: .min ... .max), radix: 16)
-        let file = UploadFile(path: "\(spoolPath)/.upload-\(random)")
+        let file = UploadFile(path: "\(spoolPath)/\(Self.prefix)\(random)")
         let sink = UploadSink(file: file, reads: reads) { reply in
             self.box.withLock { $0.waiting[ticket] = (name, reply) }
             spool.send(.add(path: file.path, name: name, ticket: ticket))

@@ -62,9 +62,12 @@ extension DispatchLoop {
     }
 
     /// Stops what can be stopped, parts kept; what is being published ends by itself.
-    mutating func stopTransfers() {
-        if case .stopping = mode { return }
-        mode = .stopping
+    mutating func stopTransfers(within limit: Duration) {
+        if case .stopping(let until) = mode {
+            mode = .stopping(until: min(until, now + limit))
+            return
+        }
+        mode = .stopping(until: now + limit)
         for task in Array(tasks.values) { ask(.requeue, of: task) }
     }
 

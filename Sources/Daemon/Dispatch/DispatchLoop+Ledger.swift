@@ -124,7 +124,10 @@ extension DispatchLoop {
         consider(hostLook)
         consider(localTroubleEnds)
         consider(nextRelist)
-        if case .draining(let until) = mode { consider(until) }
+        switch mode {
+        case .draining(let until), .stopping(let until): consider(until)
+        case .running, .ended: break
+        }
         let left = next - MonotonicTime(nanoseconds: Monotonic.nanoseconds())
         return left > .zero ? left : .zero
     }

@@ -27,8 +27,7 @@ extension DispatchLoop {
         fillWaiting(&status, wall: wall)
         fillRest(&status)
         status.state = state(status)
-        status.verdict = Verdict.text(
-            status, held: longestHold(wall: wall), openJobs: status.jobs.open, unpaused: view.openJobs)
+        status.verdict = Verdict.words(for: status) { LocalTime.text($0, now: wall) }
         ports.board.publish(.init(status: status, metrics: metrics(status), holds: holds(wall: wall)))
     }
 
@@ -40,7 +39,7 @@ extension DispatchLoop {
         if pauseReason != nil { return .paused }
         let runs = tasks.values.contains { $0.slot != nil } || activeSums > 0
         if runs { return .running }
-        if status.jobs.open > status.jobs.paused { return tasks.isEmpty ? .waiting : .running }
+        if status.jobs.open > status.jobs.paused { return tasks.isEmpty && !status.waiting.isEmpty ? .waiting : .running }
         return view.lists.values.contains { $0.row.state == .admitting } ? .running : .idle
     }
 
@@ -130,16 +129,6 @@ extension DispatchLoop {
             guard let until = host.machine.heldUntil, until > now else { return nil }
             return (wall + (until - now), host.machine.holdReason ?? "held")
         }
-    }
-
-    private func longestHold(wall: WallTime) -> Verdict.Hold? {
-        let held = hosts.filter { isHeld($0.value) }
-        let worst = held.max { (view.hostCounts[$0.key]?.queued ?? 0) < (view.hostCounts[$1.key]?.queued ?? 0) }
-        guard let (key, host) = worst, let until = host.machine.heldUntil else { return nil }
-        let counts = view.hostCounts[key] ?? StateCounts()
-        return Verdict.Hold(
-            host: key, jobs: counts.queued + counts.waiting, until: wall + (until - now),
-            reason: host.machine.holdReason ?? "held")
     }
 
     private func fillWaiting(_ status: inout StatusDocument, wall: WallTime) {

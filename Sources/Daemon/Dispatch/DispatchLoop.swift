@@ -49,7 +49,9 @@ struct DispatchLoop: ~Copyable {
         var commits: [(JobSeq, JobMachine.Event)] = []
         var ledger: [LedgerRequest] = []
     }
-    enum Mode { case running, draining(until: MonotonicTime), stopping, ended }
+    enum Mode { case running, draining(until: MonotonicTime), stopping(until: MonotonicTime), ended }
+    /// A stop waits so long for what is being published; the next start finds the rest.
+    static let stopLimit = Duration.seconds(5)
 
     static let largeFile: Int64 = 16 << 20
     static let maxFollowers = 4096
@@ -144,7 +146,7 @@ struct DispatchLoop: ~Copyable {
         case .spoolIdle(let isIdle): isSpoolIdle = isIdle
         case .drain(let until):
             if case .running = mode { mode = .draining(until: until) }
-        case .stop: stopTransfers()
+        case .stop(let limit): stopTransfers(within: limit)
         }
     }
 
@@ -207,11 +209,11 @@ struct DispatchLoop: ~Copyable {
             guard plan.endsWhenIdle, isSpoolIdle, tasks.isEmpty, view.openJobs == 0, board.isEmpty else { return false }
         case .draining(let until):
             if !tasks.isEmpty {
-                if now >= until { stopTransfers() }
+                if now >= until { stopTransfers(within: Self.stopLimit) }
                 return false
             }
-        case .stopping:
-            guard tasks.isEmpty else { return false }
+        case .stopping(let until):
+            guard tasks.isEmpty || now >= until else { return false }
         case .ended: return true
         }
         mode = .ended

@@ -19,8 +19,8 @@ enum DispatchMessage: Sendable {
     case spoolIdle(Bool)
     /// Start nothing more; let what runs go on until then.
     case drain(until: MonotonicTime)
-    /// Stop transfers now, parts kept.
-    case stop
+    /// Stop transfers now, parts kept; what is being published gets this long.
+    case stop(within: Duration)
 }
 
 /// The state of the place that files are written to.

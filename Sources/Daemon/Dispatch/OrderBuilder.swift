@@ -55,8 +55,9 @@ struct OrderBuilder {
         order.maxFileSize = configuration.limits.maxFileSize
         order.connectTimeout = seconds(options.connectTimeoutSeconds) ?? configuration.timeouts.connect
         order.stallTimeout = seconds(options.timeoutSeconds) ?? configuration.timeouts.stall
-        order.lowestSpeed = options.lowestSpeed
-        order.maxRate = options.maxRate
+        // 0 is aria2's word for "no limit", and clears a default.
+        order.lowestSpeed = options.lowestSpeed.flatMap { $0 > 0 ? $0 : nil }
+        order.maxRate = options.maxRate.flatMap { $0 > 0 ? $0 : nil }
         if let limit = configuration.timeouts.job, let first = task.firstStarted { order.deadline = first + limit }
     }
 

@@ -66,14 +66,14 @@ final class GetProgress {
 
     /// `name      45 %  12.3 MiB of 27 MiB   3.1 MiB/s  5 s`
     private static func file(_ transfer: TransferStatus, width: Int) -> String {
-        var right = ByteSize.format(transfer.bytes)
+        var right = Quantity.size(transfer.bytes)
         if let total = transfer.total, total > 0 {
             let percent = min(100, Int(Double(transfer.bytes) * 100 / Double(total)))
-            right = "\(percent) %  \(right) of \(ByteSize.format(total))"
+            right = "\(percent) %  \(right) of \(Quantity.size(total))"
         }
-        right += "  \(ByteSize.format(Int64(transfer.rate)))/s"
+        right += "  \(Quantity.rate(transfer.rate))"
         if let total = transfer.total, transfer.rate > 1, total > transfer.bytes {
-            right += "  " + Verdict.about(Double(total - transfer.bytes) / transfer.rate)
+            right += "  " + Quantity.time(Double(total - transfer.bytes) / transfer.rate)
         }
         let room = max(8, width - right.count - 3)
         let name = fit(Masking.text(transfer.path), room)
@@ -84,11 +84,11 @@ final class GetProgress {
     static func total(_ status: StatusDocument) -> String {
         let done = status.totals.done
         let all = max(status.jobs.total, done + status.totals.failed + status.totals.cancelled)
-        var text = "\(done) of \(all) files, \(ByteSize.format(status.totals.bytes))"
+        var text = "\(done) of \(all) files, \(Quantity.size(status.totals.bytes))"
         if status.totals.failed > 0 { text += ", \(status.totals.failed) failed" }
         if status.state == .running {
-            text += ", \(ByteSize.format(Int64(status.totals.rate)))/s"
-            if let left = timeLeft(status) { text += ", \(Verdict.about(left)) left" }
+            text += ", \(Quantity.rate(status.totals.rate))"
+            if let left = timeLeft(status) { text += ", \(Quantity.time(left)) left" }
         } else if let reason = status.pauseReason {
             text += ", paused: \(reason)"
         } else if status.state == .waiting {

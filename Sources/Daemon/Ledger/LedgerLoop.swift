@@ -22,6 +22,8 @@ struct LedgerLoop: ~Copyable {
         let spool: Mailbox<SpoolMessage>
         /// The ledger is corrupt or fails in a way that is our bug: the daemon must end.
         let broken: @Sendable (LedgerError) -> Void
+        /// The daemon is going down: what cannot be committed now is found again at the next start.
+        let isStopping: @Sendable () -> Bool
     }
     /// What goes out after the commit.
     struct Replies {
@@ -98,6 +100,7 @@ struct LedgerLoop: ~Copyable {
                     ports.broken(error)
                     return false
                 }
+                if ports.isStopping() { return false }
                 isInTrouble = true
                 ports.dispatch.send(.ledger(.trouble("\(error)")))
                 // Nothing was kept and nothing was answered: the same turn again, when whoever is in the way is gone.

@@ -104,6 +104,7 @@ final class Engine {
         places = try Places(
             spool: configuration.spoolDir, output: configuration.outputDir, state: configuration.stateDir,
             version: plan.version)
+        Uploads.removeLeftovers(in: configuration.spoolDir)
         store = try OpenedLedger(plan)
         partsLock = try PartsLock(store.place, missing: store.missingOutput)
         wires = Wires(reserve: configuration.limits.minFree)
@@ -180,6 +181,8 @@ extension Engine {
             let ports = LedgerLoop.Ports(dispatch: wires.dispatch, spool: wires.spool) { error in
                 // Nothing can be recorded any more: no point in going on, and a restart finds what was committed.
                 wires.fail(OpenedLedger.startError(error))
+            } isStopping: {
+                wires.isStopping.load(ordering: .acquiring)
             }
             // Opened again by the thread that owns it: the store is bound to one thread for life.
             let store: LedgerStore

@@ -90,10 +90,18 @@ struct OpenedLedger: Sendable {
         return found
     }
 
+    /// Results of closed lists and finished files are whole without the ledger; lists under way start over.
+    private static func mending(_ file: String) -> String {
+        """
+        Put a backup in its place, or begin a new ledger: move \(file) and its -wal and -shm aside, move the lists \
+        in the spool's accepted/ back into the spool, and remove .dld/id in the output directory.
+        """
+    }
+
     static func startError(_ error: LedgerError) -> StartError {
         switch error.code {
         case .corrupt:
-            StartError(ExitStatus.dataError, "\(error)\nIt can be moved aside and rebuilt with: dld fsck --repair")
+            StartError(ExitStatus.dataError, "\(error)\n" + mending(error.file))
         case .newerSchema: StartError(ExitStatus.config, "\(error)")
         case .busy: StartError(ExitStatus.held, "\(error)")
         case .diskFull, .readOnly, .io, .cannotOpen, .bug: StartError(ExitStatus.io, "\(error)")

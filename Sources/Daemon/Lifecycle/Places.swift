@@ -109,10 +109,10 @@ struct OutputPlace: Sendable {
                     permissions: [.ownerReadWrite, .groupRead, .otherRead])
             case nil:
                 return "\(root) has no .dld/id though the ledger has jobs there: not mounted? "
-                    + "If it moved: dld fsck --adopt"
+                    + "If the files are there all the same: echo \(identity) > \(idPath)"
             case let other?:
                 return "\(root) belongs to another ledger (\(other)): not mounted, or the config changed? "
-                    + "To take it over: dld fsck --adopt"
+                    + "To take it over: echo \(identity) > \(idPath)"
             }
         } else {
             try DirectoryMaking.make(FilePath(root), mode: dirMode)

@@ -73,10 +73,13 @@ final class Supervisor {
         let now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
         guard drainSince == nil else {
             engine.logger.notice("stopping at once, parts kept")
-            engine.wires.dispatch.send(.stop)
+            engine.wires.dispatch.send(.stop(within: .seconds(1)))
+            HardEnd.after(seconds: 3)
             return
         }
         drainSince = now
+        let patience = configuration.timeouts.drain + DispatchLoop.stopLimit + .seconds(5)
+        HardEnd.after(seconds: UInt32(min(3600, patience.secondsDouble.rounded(.up))))
         let drain = configuration.timeouts.drain
         engine.logger.notice("draining", metadata: ["for": "\(DurationText.format(drain))"])
         _ = notify.send(.stopping, .extendTimeout(drain + .seconds(30)))
