@@ -179,8 +179,8 @@ struct DispatchLoop: ~Copyable {
     private mutating func flush() {
         for request in board.takeRequests() {
             switch request {
-            case .lanes(let list, let after, let limit):
-                outbox.ledger.append(.lanes(list, after: after, limit: limit))
+            case .lanes(let list, let after, let limit, let includesHeld):
+                outbox.ledger.append(.lanes(list, after: after, limit: limit, includesHeld: includesHeld))
             case .jobs(let lane, let generation, let after, let limit):
                 outbox.ledger.append(.jobs(lane, generation: generation, after: after, limit: limit))
             }

@@ -51,7 +51,7 @@ struct ControlCommand: Sendable {
 
 /// What the ledger thread is asked by the dispatcher, in order.
 enum LedgerRequest: Sendable {
-    case lanes(ListID, after: HostID?, limit: Int)
+    case lanes(ListID, after: HostID?, limit: Int, includesHeld: Bool)
     case jobs(LaneKey, generation: Int, after: LaneCursor, limit: Int)
     /// Answered by `committed` with the same ticket once the changes are durable.
     case apply([JobChange], ticket: UInt64)

@@ -21,7 +21,8 @@ struct LaneBoard {
         let host: HostKey
     }
     enum Request: Hashable {
-        case lanes(ListID, after: HostID?, limit: Int)
+        /// `includesHeld`: lanes of held hosts too. They are left out only while there are more lanes than room.
+        case lanes(ListID, after: HostID?, limit: Int, includesHeld: Bool)
         case jobs(LaneKey, generation: Int, after: LaneCursor, limit: Int)
     }
 
@@ -244,7 +245,8 @@ struct LaneBoard {
         guard var list = lists[id], list.hasMoreLanes, !list.isLoading, lanes.count < maxLanes else { return }
         list.isLoading = true
         lists[id] = list
-        requests.append(.lanes(id, after: list.lastHost, limit: min(256, maxLanes - lanes.count)))
+        requests.append(.lanes(
+                id, after: list.lastHost, limit: min(256, maxLanes - lanes.count), includesHeld: !hasEvicted))
     }
 
     private mutating func dropIfEmpty(_ key: LaneKey) {

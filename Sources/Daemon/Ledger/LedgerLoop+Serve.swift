@@ -10,8 +10,8 @@ extension LedgerLoop {
         _ request: LedgerRequest, now: WallTime, works: inout [Work], replies: inout Replies
     ) throws(LedgerError) {
         switch request {
-        case .lanes(let list, let after, let limit):
-            let rows = try store.lanes(of: list, after: after, limit: limit, now: now)
+        case .lanes(let list, let after, let limit, let includesHeld):
+            let rows = try store.lanes(of: list, after: after, limit: limit, now: now, includesHeld: includesHeld)
             replies.dispatch.append(.lanes(list, rows, isLast: rows.count < limit))
         case .jobs(let lane, let generation, let after, let limit):
             let jobs = try store.queued(in: lane, after: after, limit: limit)
