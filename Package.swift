@@ -98,12 +98,12 @@ let package = Package(
         // Tests.
         .target(name: "TestKit", dependencies: ["LinuxKit", system], path: "Tests/TestKit", swiftSettings: tests),
         suite("CurlTests", ["Curl", "TestKit"]),
-        suite("LinuxKitTests", ["LinuxKit", "TestKit"]),
+        suite("LinuxKitTests", ["LinuxKit", "TestKit", system]),
         suite("JobModelTests", ["JobModel"]),
-        suite("SpoolTests", ["Spool", "JobModel", "TestKit"]),
+        suite("SpoolTests", ["Spool", "LinuxKit", "JobModel", "TestKit", system]),
         suite("LedgerTests", ["Ledger", "JobModel", "TestKit", .product(name: "GRDB", package: "GRDB.swift")]),
         suite("TransferTests", ["Transfer", "Curl", "JobModel", "TestKit"]),
-        suite("PublishTests", ["Publish", "JobModel", "TestKit"]),
+        suite("PublishTests", ["Publish", "LinuxKit", "JobModel", "TestKit", system]),
         suite("SumTests", ["SumWorker", "SumPool", "LinuxKit", "JobModel", "TestKit", "sumd"]),
         suite(
             "ControlTests",

@@ -49,6 +49,7 @@ struct OpenedLedger: Sendable {
 
     private static func preparing(_ place: OutputPlace, isNew: Bool, dirMode: UInt32) throws(StartError) -> String? {
         do {
+            try Places.tryAccess(place.root)
             let missing = try place.prepare(isNew: isNew, dirMode: dirMode)
             if missing == nil { try Places.tryWriting(place.parts) }
             return missing

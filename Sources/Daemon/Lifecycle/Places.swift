@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Config
+import Glibc
 import LinuxKit
 import Spool
 import SystemPackage
@@ -60,6 +61,13 @@ struct Places: ~Copyable {
         } catch {
             throw unusable(path, error)
         }
+    }
+
+    /// Asks without writing: the place may be another ledger's. What is not there at all is judged later.
+    /// The corresponding C function is `access`.
+    static func tryAccess(_ path: String) throws(StartError) {
+        if unsafe access(path, W_OK) == 0 || errno == ENOENT { return }
+        throw unusable(path, .last("write to", path))
     }
 
     private static func held(_ error: SystemError, what: String, note: String) -> StartError {
