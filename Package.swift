@@ -49,7 +49,8 @@ let package = Package(
         // Layer 0: C.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .systemLibrary(name: "CDigest", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev", "libext2fs-dev"])]),
+        .systemLibrary(
+            name: "CDigest", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev", "libext2fs-dev"])]),
         .target(name: "CLinux"),
 
         // Layer 1: safe handles over C, and the pure values.
@@ -63,7 +64,8 @@ let package = Package(
         module("Transfer", ["Curl", "LinuxKit", "JobModel", system]),
         module("Publish", ["LinuxKit", "JobModel", system]),
         .target(
-            name: "SumWorker", dependencies: ["LinuxKit", "JobModel", "CDigest", system], swiftSettings: strict,
+            name: "SumWorker", dependencies: ["LinuxKit", "JobModel", "CDigest", system],
+            swiftSettings: strict,
             // The static archive: only its crc32c is taken, and no library is added to what users must install.
             linkerSettings: [.linkedLibrary(":libext2fs.a")]),
         module("SumPool", ["LinuxKit", "JobModel", system]),
@@ -96,18 +98,23 @@ let package = Package(
         program("dlctl", ["ControlClient", "ControlAPI", "JobModel", arguments]),
 
         // Tests.
-        .target(name: "TestKit", dependencies: ["LinuxKit", system], path: "Tests/TestKit", swiftSettings: tests),
+        .target(
+            name: "TestKit", dependencies: ["LinuxKit", system], path: "Tests/TestKit", swiftSettings: tests),
         suite("CurlTests", ["Curl", "TestKit"]),
         suite("LinuxKitTests", ["LinuxKit", "TestKit", system]),
         suite("JobModelTests", ["JobModel"]),
         suite("SpoolTests", ["Spool", "LinuxKit", "JobModel", "TestKit", system]),
-        suite("LedgerTests", ["Ledger", "JobModel", "TestKit", .product(name: "GRDB", package: "GRDB.swift")]),
+        suite(
+            "LedgerTests", ["Ledger", "JobModel", "TestKit", .product(name: "GRDB", package: "GRDB.swift")]),
         suite("TransferTests", ["Transfer", "Curl", "JobModel", "TestKit"]),
         suite("PublishTests", ["Publish", "LinuxKit", "JobModel", "TestKit", system]),
         suite("SumTests", ["SumWorker", "SumPool", "LinuxKit", "JobModel", "TestKit", "sumd"]),
         suite(
             "ControlTests",
-            ["ControlAPI", "ControlServer", "ControlClient", "JobModel", "LinuxKit", "TestKit", "dlctl", logging]),
+            [
+                "ControlAPI", "ControlServer", "ControlClient", "JobModel", "LinuxKit", "TestKit", "dlctl",
+                logging,
+            ]),
         suite("ConfigTests", ["Config", "JobModel", "TestKit"]),
         suite("DaemonTests", ["Daemon", "JobModel", "Config", "ControlAPI", "TestKit"]),
         suite("IntegrationTests", ["TestKit", "ControlAPI", "dld", "sumd", "dlctl"]),

@@ -27,7 +27,9 @@ public struct Checksum: Sendable, Hashable, CustomStringConvertible {
     /// `algorithm.byteCount` bytes, in the order they are written in hex.
     public let bytes: [UInt8]
     public init(algorithm: DigestAlgorithm, bytes: [UInt8]) {
-        precondition(bytes.count == algorithm.byteCount, "a \(algorithm.rawValue) digest has \(algorithm.byteCount) bytes")
+        precondition(
+            bytes.count == algorithm.byteCount,
+            "a \(algorithm.rawValue) digest has \(algorithm.byteCount) bytes")
         self.algorithm = algorithm
         self.bytes = bytes
     }
@@ -44,7 +46,8 @@ public struct Checksum: Sendable, Hashable, CustomStringConvertible {
     }
     /// As results show it: `sha256:HEX`, `md5:HEX`.
     public var description: String {
-        String(decoding: algorithm.rawValue.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self) + ":" + hex
+        String(decoding: algorithm.rawValue.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self) + ":"
+            + hex
     }
 }
 
@@ -53,7 +56,8 @@ extension Checksum {
     public init?(_ text: String) {
         let lowered = text.lowercased()
         for algorithm in DigestAlgorithm.allCases {
-            let short = String(decoding: algorithm.rawValue.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
+            let short = String(
+                decoding: algorithm.rawValue.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
             for name in Set([algorithm.rawValue, short]) where lowered.hasPrefix(name) {
                 let rest = text.dropFirst(name.count)
                 guard let separator = rest.first else { continue }
@@ -96,7 +100,8 @@ extension Checksum: Codable {
         guard let checksum = Checksum(text) else {
             throw DecodingError.dataCorruptedError(
                 in: container,
-                debugDescription: "\"\(text)\" is no checksum; expected sha-256=HEX, sha256:HEX or sha256-BASE64")
+                debugDescription:
+                    "\"\(text)\" is no checksum; expected sha-256=HEX, sha256:HEX or sha256-BASE64")
         }
         self = checksum
     }

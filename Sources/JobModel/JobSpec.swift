@@ -43,7 +43,8 @@ public struct JobOptions: Sendable, Hashable, Codable {
     public init() {}
 
     enum CodingKeys: String, CodingKey {
-        case id, out, dir, checksum, size, headers, referer, username, password, proxy, exists, priority, pause
+        case id, out, dir, checksum, size, headers, referer, username, password, proxy, exists, priority,
+            pause
         case userAgent = "user_agent"
         case maxRate = "max_rate"
         case maxAttempts = "max_attempts"

@@ -58,7 +58,8 @@ public enum ListState: Int, Sendable, Codable, CaseIterable {
 
 /// How many jobs of a list, a lane or everything stand in each state.
 public struct StateCounts: Sendable, Hashable, Codable {
-    public var queued = 0, active = 0, waiting = 0, publishing = 0, paused = 0, done = 0, failed = 0, cancelled = 0
+    public var queued = 0, active = 0, waiting = 0, publishing = 0, paused = 0, done = 0, failed = 0,
+        cancelled = 0
     public init() {}
 
     public subscript(state: JobState) -> Int {

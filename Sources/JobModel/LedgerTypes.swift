@@ -60,7 +60,8 @@ public struct ResumePoint: Sendable, Hashable, Codable {
     public var device: UInt64
     public var inode: UInt64
     public init(
-        url: String, bytes: Int64, total: Int64?, etag: String?, lastModified: String?, device: UInt64, inode: UInt64
+        url: String, bytes: Int64, total: Int64?, etag: String?, lastModified: String?, device: UInt64,
+        inode: UInt64
     ) {
         self.url = url
         self.bytes = bytes
@@ -123,7 +124,8 @@ public struct QueuedJob: Sendable, Hashable {
     public var waited: Int64
     public var resume: ResumePoint?
     public init(
-        seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: JobOptions, attempts: Int,
+        seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: JobOptions,
+        attempts: Int,
         fetchedBytes: Int64, admittedAt: WallTime, startedAt: WallTime?, waited: Int64, resume: ResumePoint?
     ) {
         self.seq = seq
@@ -160,7 +162,8 @@ public enum JobChange: Sendable, Hashable {
     case requeued(JobSeq, attempts: Int, fetchedBytes: Int64, waited: Int64, resume: ResumePoint?)
     /// In its own back-off until `due`.
     case waiting(
-        JobSeq, due: WallTime, attempts: Int, fetchedBytes: Int64, waited: Int64, error: JobError, resume: ResumePoint?)
+        JobSeq, due: WallTime, attempts: Int, fetchedBytes: Int64, waited: Int64, error: JobError,
+        resume: ResumePoint?)
     case paused(JobSeq, attempts: Int, fetchedBytes: Int64, resume: ResumePoint?)
     /// Data is on disk; the rename may follow once this is committed.
     case publishing(JobSeq, path: OutputPath, device: UInt64, inode: UInt64, size: Int64, outcome: Outcome)
@@ -184,7 +187,9 @@ public struct InterruptedPublish: Sendable, Hashable {
     public var inode: UInt64
     public var size: Int64
     public var outcome: Outcome
-    public init(job: QueuedJob, path: OutputPath, device: UInt64, inode: UInt64, size: Int64, outcome: Outcome) {
+    public init(
+        job: QueuedJob, path: OutputPath, device: UInt64, inode: UInt64, size: Int64, outcome: Outcome
+    ) {
         self.job = job
         self.path = path
         self.device = device
@@ -216,7 +221,8 @@ public struct ListRow: Sendable, Hashable {
     public var endedAt: WallTime?
     public init(
         id: ListID, name: String, acceptedName: String, finalName: String?, format: ListFormat, isGzip: Bool,
-        state: ListState, device: UInt64, inode: UInt64, position: ListPosition, defaults: JobOptions, isPaused: Bool,
+        state: ListState, device: UInt64, inode: UInt64, position: ListPosition, defaults: JobOptions,
+        isPaused: Bool,
         counts: StateCounts, bytes: Int64, admittedAt: WallTime, endedAt: WallTime?
     ) {
         self.id = id

@@ -71,7 +71,9 @@ final class AdmissionDesk {
             let name = ListName(admission.name)
             let isTaken = try context.directories[.accepted].status(of: name.text) != nil
             // Another list of this name may be between its row and its move.
-            let isSpokenFor = admissions.contains { $0 !== admission && $0.row == nil && $0.name == admission.name }
+            let isSpokenFor = admissions.contains {
+                $0 !== admission && $0.row == nil && $0.name == admission.name
+            }
             let isFree = name.fits && !isTaken && !isSpokenFor
             admission.stage = .beginning
             context.ask(.begin(admission.listFile(acceptedName: isFree ? name.text : "")))
@@ -148,12 +150,14 @@ final class AdmissionDesk {
             return finish(admission)
         }
         for remark in slice.remarks {
-            context.remark(remark.level, remark.message, list: row.id, file: admission.name, line: remark.line)
+            context.remark(
+                remark.level, remark.message, list: row.id, file: admission.name, line: remark.line)
         }
         var entries = slice.entries
         if let trouble = slice.trouble {
             // What came before stands; that the rest is missing must show in the results.
-            entries.append(.bad(slice.mark.line + 1, .badLine, "the list could not be read further: \(trouble)"))
+            entries.append(
+                .bad(slice.mark.line + 1, .badLine, "the list could not be read further: \(trouble)"))
         }
         send(entries, to: slice.mark, of: admission, row, defaults: reader.defaults ?? JobOptions())
         if slice.isAtEnd {
@@ -163,7 +167,8 @@ final class AdmissionDesk {
     }
 
     private func send(
-        _ entries: [ListEntry], to mark: ListMark, of admission: Admission, _ row: ListRow, defaults: JobOptions
+        _ entries: [ListEntry], to mark: ListMark, of admission: Admission, _ row: ListRow,
+        defaults: JobOptions
     ) {
         let count = admission.position.entries + entries.count
         let end = ListPosition(offset: mark.offset, line: mark.line, entries: count)
@@ -194,7 +199,8 @@ final class AdmissionDesk {
     /// A batch is committed.
     func committed(_ list: ListID, _ position: ListPosition) {
         guard let admission = admission(of: list), !admission.uncommitted.isEmpty else {
-            return context.remark(.error, "the ledger confirmed a batch that was not sent", list: list, file: "")
+            return context.remark(
+                .error, "the ledger confirmed a batch that was not sent", list: list, file: "")
         }
         batchesOut -= 1
         let expected = admission.uncommitted.removeFirst()
@@ -209,7 +215,8 @@ final class AdmissionDesk {
 
     /// After the last commit: what becomes of the list.
     private func conclude(_ admission: Admission) {
-        guard case .committing = admission.stage, admission.uncommitted.isEmpty, let row = admission.row else { return }
+        guard case .committing = admission.stage, admission.uncommitted.isEmpty, let row = admission.row
+        else { return }
         let verdict = AdmissionVerdict(
             hasGoodEntry: admission.hasGoodEntry, entries: admission.position.entries,
             startedAt: row.position.entries, firstFault: admission.firstFault)
@@ -236,7 +243,8 @@ final class AdmissionDesk {
             let slice = try reader.next()
             let settings = context.settings
             let builder = EntryBuilder(
-                rules: settings.rules, layout: settings.layout, outputRoot: settings.outputRoot, cipher: cipher)
+                rules: settings.rules, layout: settings.layout, outputRoot: settings.outputRoot,
+                cipher: cipher)
             for entry in slice.entries {
                 let defaults = reader.defaults ?? JobOptions()
                 let admitted = builder.admitted(entry, list: row.id, seq: nextSeq, defaults: defaults)

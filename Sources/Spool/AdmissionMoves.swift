@@ -15,7 +15,8 @@ extension AdmissionDesk {
         switch ListName(name).verdict {
         case .ignored:
             if let ticket {
-                let error = JobError(.badLine, "names that begin with . or end in ~, .tmp or .part are not looked at")
+                let error = JobError(
+                    .badLine, "names that begin with . or end in ~, .tmp or .part are not looked at")
                 context.tell(.added(ticket: ticket, .failure(error)))
             }
         case .refused(let reason): reject(file, name: name, reason, ticket)
@@ -24,7 +25,9 @@ extension AdmissionDesk {
                 file, in: context.directories[.spool], maxSize: context.settings.maxListSize)
             switch opening {
             case .gone:
-                if let ticket { context.tell(.added(ticket: ticket, .failure(JobError(.disk, "the list is gone")))) }
+                if let ticket {
+                    context.tell(.added(ticket: ticket, .failure(JobError(.disk, "the list is gone"))))
+                }
             case .refused(let reason): reject(file, name: name, reason, ticket)
             case .trouble(let error):
                 context.remark(.error, "\(error)", file: name)
@@ -61,7 +64,11 @@ extension AdmissionDesk {
     /// The ledger has made a row, or could not.
     func begun(_ file: ListFile, _ result: Result<ListRow, JobError>) {
         let waiting = admissions.first {
-            if case .beginning = $0.stage { $0.device == file.device && $0.inode == file.inode } else { false }
+            if case .beginning = $0.stage {
+                $0.device == file.device && $0.inode == file.inode
+            } else {
+                false
+            }
         }
         guard let admission = waiting else {
             return context.remark(.error, "the ledger began a list that nobody asked for", file: file.name)
@@ -95,7 +102,7 @@ extension AdmissionDesk {
         do {
             try context.move(admission.fileName, from: .spool, to: .accepted, as: wanted)
             return wanted
-        } catch where error.code == .fileExists || error.code == .fileNameTooLong {
+        } catch  where error.code == .fileExists || error.code == .fileNameTooLong {
             let numbered = ListName(row.name).numbered(row.id.rawValue)
             try context.move(admission.fileName, from: .spool, to: .accepted, as: numbered)
             return numbered
@@ -151,7 +158,9 @@ extension AdmissionDesk {
     }
 
     func rejected(_ list: ListID) {
-        guard let admission = admission(of: list), case .rejecting(let reason) = admission.stage else { return }
+        guard let admission = admission(of: list), case .rejecting(let reason) = admission.stage else {
+            return
+        }
         context.tell(.rejected(name: admission.name, reason: reason))
         remove(admission)
     }

@@ -26,7 +26,8 @@ extension AdmissionDesk {
                 reject(admission, "the list was gone before it was read")
             } else {
                 context.remark(
-                    .warning, "the file is gone; its first \(row.position.line) lines are in the ledger and go on",
+                    .warning,
+                    "the file is gone; its first \(row.position.line) lines are in the ledger and go on",
                     list: row.id, file: row.name)
                 finish(admission)
             }
@@ -43,7 +44,8 @@ extension AdmissionDesk {
     private func find(_ row: ListRow) -> Found? {
         let numbered = ListName(row.name).numbered(row.id.rawValue)
         for (place, name) in [
-            (SpoolPlace.accepted, row.acceptedName), (.accepted, numbered), (.spool, row.name), (.rejected, row.name),
+            (SpoolPlace.accepted, row.acceptedName), (.accepted, numbered), (.spool, row.name),
+            (.rejected, row.name),
             (.rejected, numbered),
         ] where !name.isEmpty {
             if let found = open(FilePath(name), place, row) { return found }
@@ -71,7 +73,8 @@ extension AdmissionDesk {
     private func open(_ name: FilePath, _ place: SpoolPlace, _ row: ListRow) -> Found? {
         let folder = context.directories[place]
         guard
-            case .opened(let open, let status) = ListOpening.open(name, in: folder, maxSize: nil, isOurs: true),
+            case .opened(let open, let status) = ListOpening.open(
+                name, in: folder, maxSize: nil, isOurs: true),
             status.device == row.device, status.inode == row.inode
         else { return nil }
         return Found(place: place, file: name, open: open, status: status)

@@ -8,7 +8,9 @@ enum Bytes {
         guard start < bytes.count else { return nil }
         return unsafe bytes.withUnsafeBytes { buffer in
             let base = buffer.baseAddress!
-            guard let found = unsafe memchr(base + start, Int32(byte), buffer.count - start) else { return nil }
+            guard let found = unsafe memchr(base + start, Int32(byte), buffer.count - start) else {
+                return nil
+            }
             return unsafe UnsafeRawPointer(found) - base
         }
     }

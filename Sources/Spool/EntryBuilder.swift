@@ -20,14 +20,18 @@ public struct EntryBuilder: Sendable {
     /// - Parameters:
     ///   - seq: the job's number, given out by the caller.
     ///   - defaults: the list's; looked at for the path, the priority and `pause`, not mixed into the entry.
-    public func admitted(_ entry: ListEntry, list: ListID, seq: JobSeq, defaults: JobOptions) -> AdmittedEntry {
+    public func admitted(_ entry: ListEntry, list: ListID, seq: JobSeq, defaults: JobOptions) -> AdmittedEntry
+    {
         AdmittedEntry(
             seq: seq, line: entry.line, kind: kind(of: entry, list: list, seq: seq, defaults: defaults),
-            options: entry.options, gid: entry.gid, priority: entry.options.priority ?? defaults.priority ?? 0,
+            options: entry.options, gid: entry.gid,
+            priority: entry.options.priority ?? defaults.priority ?? 0,
             startsPaused: entry.options.pause ?? defaults.pause ?? false)
     }
 
-    private func kind(of entry: ListEntry, list: ListID, seq: JobSeq, defaults: JobOptions) -> AdmittedEntry.Kind {
+    private func kind(
+        of entry: ListEntry, list: ListID, seq: JobSeq, defaults: JobOptions
+    ) -> AdmittedEntry.Kind {
         switch entry.body {
         case .bad(let error): return .bad(error)
         case .sum(let range): return .sum(range)
@@ -56,7 +60,8 @@ public struct EntryBuilder: Sendable {
         }
         guard let first else { throw JobError(.badURL, "no URL") }
         let path = try layout.path(
-            for: urls[0], urlPath: first.path, query: first.query, options: options, list: list, line: entry.line,
+            for: urls[0], urlPath: first.path, query: first.query, options: options, list: list,
+            line: entry.line,
             job: entry.gid ?? cipher.id(of: seq), outputRoot: outputRoot)
         return .download(urls: urls, path: path)
     }
@@ -69,7 +74,8 @@ enum URLRule {
         let bytes = Array(text.utf8)
         if hasSecondURL(bytes) {
             throw JobError(
-                .badLine, "a space before another URL: mirrors of one file are separated by TAB, other files by lines")
+                .badLine,
+                "a space before another URL: mirrors of one file are separated by TAB, other files by lines")
         }
         let scheme = try scheme(of: bytes, text)
         guard protocols.contains(scheme) else {
@@ -102,7 +108,9 @@ enum URLRule {
         throw JobError(.badURL, "\(shown(text)): no scheme; write https://... or http://...")
     }
 
-    private static let schemesWithoutSlashes: Set<String> = ["file", "magnet", "data", "mailto", "javascript", "http", "https"]
+    private static let schemesWithoutSlashes: Set<String> = [
+        "file", "magnet", "data", "mailto", "javascript", "http", "https",
+    ]
 
     /// A space, then `scheme://`.
     private static func hasSecondURL(_ bytes: [UInt8]) -> Bool {
@@ -111,7 +119,9 @@ enum URLRule {
         while start < bytes.count {
             if bytes[start] == UInt8(ascii: " ") {
                 let word = bytes[(start + 1)...].prefix(while: isSchemeByte)
-                if let first = word.first, isLetter(first), bytes[word.endIndex...].starts(with: "://".utf8) { return true }
+                if let first = word.first, isLetter(first), bytes[word.endIndex...].starts(with: "://".utf8) {
+                    return true
+                }
                 start = word.endIndex
             } else {
                 start += 1

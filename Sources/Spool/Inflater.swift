@@ -77,7 +77,8 @@ import CZlib
         }
     }
 
-    private func inflateOnce(into buffer: UnsafeMutableBufferPointer<UInt8>) -> (status: Int32, produced: Int) {
+    private func inflateOnce(into buffer: UnsafeMutableBufferPointer<UInt8>) -> (status: Int32, produced: Int)
+    {
         unsafe input.withUnsafeMutableBufferPointer { bytes in
             // An empty array may have no address; zlib then takes nil with a length of 0.
             unsafe stream.pointee.next_in = unsafe bytes.baseAddress.map { unsafe $0 + taken }

@@ -41,7 +41,8 @@ enum JSONEntry: Decodable {
         let object = try decoder.container(keyedBy: JSONKey.self)
         if object.allKeys.map(\.stringValue) == ["defaults"] {
             do {
-                let reader = JSONOptionsReader(try object.nestedContainer(keyedBy: JSONKey.self, forKey: "defaults"))
+                let reader = JSONOptionsReader(
+                    try object.nestedContainer(keyedBy: JSONKey.self, forKey: "defaults"))
                 self = .defaults(.success(try reader.options(notAllowed: ["id", "checksum", "size"])))
             } catch {
                 self = .defaults(.failure(JSONMistake(error)))
@@ -62,12 +63,15 @@ enum JSONEntry: Decodable {
             for key in bounds.allKeys where !["from", "to"].contains(key.stringValue) {
                 throw JSONMistake("sum", "unknown key \"\(excerpt(key.stringValue))\"; expected from and to")
             }
-            let options = try reader.options(besides: ["sum"], only: ["id", "max_attempts", "priority", "pause"])
+            let options = try reader.options(
+                besides: ["sum"], only: ["id", "max_attempts", "priority", "pause"])
             return .sum(from: try bound(bounds, "from"), to: try bound(bounds, "to"), options)
         }
         let options = try reader.options(besides: ["url", "urls"])
         if object.contains("url") {
-            guard !object.contains("urls") else { throw JSONMistake("urls", "url and urls exclude each other") }
+            guard !object.contains("urls") else {
+                throw JSONMistake("urls", "url and urls exclude each other")
+            }
             return .download([try reader.string("url")], options)
         }
         guard object.contains("urls") else { throw JSONMistake(nil, "neither url, urls nor sum in it") }

@@ -46,7 +46,9 @@ public struct JSONLinesParser: Sendable {
         _ bytes: [UInt8], _ line: Int, _ yield: inout ListYield
     ) throws(ListRefusal) -> ListEntry? {
         // JSONDecoder repairs what is not UTF-8 in some places and refuses it in others.
-        guard String(validating: bytes, as: UTF8.self) != nil else { return .bad(line, .badLine, "not UTF-8") }
+        guard String(validating: bytes, as: UTF8.self) != nil else {
+            return .bad(line, .badLine, "not UTF-8")
+        }
         // Foundation puts U+FFFD for half a surrogate pair: that would fetch another URL than the one written.
         if JSONEscapes.hasLoneSurrogate(bytes) { return .bad(line, .badLine, "half a surrogate pair in it") }
         let object: JSONEntry
@@ -62,7 +64,8 @@ public struct JSONLinesParser: Sendable {
                 if options.out != nil {
                     options.out = nil
                     yield.remarks.append(
-                        ListRemark(level: .warning, line: line, message: "out is dropped from a list's defaults"))
+                        ListRemark(
+                            level: .warning, line: line, message: "out is dropped from a list's defaults"))
                 }
                 options.clearLimits(over: nil)
                 defaults = options

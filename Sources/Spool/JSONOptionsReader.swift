@@ -9,8 +9,10 @@ struct JSONOptionsReader {
     init(_ object: KeyedDecodingContainer<JSONKey>) { self.object = object }
 
     private static let known: Set<String> = [
-        "id", "out", "dir", "checksum", "size", "headers", "referer", "user_agent", "username", "password", "proxy",
-        "max_rate", "max_attempts", "retry_delay", "timeout", "connect_timeout", "lowest_speed", "exists", "remote_time",
+        "id", "out", "dir", "checksum", "size", "headers", "referer", "user_agent", "username", "password",
+        "proxy",
+        "max_rate", "max_attempts", "retry_delay", "timeout", "connect_timeout", "lowest_speed", "exists",
+        "remote_time",
         "priority", "pause", "check_certificate",
     ]
 
@@ -24,7 +26,9 @@ struct JSONOptionsReader {
         for key in object.allKeys.map(\.stringValue).sorted() where !besides.contains(key) {
             guard Self.known.contains(key) else { throw JSONMistake(nil, "unknown key \"\(excerpt(key))\"") }
             if let only, !only.contains(key) { throw JSONMistake(key, "has no meaning for a sum") }
-            if notAllowed.contains(key) { throw JSONMistake(key, "belongs to an entry, not to the list's defaults") }
+            if notAllowed.contains(key) {
+                throw JSONMistake(key, "belongs to an entry, not to the list's defaults")
+            }
         }
         var options = JobOptions()
         options.id = try text("id", OptionValues.userID)
@@ -59,7 +63,9 @@ struct JSONOptionsReader {
         return text
     }
 
-    private func value<Value: Decodable>(_ key: JSONKey, _ type: Value.Type, _ expected: String) throws -> Value? {
+    private func value<Value: Decodable>(
+        _ key: JSONKey, _ type: Value.Type, _ expected: String
+    ) throws -> Value? {
         do { return try object.decodeIfPresent(type, forKey: key) } catch {
             throw JSONMistake(key.stringValue, "expected \(expected)")
         }
@@ -82,7 +88,9 @@ struct JSONOptionsReader {
     /// A number of bytes a second, or a string as aria2 writes it (`500K`).
     private func bytes(_ key: JSONKey) throws -> Int64? {
         if let text = try? object.decodeIfPresent(String.self, forKey: key) {  // else it is a number
-            do { return try OptionValues.ariaSize(text) } catch { throw JSONMistake(key.stringValue, error.message) }
+            do { return try OptionValues.ariaSize(text) } catch {
+                throw JSONMistake(key.stringValue, error.message)
+            }
         }
         return try integer(key, 0...Int64.max)
     }
@@ -96,7 +104,9 @@ struct JSONOptionsReader {
 
     /// An object; each value a string or an array of strings. Sorted by name: an object has no order.
     private func headers() throws -> [HeaderField]? {
-        guard let fields = try value("headers", [String: JSONTexts].self, "an object of strings or arrays of them")
+        guard
+            let fields = try value(
+                "headers", [String: JSONTexts].self, "an object of strings or arrays of them")
         else { return nil }
         var headers: [HeaderField] = []
         var bytes = 0

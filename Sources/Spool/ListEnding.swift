@@ -53,7 +53,9 @@ final class ListEnding {
         let numbered = ListName(row.name).numbered(row.id.rawValue)
         var isThere = try context.isFile(name.text, in: place, device: row.device, inode: row.inode)
         for old in [row.acceptedName, row.name, numbered] where !isThere && !old.isEmpty {
-            guard try context.isFile(old, in: .accepted, device: row.device, inode: row.inode) else { continue }
+            guard try context.isFile(old, in: .accepted, device: row.device, inode: row.inode) else {
+                continue
+            }
             try context.move(FilePath(old), from: .accepted, to: place, as: name.text)
             isThere = true
         }

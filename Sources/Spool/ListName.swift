@@ -34,7 +34,9 @@ public struct ListName: Sendable, Hashable {
         if plain.hasSuffix(".results.jsonl") {
             return .refused("results are not a list; to try again what failed, drop STEM.failed.jsonl")
         }
-        guard let dot = plain.utf8.lastIndex(of: UInt8(ascii: ".")) else { return .list(.text, isGzip: isGzip) }
+        guard let dot = plain.utf8.lastIndex(of: UInt8(ascii: ".")) else {
+            return .list(.text, isGzip: isGzip)
+        }
         let ending = String(plain[plain.index(after: dot)...])
         if ending == "jsonl" { return .list(.jsonLines, isGzip: isGzip) }
         if ending == "meta4" {

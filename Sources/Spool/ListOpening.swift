@@ -22,7 +22,8 @@ enum ListOpening {
             if let reason = refusal(found, maxSize, isOurs) { return .refused(reason) }
             // O_NONBLOCK: should a FIFO have taken the place meanwhile, nobody waits for its writer.
             let file = OpenFile(
-                try Descriptor.open(name, .readOnly, options: [.noFollow, .nonBlocking], in: number), path: path)
+                try Descriptor.open(name, .readOnly, options: [.noFollow, .nonBlocking], in: number),
+                path: path)
             let status = try file.status()
             guard status.isSameFile(as: found) else { return .gone }
             if let reason = refusal(status, maxSize, isOurs) { return .refused(reason) }
@@ -53,7 +54,8 @@ enum ListOpening {
         case .regular: break
         }
         if status.links > 1, !isOurs {
-            return "it has \(status.links) hard links, so another name can change it; copy it into the spool instead"
+            return
+                "it has \(status.links) hard links, so another name can change it; copy it into the spool instead"
         }
         if let maxSize, status.size > maxSize {
             return "its \(status.size) bytes are over limits.max_list_size, \(maxSize)"

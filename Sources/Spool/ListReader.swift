@@ -45,7 +45,9 @@ public final class ListReader {
     }
 
     /// - Parameter position: goes on behind what the ledger has; the list's defaults are read again first.
-    init(_ bytes: ListBytes, format: ListFormat, rules: ListRules, from position: ListPosition = ListPosition()) {
+    init(
+        _ bytes: ListBytes, format: ListFormat, rules: ListRules, from position: ListPosition = ListPosition()
+    ) {
         self.bytes = bytes
         switch format {
         case .text: text = TextListMachine(rules: rules)
@@ -162,7 +164,8 @@ public final class ListReader {
             throw ListRefusal("it is UTF-16; save it as UTF-8. \(ListName.whatIsTaken)")
         }
         if head.contains(0) {
-            throw ListRefusal("it is no text: there is a NUL byte in its first 64 KiB. \(ListName.whatIsTaken)")
+            throw ListRefusal(
+                "it is no text: there is a NUL byte in its first 64 KiB. \(ListName.whatIsTaken)")
         }
     }
 }

@@ -22,9 +22,11 @@ enum OptionValues {
     static func integer(_ text: String, _ range: ClosedRange<Int64>) throws(Mistake) -> Int64 {
         let isNegative = text.utf8.first == UInt8(ascii: "-") && range.lowerBound < 0
         let digits = isNegative ? text.utf8.dropFirst() : text.utf8[...]
-        guard !digits.isEmpty, digits.allSatisfy(isDigit), let value = Int64(text), range.contains(value) else {
+        guard !digits.isEmpty, digits.allSatisfy(isDigit), let value = Int64(text), range.contains(value)
+        else {
             throw Mistake(
-                "expected a whole number from \(range.lowerBound) to \(range.upperBound), not \"\(excerpt(text))\"")
+                "expected a whole number from \(range.lowerBound) to \(range.upperBound), not \"\(excerpt(text))\""
+            )
         }
         return value
     }
@@ -32,10 +34,12 @@ enum OptionValues {
     /// Seconds, with at most a decimal fraction.
     static func seconds(_ text: String, _ range: ClosedRange<Double>) throws(Mistake) -> Double {
         let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        let isPlain = (1...2).contains(parts.count) && parts.allSatisfy { !$0.isEmpty && $0.allSatisfy(isDigit) }
+        let isPlain =
+            (1...2).contains(parts.count) && parts.allSatisfy { !$0.isEmpty && $0.allSatisfy(isDigit) }
         guard isPlain, text.utf8.count <= 20, let value = Double(text), range.contains(value) else {
             throw Mistake(
-                "expected seconds from \(Int(range.lowerBound)) to \(Int(range.upperBound)), not \"\(excerpt(text))\"")
+                "expected seconds from \(Int(range.lowerBound)) to \(Int(range.upperBound)), not \"\(excerpt(text))\""
+            )
         }
         return value
     }

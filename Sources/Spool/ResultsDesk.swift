@@ -54,7 +54,8 @@ final class ResultsDesk {
 
     func page(_ list: ListID, _ records: [ResultRecord], next: JobSeq?, now: MonotonicTime) {
         guard let ending = endings[list] else {
-            return context.remark(.error, "the ledger sent results that nobody asked for", list: list, file: "")
+            return context.remark(
+                .error, "the ledger sent results that nobody asked for", list: list, file: "")
         }
         do throws(SystemError) {
             try ending.add(records, next: next)
@@ -63,7 +64,8 @@ final class ResultsDesk {
             let name = try ending.finish(isMissing: &isMissing)
             if isMissing {
                 context.remark(
-                    .warning, "the list file is gone from accepted/; its results are written all the same", list: list,
+                    .warning, "the list file is gone from accepted/; its results are written all the same",
+                    list: list,
                     file: ending.row.name)
             }
             endings[list] = nil
@@ -78,7 +80,8 @@ final class ResultsDesk {
 
     func closed(_ list: ListID) {
         guard let place = closing.removeValue(forKey: list) else {
-            return context.remark(.error, "the ledger closed a list that nobody asked for", list: list, file: "")
+            return context.remark(
+                .error, "the ledger closed a list that nobody asked for", list: list, file: "")
         }
         context.tell(.closed(list, folder: place.rawValue))
     }

@@ -28,14 +28,18 @@ final class SpoolContext {
 
     func remark(_ level: SpoolLevel, _ message: String, list: ListID? = nil, file: String, line: Int? = nil) {
         events(
-            .remark(level: level, message: Masking.line(message), list: list, file: Masking.text(file), line: line))
+            .remark(
+                level: level, message: Masking.line(message), list: list, file: Masking.text(file), line: line
+            ))
     }
 
     /// `fsync` of the folders, with the watchdog told.
     func synchronize(_ places: SpoolPlace...) throws(SystemError) {
         for place in places {
             let folder = directories[place]
-            try heartbeat.within("fsync a spool directory") { () throws(SystemError) in try folder.synchronize() }
+            try heartbeat.within("fsync a spool directory") { () throws(SystemError) in
+                try folder.synchronize()
+            }
         }
     }
 
@@ -47,7 +51,9 @@ final class SpoolContext {
     }
 
     /// Whether a name in a folder is this very file.
-    func isFile(_ name: String, in place: SpoolPlace, device: UInt64, inode: UInt64) throws(SystemError) -> Bool {
+    func isFile(
+        _ name: String, in place: SpoolPlace, device: UInt64, inode: UInt64
+    ) throws(SystemError) -> Bool {
         guard let status = try directories[place].status(of: name) else { return false }
         return status.device == device && status.inode == inode
     }

@@ -55,7 +55,8 @@ public final class SpoolDirectories {
             let probe = FilePath(".dld-probe")
             let number = folder.descriptor.rawValue
             let file = try Descriptor.open(
-                probe, .writeOnly, options: [.create, .truncate, .noFollow], permissions: .ownerReadWrite, in: number)
+                probe, .writeOnly, options: [.create, .truncate, .noFollow], permissions: .ownerReadWrite,
+                in: number)
             try file.close(folder.path + "/.dld-probe")
             _ = try unlink(probe, in: number)
         }
@@ -69,7 +70,9 @@ public final class SpoolDirectories {
         var folders = [spool]
         for place in SpoolPlace.folders {
             let full = path + "/" + place.rawValue
-            folders.append(try Self.open(place, FilePath(place.rawValue), in: spool.descriptor.rawValue, full, makes: true))
+            folders.append(
+                try Self.open(
+                    place, FilePath(place.rawValue), in: spool.descriptor.rawValue, full, makes: true))
         }
         self.folders = folders
     }
@@ -88,7 +91,9 @@ public final class SpoolDirectories {
     func areCurrent() -> Bool {
         do {
             for folder in folders {
-                guard let now = try FileStatus.of(FilePath(folder.path), followingLinks: true) else { return false }
+                guard let now = try FileStatus.of(FilePath(folder.path), followingLinks: true) else {
+                    return false
+                }
                 if try !now.isSameFile(as: folder.descriptor.status(folder.path)) { return false }
             }
             return true
@@ -104,9 +109,10 @@ public final class SpoolDirectories {
         let options: FileDescriptor.OpenOptions = place == .spool ? [.directory] : [.directory, .noFollow]
         do throws(SystemError) {
             return OpenFolder(try Descriptor.open(name, .readOnly, options: options, in: parent), path: path)
-        } catch where makes && error.code == .noSuchFileOrDirectory {
+        } catch  where makes && error.code == .noSuchFileOrDirectory {
             try FolderCalls.makeDirectory(name, in: parent, path)
-            let made = OpenFolder(try Descriptor.open(name, .readOnly, options: options, in: parent), path: path)
+            let made = OpenFolder(
+                try Descriptor.open(name, .readOnly, options: options, in: parent), path: path)
             try made.descriptor.setPermissions(place.permissions, path)
             return made
         } catch {

@@ -28,8 +28,10 @@ public struct SpoolLoop: ~Copyable {
     ///   - events: must not block.
     /// - Throws: the spool's directories cannot be opened.
     public init(
-        settings: SpoolSettings, nextSeq: JobSeq, cipher: JobIDCipher, inbox: Mailbox<SpoolMessage>, bell: Doorbell,
-        requests: @escaping @Sendable (SpoolRequest) -> Void, events: @escaping @Sendable (SpoolEvent) -> Void,
+        settings: SpoolSettings, nextSeq: JobSeq, cipher: JobIDCipher, inbox: Mailbox<SpoolMessage>,
+        bell: Doorbell,
+        requests: @escaping @Sendable (SpoolRequest) -> Void,
+        events: @escaping @Sendable (SpoolEvent) -> Void,
         heartbeat: Heartbeat
     ) throws(SystemError) {
         self.inbox = inbox

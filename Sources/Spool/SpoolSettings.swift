@@ -31,7 +31,8 @@ public struct SpoolSettings: Sendable {
     public var maxFileSize: Int64?
 
     public init(
-        spool: String, quiet: Duration = .seconds(5), rescanInterval: Duration = .seconds(30), layout: OutputLayout,
+        spool: String, quiet: Duration = .seconds(5), rescanInterval: Duration = .seconds(30),
+        layout: OutputLayout,
         outputRoot: String, maxListSize: Int64? = nil, maxSumTerms: UInt128 = 10_000_000_000_000,
         protocols: Set<String> = ["http", "https"], maxFileSize: Int64? = nil
     ) {
@@ -49,6 +50,7 @@ public struct SpoolSettings: Sendable {
     /// What reading needs of these.
     public var rules: ListRules {
         ListRules(
-            protocols: protocols, maxSumTerms: maxSumTerms, maxListSize: maxListSize, maxFileSize: maxFileSize)
+            protocols: protocols, maxSumTerms: maxSumTerms, maxListSize: maxListSize, maxFileSize: maxFileSize
+        )
     }
 }

@@ -53,7 +53,8 @@ final class SpoolWatch {
         do throws(SystemError) {
             let made = try Inotify()
             _ = try made.add(
-                FilePath(context.directories.path), [.closedAfterWrite, .movedIn, .selfRemoved, .selfMoved, .onlyDirectory])
+                FilePath(context.directories.path),
+                [.closedAfterWrite, .movedIn, .selfRemoved, .selfMoved, .onlyDirectory])
             inotify = consume made
         } catch {
             inotify = nil
@@ -68,7 +69,9 @@ final class SpoolWatch {
             for _ in 0..<16 {
                 guard let events = try inotify?.read(), !events.isEmpty else { return }
                 for event in events {
-                    if !event.mask.isDisjoint(with: [.overflowed, .selfRemoved, .selfMoved, .ignored, .unmounted]) {
+                    if !event.mask.isDisjoint(with: [
+                        .overflowed, .selfRemoved, .selfMoved, .ignored, .unmounted,
+                    ]) {
                         isScanDue = true
                     } else if reported.count < Self.queueLimit {
                         reported.append(event.name)
@@ -127,8 +130,11 @@ final class SpoolWatch {
         let name = String(decoding: bytes, as: UTF8.self)
         guard !bytes.isEmpty, ListName(name).verdict != .ignored else { return }
         do throws(SystemError) {
-            guard let status = try FileStatus.of(file, in: context.directories[.spool].descriptor.rawValue) else { return }
-            if status.kind == .directory, SpoolPlace.folders.contains(where: { $0.rawValue == name }) { return }
+            guard let status = try FileStatus.of(file, in: context.directories[.spool].descriptor.rawValue)
+            else { return }
+            if status.kind == .directory, SpoolPlace.folders.contains(where: { $0.rawValue == name }) {
+                return
+            }
             guard !desk.holds(status), !desk.isStuck(file.string, status) else { return }
             if mustBeQuiet, !isQuiet(status, name, now) { return }
             guard Array(name.utf8) == bytes else {
@@ -148,11 +154,14 @@ final class SpoolWatch {
         let remaining: Duration
         if !age.overflow, age.partialValue >= 0 {
             remaining = quiet - .milliseconds(age.partialValue)
-        } else if let seen = observed[name], seen.size == status.size, seen.modified == status.modifiedMilliseconds {
+        } else if let seen = observed[name], seen.size == status.size,
+            seen.modified == status.modifiedMilliseconds
+        {
             remaining = quiet - (now - seen.since)
         } else {
             if observed.count < Self.queueLimit {
-                observed[name] = Observation(size: status.size, modified: status.modifiedMilliseconds, since: now)
+                observed[name] = Observation(
+                    size: status.size, modified: status.modifiedMilliseconds, since: now)
             }
             remaining = quiet
         }

@@ -91,7 +91,8 @@ public struct TextListMachine: Sendable {
 
     private mutating func begin(_ bytes: [UInt8], _ line: ListLine) {
         state = .entry(
-            Pending(line: line.number, offset: line.offset, head: TextEntryHead.read(bytes, line.number, rules)))
+            Pending(
+                line: line.number, offset: line.offset, head: TextEntryHead.read(bytes, line.number, rules)))
     }
 
     /// Brings out the entry above and its bad lines, or closes the defaults.
@@ -120,11 +121,13 @@ public struct TextListMachine: Sendable {
     private mutating func closeDefaults(_ yield: inout ListYield) throws(ListRefusal) {
         for name in [TextOptions.Name.checksum, .gid, .id] {
             guard let value = block.remove(name) else { continue }
-            throw ListRefusal("line \(value.line): \(name.rawValue) belongs to an entry, not to the list's defaults")
+            throw ListRefusal(
+                "line \(value.line): \(name.rawValue) belongs to an entry, not to the list's defaults")
         }
         if let out = block.remove(.out) {
             yield.remarks.append(
-                ListRemark(level: .warning, line: out.line, message: "out= is dropped from a list's defaults"))
+                ListRemark(level: .warning, line: out.line, message: "out= is dropped from a list's defaults")
+            )
         }
         do {
             var options = try block.resolved(over: nil).options
@@ -135,7 +138,9 @@ public struct TextListMachine: Sendable {
         }
     }
 
-    private mutating func option(_ text: ArraySlice<UInt8>, _ line: Int, _ yield: inout ListYield) throws(ListRefusal) {
+    private mutating func option(
+        _ text: ArraySlice<UInt8>, _ line: Int, _ yield: inout ListYield
+    ) throws(ListRefusal) {
         guard let equals = text.firstIndex(of: UInt8(ascii: "=")) else {
             let hint = text.contains(subsequence: "://") ? "; a URL must begin in the first column" : ""
             return try badOption(line, "an indented line is an option, name=value\(hint)", &yield)
@@ -173,15 +178,20 @@ public struct TextListMachine: Sendable {
         guard namesRemarked.count < 256, namesRemarked.insert(name).inserted else { return }
         if AriaOptions.known.contains(name) {
             yield.remarks.append(
-                ListRemark(level: .note, line: line, message: "\(name)= is accepted, and changes nothing here"))
+                ListRemark(
+                    level: .note, line: line, message: "\(name)= is accepted, and changes nothing here"))
         } else {
             yield.remarks.append(
-                ListRemark(level: .warning, line: line, message: "\(excerpt(name))= is no option that dld or aria2 know"))
+                ListRemark(
+                    level: .warning, line: line,
+                    message: "\(excerpt(name))= is no option that dld or aria2 know"))
         }
     }
 
     /// A line that is no option at all is an entry of its own in the results; the entry above goes on.
-    private mutating func badOption(_ line: Int, _ message: String, _ yield: inout ListYield) throws(ListRefusal) {
+    private mutating func badOption(
+        _ line: Int, _ message: String, _ yield: inout ListYield
+    ) throws(ListRefusal) {
         let bad = ListEntry.bad(line, .badLine, message)
         switch state {
         case .dead:
@@ -190,13 +200,15 @@ public struct TextListMachine: Sendable {
         case .defaults:
             held.append(bad)
             if held.count > Self.pendingLimit {
-                throw ListRefusal("more than \(Self.pendingLimit) bad lines before the first entry: \(bad.badMessage)")
+                throw ListRefusal(
+                    "more than \(Self.pendingLimit) bad lines before the first entry: \(bad.badMessage)")
             }
         case .entry(let pending):
             held.append(bad)
             if held.count > Self.pendingLimit {
                 yield.entries.append(
-                    .bad(pending.line, .badLine, "more than \(Self.pendingLimit) bad lines among its options"))
+                    .bad(pending.line, .badLine, "more than \(Self.pendingLimit) bad lines among its options")
+                )
                 yield.entries += held
                 held = []
                 state = .dead
@@ -222,7 +234,8 @@ public struct TextListMachine: Sendable {
 
     private static func isNameByte(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): true
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
+            true
         default: false
         }
     }

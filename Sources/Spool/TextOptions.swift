@@ -39,7 +39,9 @@ struct TextOptions: Sendable {
         JobError(.badOption, "line \(line): \(name): \(message)")
     }
 
-    mutating func set(_ name: Name, _ text: String, line: Int) { values[name] = Value(text: text, line: line) }
+    mutating func set(_ name: Name, _ text: String, line: Int) {
+        values[name] = Value(text: text, line: line)
+    }
     mutating func remove(_ name: Name) -> Value? { values.removeValue(forKey: name) }
 
     mutating func addHeader(_ text: String, line: Int) {

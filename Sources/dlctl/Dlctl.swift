@@ -3,8 +3,8 @@
 import ArgumentParser
 import ControlAPI
 import ControlClient
-import JobModel
 import Glibc
+import JobModel
 
 /// The program that talks to a running dld: parses arguments, asks, shows, chooses the exit status.
 @main

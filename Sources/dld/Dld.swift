@@ -19,16 +19,21 @@ struct Dld: ParsableCommand {
             75 another dld is at work there, 78 config, 130 interrupted.
             """,
         version: "dld \(Version.number)",
-        subcommands: [RunCommand.self, OnceCommand.self, GetCommand.self, CheckCommand.self, SumdCommand.self])
+        subcommands: [
+            RunCommand.self, OnceCommand.self, GetCommand.self, CheckCommand.self, SumdCommand.self,
+        ])
 }
 
 struct ConfigOption: ParsableArguments {
-    @Option(name: .long, help: "The config file (default: /etc/dld/config.json if it is there, else the defaults).")
+    @Option(
+        name: .long,
+        help: "The config file (default: /etc/dld/config.json if it is there, else the defaults).")
     var config: String?
 }
 
 struct RunCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "run", abstract: "Run as a daemon until stopped.")
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Run as a daemon until stopped.")
     @OptionGroup var file: ConfigOption
 
     func run() throws { throw ExitCode(DaemonRun.run(config: file.config, version: Version.number)) }
@@ -44,7 +49,8 @@ struct OnceCommand: ParsableCommand {
 }
 
 struct CheckCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "check", abstract: "Validate the config file.")
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Validate the config file.")
     @OptionGroup var file: ConfigOption
     @Flag(help: "Print the effective config, secrets masked.")
     var print = false

@@ -30,8 +30,12 @@ struct GetCommand: ParsableCommand {
 
     func validate() throws {
         if urls.isEmpty, input == nil { throw ValidationError("give URLs, or a list with -i FILE") }
-        if name != nil, urls.count != 1 || input != nil { throw ValidationError("-o names the file of one URL") }
-        if checksum != nil, urls.count != 1 || input != nil { throw ValidationError("--checksum is for one URL") }
+        if name != nil, urls.count != 1 || input != nil {
+            throw ValidationError("-o names the file of one URL")
+        }
+        if checksum != nil, urls.count != 1 || input != nil {
+            throw ValidationError("--checksum is for one URL")
+        }
         if let checksum, Checksum(checksum) == nil {
             throw ValidationError("--checksum \(checksum): expected sha-256=HEX, sha256:HEX or sha256-BASE64")
         }

@@ -26,7 +26,9 @@ enum Screen {
 enum Replacement {
     /// Returns only when it failed, with the reason. The corresponding C function is `execv`.
     static func become(_ program: String, arguments: [String]) -> String {
-        var pointers: [UnsafeMutablePointer<CChar>?] = unsafe ([program] + arguments).map { unsafe strdup($0) }
+        var pointers: [UnsafeMutablePointer<CChar>?] = unsafe ([program] + arguments).map {
+            unsafe strdup($0)
+        }
         unsafe pointers.append(nil)
         unsafe _ = execv(program, &pointers)
         return unsafe String(cString: strerror(errno))

@@ -8,14 +8,16 @@ import Testing
 @Suite struct EntryBuilderTests {
     private func builder(_ rules: ListRules = ListRules()) throws -> EntryBuilder {
         EntryBuilder(
-            rules: rules, layout: try OutputLayout(template: "flat"), outputRoot: "/srv/dld", cipher: JobIDCipher(key: 7))
+            rules: rules, layout: try OutputLayout(template: "flat"), outputRoot: "/srv/dld",
+            cipher: JobIDCipher(key: 7))
     }
     private func kind(
         _ urls: [String], _ change: (inout JobOptions) -> Void = { _ in }, rules: ListRules = ListRules()
     ) throws -> AdmittedEntry.Kind {
         var entry = ListEntry(line: 3, body: .urls(urls))
         change(&entry.options)
-        return try builder(rules).admitted(entry, list: ListID(1), seq: JobSeq(9), defaults: JobOptions()).kind
+        return try builder(rules).admitted(entry, list: ListID(1), seq: JobSeq(9), defaults: JobOptions())
+            .kind
     }
     private func fault(_ url: String) throws -> JobError? {
         if case .bad(let error) = try kind([url]) { error } else { nil }
@@ -26,7 +28,9 @@ import Testing
             Issue.record("not taken")
             return
         }
-        #expect(urls[0].text == "http://example.org/a%20b/%c3%a9?x=1" || urls[0].text == "http://example.org/a%20b/%C3%A9?x=1")
+        #expect(
+            urls[0].text == "http://example.org/a%20b/%c3%a9?x=1"
+                || urls[0].text == "http://example.org/a%20b/%C3%A9?x=1")
         #expect(urls[0].host == HostKey("example.org") && path.description == "é")
         guard case .download(let idn, _) = try kind(["http://bücher.example/x"]) else {
             Issue.record("not taken")
@@ -80,7 +84,10 @@ import Testing
             }
             #expect(error.code == .outsideOutput)
         }
-        guard case .bad(let error) = try kind(["http://a/1"], { $0.size = 11 }, rules: ListRules(maxFileSize: 10)) else {
+        guard
+            case .bad(let error) = try kind(
+                ["http://a/1"], { $0.size = 11 }, rules: ListRules(maxFileSize: 10))
+        else {
             Issue.record("taken")
             return
         }
@@ -91,7 +98,8 @@ import Testing
         var defaults = JobOptions()
         (defaults.dir, defaults.priority, defaults.pause) = ("d", 4, true)
         let entry = try builder().admitted(
-            ListEntry(line: 1, body: .urls(["http://a/x"])), list: ListID(1), seq: JobSeq(1), defaults: defaults)
+            ListEntry(line: 1, body: .urls(["http://a/x"])), list: ListID(1), seq: JobSeq(1),
+            defaults: defaults)
         #expect(entry.priority == 4 && entry.startsPaused && entry.options == JobOptions())
         guard case .download(_, let path) = entry.kind else { return }
         #expect(path.description == "d/x")
@@ -105,7 +113,10 @@ import Testing
         #expect(ListName("A.JSONL.GZ").verdict == .list(.jsonLines, isGzip: true))
         #expect(ListName("urls.gz").verdict == .list(.text, isGzip: true))
         for name in [".x", "a~", "a.tmp", "a.part"] { #expect(ListName(name).verdict == .ignored) }
-        for name in ["a.csv", "a.JSON", "a.torrent", "a.csv.gz", "x.results.jsonl", "x.meta4", "a.zip", "a.xml", "a.html"] {
+        for name in [
+            "a.csv", "a.JSON", "a.torrent", "a.csv.gz", "x.results.jsonl", "x.meta4", "a.zip", "a.xml",
+            "a.html",
+        ] {
             guard case .refused(let reason) = ListName(name).verdict else {
                 Issue.record("\(name) is taken")
                 continue

@@ -27,15 +27,19 @@ import Testing
         let options = found[0].options
         #expect(found[0].body == .urls(["http://a/1"]))
         #expect(options.headers?.map(\.value) == ["3", "1", "2"])
-        #expect(options.size == 0 && options.retryDelaySeconds == 0.5 && options.exists == .update && options.priority == -2)
+        #expect(
+            options.size == 0 && options.retryDelaySeconds == 0.5 && options.exists == .update
+                && options.priority == -2)
         #expect(options.checksum?.algorithm == .sha1 && options.maxRate == 5 && options.id == "k")
     }
 
     @Test func `an unknown key or a wrong type costs the line and is named`() throws {
         for (line, word) in [
             (#"{"url":"http://a/1","nmae":1}"#, "nmae"), (#"{"url":1}"#, "url"), (#"{"urls":"x"}"#, "urls"),
-            (#"{"urls":[]}"#, "urls"), (#"{"url":"http://a","size":-1}"#, "size"), (#"{"url":"http://a","size":1.5}"#, "size"),
-            (#"{"url":"http://a","pause":"true"}"#, "pause"), (#"{"url":"http://a","priority":1e9}"#, "priority"),
+            (#"{"urls":[]}"#, "urls"), (#"{"url":"http://a","size":-1}"#, "size"),
+            (#"{"url":"http://a","size":1.5}"#, "size"),
+            (#"{"url":"http://a","pause":"true"}"#, "pause"),
+            (#"{"url":"http://a","priority":1e9}"#, "priority"),
             (#"{"url":"http://a","headers":{"Range":"bytes=0-"}}"#, "headers"), (#"{"id":"x"}"#, "url"),
             (#"{"url":"http://a","headers":["A: b"]}"#, "headers"), (#"{"sum":{"from":1,"too":2}}"#, "too"),
             (#"{"url":"http://a","urls":["http://b"]}"#, "urls"), (#"[1]"#, "object"), ("nonsense", "JSON"),
@@ -48,10 +52,16 @@ import Testing
     }
 
     @Test func `sums are exact up to the last bound`() throws {
-        #expect(try entries(#"{"sum":{"from":0,"to":100000000}}"#).0[0].body == .sum(SumRange(from: 0, to: 100_000_000)))
+        #expect(
+            try entries(#"{"sum":{"from":0,"to":100000000}}"#).0[0].body
+                == .sum(SumRange(from: 0, to: 100_000_000)))
         let top = UInt64.max
-        #expect(try entries("{\"sum\":{\"from\":\(top),\"to\":\(top)}}").0[0].body == .sum(SumRange(from: top, to: top)))
-        #expect(try entries("{\"sum\":{\"from\":\"\(top)\",\"to\":\"\(top)\"}}").0[0].body == .sum(SumRange(from: top, to: top)))
+        #expect(
+            try entries("{\"sum\":{\"from\":\(top),\"to\":\(top)}}").0[0].body
+                == .sum(SumRange(from: top, to: top)))
+        #expect(
+            try entries("{\"sum\":{\"from\":\"\(top)\",\"to\":\"\(top)\"}}").0[0].body
+                == .sum(SumRange(from: top, to: top)))
         for bad in ["-1", "1.5", "18446744073709551616", "\"1e3\"", "\"007\"", "null", "true", "\"\""] {
             let (found, _) = try entries("{\"sum\":{\"from\":0,\"to\":\(bad)}}")
             #expect(code(found[0]) != nil, "\(bad)")
@@ -84,10 +94,12 @@ import Testing
         var outcome = Outcome(state: .failed, endedAt: WallTime(milliseconds: 0))
         outcome.error = JobError(.http(404), "x")
         for kind in [
-            ResultRecord.Kind.download(urls: ["http://a/1", "http://b/1"], host: HostKey("a")), .sum(SumRange(from: 1, to: 2)),
+            ResultRecord.Kind.download(urls: ["http://a/1", "http://b/1"], host: HostKey("a")),
+            .sum(SumRange(from: 1, to: 2)),
         ] {
             let record = ResultRecord(
-                list: ListID(1), line: 1, seq: JobSeq(1), job: JobID(rawValue: 1), userID: "k", kind: kind, options: options,
+                list: ListID(1), line: 1, seq: JobSeq(1), job: JobID(rawValue: 1), userID: "k", kind: kind,
+                options: options,
                 state: .failed, outcome: outcome)
             let line = try #require(record.retryLine())
             let (found, _) = try entries(String(decoding: line.dropLast(), as: UTF8.self))

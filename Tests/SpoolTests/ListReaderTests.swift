@@ -10,10 +10,12 @@ import Testing
 
 /// Reads a whole file, slice by slice.
 func readAll(
-    _ path: String, format: ListFormat = .text, isGzip: Bool = false, onSlice: (ListReader.Slice) -> Void = { _ in }
+    _ path: String, format: ListFormat = .text, isGzip: Bool = false,
+    onSlice: (ListReader.Slice) -> Void = { _ in }
 ) throws -> [ListEntry] {
     let reader = ListReader(
-        try Descriptor.open(FilePath(path), .readOnly), object: path, format: format, isGzip: isGzip, rules: ListRules())
+        try Descriptor.open(FilePath(path), .readOnly), object: path, format: format, isGzip: isGzip,
+        rules: ListRules())
     var entries: [ListEntry] = []
     while true {
         let slice = try reader.next()
@@ -40,12 +42,15 @@ func gzip(_ path: String) throws {
 
     // L27
     @Test func `UTF-16 and an early NUL refuse the list, a late NUL costs its line`() throws {
-        for head: [UInt8] in [[0xFF, 0xFE, 0x68, 0], [0xFE, 0xFF, 0, 0x68], Array("http://a/1\nx".utf8) + [0]] {
+        for head: [UInt8] in [
+            [0xFF, 0xFE, 0x68, 0], [0xFE, 0xFF, 0, 0x68], Array("http://a/1\nx".utf8) + [0],
+        ] {
             let path = try folder.file("a", head)
             #expect(throws: ListRefusal.self) { try readAll(path) }
         }
         let filler = String(repeating: "#" + String(repeating: "x", count: 98) + "\n", count: 700)
-        let path = try folder.file("late", Array((filler + "http://a/1\n").utf8) + [0x78, 0, 0x0A] + Array("http://a/2\n".utf8))
+        let path = try folder.file(
+            "late", Array((filler + "http://a/1\n").utf8) + [0x78, 0, 0x0A] + Array("http://a/2\n".utf8))
         let entries = try readAll(path)
         #expect(entries.map(\.line) == [701, 702, 703])
         #expect(entries.map { code($0) } == [nil, .badLine, nil])
@@ -53,7 +58,9 @@ func gzip(_ path: String) throws {
 
     // L27
     @Test func `bytes that are not UTF-8 cost their line`() throws {
-        let path = try folder.file("a", Array("http://a/1\nhttp://a/".utf8) + [0xE9, 0x0A] + Array("http://a/3\n out=".utf8) + [0xE9])
+        let path = try folder.file(
+            "a",
+            Array("http://a/1\nhttp://a/".utf8) + [0xE9, 0x0A] + Array("http://a/3\n out=".utf8) + [0xE9])
         #expect(try readAll(path).map { code($0) } == [nil, .badLine, .badOption])
     }
 
@@ -81,7 +88,8 @@ func gzip(_ path: String) throws {
         let block = String(repeating: "http://a/1\n", count: 10_000)
         try FileTree.write(String(repeating: block, count: 100), to: path)
         let reader = ListReader(
-            try Descriptor.open(FilePath(path), .readOnly), object: path, format: .text, isGzip: false, rules: ListRules())
+            try Descriptor.open(FilePath(path), .readOnly), object: path, format: .text, isGzip: false,
+            rules: ListRules())
         var count = 0
         var largest = 0
         while true {
@@ -109,12 +117,14 @@ func gzip(_ path: String) throws {
             var count = 0
             let all = try readAll(path, isGzip: isGzip) { slice in
                 count += slice.entries.count
-                places.append((ListPosition(offset: slice.mark.offset, line: slice.mark.line, entries: count), count))
+                places.append(
+                    (ListPosition(offset: slice.mark.offset, line: slice.mark.line, entries: count), count))
             }
             #expect(places.count > 4)
             for (position, taken) in places {
                 let file = OpenFile(try Descriptor.open(FilePath(path), .readOnly), path: path)
-                let reader = ListReader(ListBytes(file, isGzip: isGzip), format: .text, rules: ListRules(), from: position)
+                let reader = ListReader(
+                    ListBytes(file, isGzip: isGzip), format: .text, rules: ListRules(), from: position)
                 var rest: [ListEntry] = []
                 while true {
                     let slice = try reader.next()
@@ -143,9 +153,12 @@ func gzip(_ path: String) throws {
         let whole = try FileTree.read(path + ".gz")
         var flipped = whole
         flipped[whole.count - 6] ^= 1
-        for bytes in [Array(whole.dropLast(4)), Array(whole.prefix(whole.count / 2)), flipped, [], whole + [1, 2]] {
+        for bytes in [
+            Array(whole.dropLast(4)), Array(whole.prefix(whole.count / 2)), flipped, [], whole + [1, 2],
+        ] {
             let broken = try folder.file("broken.gz", bytes)
-            let list = ListBytes(OpenFile(try Descriptor.open(FilePath(broken), .readOnly), path: broken), isGzip: true)
+            let list = ListBytes(
+                OpenFile(try Descriptor.open(FilePath(broken), .readOnly), path: broken), isGzip: true)
             #expect(throws: ListReadError.self) { while try list.next() != nil {} }
         }
     }
@@ -153,7 +166,8 @@ func gzip(_ path: String) throws {
     @Test func `a gzip bomb comes in bounded chunks`() throws {
         let path = try folder.file("bomb", [UInt8](repeating: UInt8(ascii: "x"), count: 32 << 20))
         try gzip(path)
-        let list = ListBytes(OpenFile(try Descriptor.open(FilePath(path + ".gz"), .readOnly), path: path), isGzip: true)
+        let list = ListBytes(
+            OpenFile(try Descriptor.open(FilePath(path + ".gz"), .readOnly), path: path), isGzip: true)
         var total = 0
         while let chunk = try list.next() {
             #expect(chunk.count <= ListBytes.chunk)

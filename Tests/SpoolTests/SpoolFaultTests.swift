@@ -72,7 +72,8 @@ import Testing
         try FileTree.write("x", to: rig.path("table.csv"))
         try rig.start()
         for (name, word) in [
-            ("symlink.txt", "symbolic link"), ("fifo.txt", "FIFO"), ("hard.txt", "hard links"), ("folder", "directory"),
+            ("symlink.txt", "symbolic link"), ("fifo.txt", "FIFO"), ("hard.txt", "hard links"),
+            ("folder", "directory"),
             ("table.csv", "csv"),
         ] {
             #expect(try rig.rejected(name).contains(word))
@@ -86,7 +87,8 @@ import Testing
 
     // L28
     @Test func `a list that may not be read says how to mend it`() throws {
-        guard case .refused(let reason) = ListOpening.failure(SystemError(.permissionDenied, "open", "x")) else {
+        guard case .refused(let reason) = ListOpening.failure(SystemError(.permissionDenied, "open", "x"))
+        else {
             Issue.record("not refused")
             return
         }
@@ -106,7 +108,9 @@ import Testing
         // The same name again: the first stays.
         try rig.drop("bad.txt", "again/bad\n")
         try eventually("a second reason") {
-            FileTree.names(rig.path("rejected")).filter { $0.hasPrefix("bad.") && $0.hasSuffix(".reason.txt") }.count == 2
+            FileTree.names(rig.path("rejected")).filter {
+                $0.hasPrefix("bad.") && $0.hasSuffix(".reason.txt")
+            }.count == 2
         }
         #expect(try FileTree.text(rig.path("rejected/bad.txt")) == "example.com/a\nftp://b/c\n")
         // The file is moved first, the row follows.
@@ -142,7 +146,9 @@ import Testing
     }
 
     // Admission: the ledger has the row, the file lies on either side of its move, or is gone.
-    @Test(arguments: ["spool", "accepted", "numbered", "gone"]) func `a restart finds the list`(place: String) throws {
+    @Test(arguments: ["spool", "accepted", "numbered", "gone"]) func `a restart finds the list`(
+        place: String
+    ) throws {
         let first = try SpoolRig(starts: false)
         first.ledger.hold()
         try first.drop("l.txt", String(repeating: "http://a/1\n", count: 5000))
@@ -155,7 +161,8 @@ import Testing
         let committed = first.ledger.entries(of: list).count
         switch place {
         case "spool": try FileTree.rename(first.path("accepted/l.txt"), first.path("l.txt"))
-        case "numbered": try FileTree.rename(first.path("accepted/l.txt"), first.path("accepted/l.\(list).txt"))
+        case "numbered":
+            try FileTree.rename(first.path("accepted/l.txt"), first.path("accepted/l.\(list).txt"))
         case "gone": FileTree.remove(first.path("accepted/l.txt"))
         default: break
         }
@@ -192,13 +199,17 @@ import Testing
     }
 
     // End of a list: results renamed, list file moved or not, `closed` not committed.
-    @Test(arguments: ["none", "results", "moved"]) func `an interrupted end is done again`(point: String) throws {
+    @Test(arguments: ["none", "results", "moved"]) func `an interrupted end is done again`(
+        point: String
+    ) throws {
         let rig = try SpoolRig()
         try rig.drop("l.txt", "http://a/1\n")
         let list = try rig.accepted("l.txt")
         let row = try rig.running("l.txt")
         #expect(row.id == list)
-        if point != "none" { try FileTree.write("{\"list\":\(list),\"line\":1}\n", to: rig.path("done/l.txt.results.jsonl")) }
+        if point != "none" {
+            try FileTree.write("{\"list\":\(list),\"line\":1}\n", to: rig.path("done/l.txt.results.jsonl"))
+        }
         if point == "moved" { try FileTree.rename(rig.path("accepted/l.txt"), rig.path("done/l.txt")) }
         #expect(try rig.close(list) == "done")
         #expect(FileTree.names(rig.path("done")).sorted() == ["l.txt", "l.txt.results.jsonl"])

@@ -20,7 +20,9 @@ import Testing
         #expect(try rig.close(list) == "failed")
         let results = try FileTree.lines(rig.path("failed/l.txt.results.jsonl"))
         #expect(results.count == 4)
-        for (line, text) in results.enumerated() { #expect(text.hasPrefix("{\"list\":\(list),\"line\":\(line + 1),")) }
+        for (line, text) in results.enumerated() {
+            #expect(text.hasPrefix("{\"list\":\(list),\"line\":\(line + 1),"))
+        }
         #expect(!results.joined().contains("pw@"))
         #expect(FileTree.exists(rig.path("failed/l.txt")) && !FileTree.exists(rig.path("accepted/l.txt")))
         #expect((FileTree.status(rig.path("failed/l.txt.results.jsonl"))?.st_mode ?? 0) & 0o777 == 0o640)
@@ -29,7 +31,9 @@ import Testing
 
     @Test func `folders have their modes and results of good lists lie in done`() throws {
         let rig = try SpoolRig()
-        for (name, mode) in [("", 0o3770), ("accepted", 0o2750), ("done", 0o2770), ("failed", 0o2770), ("rejected", 0o2770)] {
+        for (name, mode) in [
+            ("", 0o3770), ("accepted", 0o2750), ("done", 0o2770), ("failed", 0o2770), ("rejected", 0o2770),
+        ] {
             #expect((FileTree.status(rig.path(name))?.st_mode ?? 0) & 0o7777 == mode_t(mode), "\(name)")
         }
         try rig.drop("l.txt", "http://a/1\n")
@@ -47,7 +51,9 @@ import Testing
         #expect(try rig.close(list, as: .failed) == "failed")
         let retry = try FileTree.lines(rig.path("failed/l.failed.jsonl"))
         #expect(retry.count == 1)
-        #expect(retry[0].contains("http://u:pw@a/1") && retry[0].contains("\"user_agent\":\"me\"") && retry[0].contains("\"x\""))
+        #expect(
+            retry[0].contains("http://u:pw@a/1") && retry[0].contains("\"user_agent\":\"me\"")
+                && retry[0].contains("\"x\""))
         try FileTree.rename(rig.path("failed/l.failed.jsonl"), rig.path("l.failed.jsonl"))
         #expect(try rig.running("l.failed.jsonl").position.entries == 1)
     }
@@ -60,11 +66,15 @@ import Testing
         _ = try rig.running("l.txt")
         // The name is taken in accepted/ too, for the next one.
         try rig.drop("l.txt", "http://a/2\n")
-        try eventually("two lists") { rig.ledger.state.withLock { $0.rows.values.filter { $0.state == .running }.count } == 2 }
+        try eventually("two lists") {
+            rig.ledger.state.withLock { $0.rows.values.filter { $0.state == .running }.count } == 2
+        }
         let second = try #require(rig.ledger.row(named: "l.txt"))
         #expect(FileTree.exists(rig.path("accepted/l.\(second.id).txt")))
         #expect(try rig.close(list) == "done")
-        #expect(FileTree.exists(rig.path("done/l.\(list).txt")) && FileTree.exists(rig.path("done/l.\(list).txt.results.jsonl")))
+        #expect(
+            FileTree.exists(rig.path("done/l.\(list).txt"))
+                && FileTree.exists(rig.path("done/l.\(list).txt.results.jsonl")))
         #expect(try FileTree.text(rig.path("done/l.txt")) == "old")
     }
 
@@ -83,7 +93,9 @@ import Testing
         let long = try rig.running("long.txt")
         let short = try rig.running("short.txt")
         #expect(long.position.entries == 20_000)
-        let (most, largest, order) = rig.ledger.state.withLock { ($0.mostUnanswered, $0.largestBatch, $0.order) }
+        let (most, largest, order) = rig.ledger.state.withLock {
+            ($0.mostUnanswered, $0.largestBatch, $0.order)
+        }
         #expect(most == 2 && largest <= 1000)
         #expect(order.prefix(4).contains(short.id))
     }
@@ -111,7 +123,9 @@ import Testing
         rig.ledger.state.withLock { $0.refusal = JobError(.disk, "no space") }
         try rig.drop("l.txt", "http://a/1\n")
         try rig.start()
-        _ = try rig.event("a remark") { event -> Bool? in if case .remark(.error, _, _, _, _) = event { true } else { nil } }
+        _ = try rig.event("a remark") { event -> Bool? in
+            if case .remark(.error, _, _, _, _) = event { true } else { nil }
+        }
         #expect(FileTree.exists(rig.path("l.txt")))
         rig.ledger.state.withLock { $0.refusal = nil }
         #expect(try rig.running("l.txt").position.entries == 1)

@@ -21,7 +21,10 @@ final class SpoolRig: Sendable {
     func path(_ name: String) -> String { "\(spool)/\(name)" }
 
     /// - Parameter starts: false leaves the loop to `start`, so that a test can lay the ground first.
-    init(folder: TempDirectory? = nil, ledger rows: StandInLedger? = nil, starts: Bool = true, quiet: Duration = .zero) throws {
+    init(
+        folder: TempDirectory? = nil, ledger rows: StandInLedger? = nil, starts: Bool = true,
+        quiet: Duration = .zero
+    ) throws {
         let folder = try folder ?? TempDirectory()
         let bell = Doorbell()
         let inbox = Mailbox<SpoolMessage>(wake: { bell.ring() })
@@ -104,7 +107,9 @@ final class SpoolRig: Sendable {
     func close(_ list: ListID, as end: JobState = .done) throws -> String {
         let row = try #require(ledger.endJobs(of: list, as: end))
         inbox.send(.listEnded(row))
-        return try event("list \(list) is closed") { if case .closed(list, let folder) = $0 { folder } else { nil } }
+        return try event("list \(list) is closed") {
+            if case .closed(list, let folder) = $0 { folder } else { nil }
+        }
     }
 
     var transcript: String { events.withLock { $0.map { "\($0)" }.joined(separator: "\n") } }

@@ -60,7 +60,9 @@ final class StandInLedger: Sendable {
         state.withLock { JobSeq(1 + ($0.entries.values.joined().map(\.seq.rawValue).max() ?? 0)) }
     }
     func openRows() -> [ListRow] {
-        state.withLock { $0.rows.values.filter { $0.state == .admitting || $0.state == .running }.sorted { $0.id < $1.id } }
+        state.withLock {
+            $0.rows.values.filter { $0.state == .admitting || $0.state == .running }.sorted { $0.id < $1.id }
+        }
     }
     func row(named name: String) -> ListRow? {
         state.withLock { $0.rows.values.filter { $0.name == name }.max { $0.id < $1.id } }
@@ -90,11 +92,15 @@ final class StandInLedger: Sendable {
             if let refusal = state.refusal { return [.begun(file, .failure(refusal))] }
             let id = ListID(state.nextID)
             state.nextID += 1
-            let accepted = file.acceptedName.isEmpty ? ListName(file.name).numbered(id.rawValue) : file.acceptedName
+            let accepted =
+                file.acceptedName.isEmpty ? ListName(file.name).numbered(id.rawValue) : file.acceptedName
             let row = ListRow(
-                id: id, name: file.name, acceptedName: accepted, finalName: nil, format: file.format, isGzip: file.isGzip,
-                state: .admitting, device: file.device, inode: file.inode, position: ListPosition(), defaults: JobOptions(),
-                isPaused: false, counts: StateCounts(), bytes: 0, admittedAt: WallTime(milliseconds: 0), endedAt: nil)
+                id: id, name: file.name, acceptedName: accepted, finalName: nil, format: file.format,
+                isGzip: file.isGzip,
+                state: .admitting, device: file.device, inode: file.inode, position: ListPosition(),
+                defaults: JobOptions(),
+                isPaused: false, counts: StateCounts(), bytes: 0, admittedAt: WallTime(milliseconds: 0),
+                endedAt: nil)
             state.rows[id] = row
             return [.begun(file, .success(row))]
         case .admit(let batch):
@@ -125,7 +131,9 @@ final class StandInLedger: Sendable {
         }
     }
 
-    private static func page(_ list: ListID, _ rest: [AdmittedEntry], _ limit: Int, _ row: ListRow?) -> SpoolMessage {
+    private static func page(
+        _ list: ListID, _ rest: [AdmittedEntry], _ limit: Int, _ row: ListRow?
+    ) -> SpoolMessage {
         let taken = rest.prefix(limit)
         let records = taken.map { entry -> ResultRecord in
             let kind: ResultRecord.Kind
@@ -140,7 +148,8 @@ final class StandInLedger: Sendable {
             var outcome = Outcome(state: end, endedAt: WallTime(milliseconds: 0))
             if case .bad(let error) = entry.kind { outcome.error = error }
             return ResultRecord(
-                list: list, line: entry.line, seq: entry.seq, job: JobID(rawValue: 1), userID: entry.options.id, kind: kind,
+                list: list, line: entry.line, seq: entry.seq, job: JobID(rawValue: 1),
+                userID: entry.options.id, kind: kind,
                 options: entry.options, state: end, outcome: outcome)
         }
         return .page(list, records, next: taken.count < rest.count ? taken.last?.seq : nil)

@@ -6,7 +6,9 @@ import Testing
 @testable import Spool
 
 /// Feeds a whole text through reader-free machinery: scanner and grammar.
-func textEntries(_ text: String, rules: ListRules = ListRules()) throws -> (entries: [ListEntry], remarks: [ListRemark]) {
+func textEntries(
+    _ text: String, rules: ListRules = ListRules()
+) throws -> (entries: [ListEntry], remarks: [ListRemark]) {
     var machine = TextListMachine(rules: rules)
     var scanner = LineScanner()
     let bytes = Array(text.utf8)
@@ -30,7 +32,10 @@ func code(_ entry: ListEntry) -> ErrorCode? {
     @Test func `a plain list of URLs is a list`() throws {
         let (entries, _) = try textEntries("http://a/1\r\n# no\n\nhttp://a/2\thttp://b/2\t\nhttp://a/3")
         #expect(entries.map(\.line) == [1, 4, 5])
-        #expect(entries.map(\.body) == [.urls(["http://a/1"]), .urls(["http://a/2", "http://b/2"]), .urls(["http://a/3"])])
+        #expect(
+            entries.map(\.body) == [
+                .urls(["http://a/1"]), .urls(["http://a/2", "http://b/2"]), .urls(["http://a/3"]),
+            ])
     }
 
     @Test func `indented lines are options, the last of a name wins, headers add up`() throws {
@@ -69,8 +74,11 @@ func code(_ entry: ListEntry) -> ErrorCode? {
         #expect(entries[0].gid == JobID(rawValue: 255) && options.checksum?.algorithm == .md5)
         #expect(options.retryDelaySeconds == 3 && options.maxAttempts == 0 && options.referer == "*")
         #expect(options.username == "u" && options.password == "p" && options.proxy == "")
-        #expect(options.remoteTime == true && options.timeoutSeconds == 30 && options.connectTimeoutSeconds == 5)
-        #expect(options.userAgent == "me" && options.pause == true && options.id == "key 7" && options.priority == -3)
+        #expect(
+            options.remoteTime == true && options.timeoutSeconds == 30 && options.connectTimeoutSeconds == 5)
+        #expect(
+            options.userAgent == "me" && options.pause == true && options.id == "key 7"
+                && options.priority == -3)
     }
 
     @Test func `an indented line that is no option is a bad line, and its entry goes on`() throws {
@@ -82,8 +90,10 @@ func code(_ entry: ListEntry) -> ErrorCode? {
     }
 
     @Test func `a bad value costs the entry and names its line`() throws {
-        for line in ["max-tries=x", "pause=yes", "checksum=sha-256=00", "gid=0", "timeout=0", "max-download-limit=5G",
-            "exists=maybe", "priority=1.5", "header=nonsense", "header=Range: bytes=0-1", "header=If-None-Match: x",
+        for line in [
+            "max-tries=x", "pause=yes", "checksum=sha-256=00", "gid=0", "timeout=0", "max-download-limit=5G",
+            "exists=maybe", "priority=1.5", "header=nonsense", "header=Range: bytes=0-1",
+            "header=If-None-Match: x",
             "header=te: trailers", "retry-wait=-1", "all-proxy=a b",
         ] {
             let (entries, _) = try textEntries("http://a/1\n out=x\n \(line)\nhttp://a/2\n")
@@ -105,7 +115,8 @@ func code(_ entry: ListEntry) -> ErrorCode? {
         #expect(try policy("conditional-get=true", "allow-overwrite=true") == .update)
         #expect(try policy("allow-overwrite=true", "exists=skip") == .skip)
         #expect(try policy("allow-overwrite=false") == nil)
-        let (entries, _) = try textEntries(" allow-overwrite=true\nhttp://a/1\n allow-overwrite=false\nhttp://a/2\n")
+        let (entries, _) = try textEntries(
+            " allow-overwrite=true\nhttp://a/1\n allow-overwrite=false\nhttp://a/2\n")
         #expect(entries[0].options.exists == .rename && entries[1].options.exists == nil)
     }
 
@@ -116,9 +127,13 @@ func code(_ entry: ListEntry) -> ErrorCode? {
         var start = 0
         var remarks: [ListRemark] = []
         while let line = scanner.next(in: bytes, from: &start) { remarks += try machine.take(line).remarks }
-        #expect(machine.defaults?.userAgent == "me" && machine.defaults?.dir == "d" && machine.defaults?.out == nil)
+        #expect(
+            machine.defaults?.userAgent == "me" && machine.defaults?.dir == "d"
+                && machine.defaults?.out == nil)
         #expect(remarks.map(\.line) == [3])
-        for bad in [" max-tries=x\n", " checksum=md5=00112233445566778899aabbccddeeff\n", " gid=00000000000000ff\n"] {
+        for bad in [
+            " max-tries=x\n", " checksum=md5=00112233445566778899aabbccddeeff\n", " gid=00000000000000ff\n",
+        ] {
             #expect(throws: ListRefusal.self) { try textEntries(bad + "http://a/1\n") }
         }
     }
@@ -140,11 +155,14 @@ func code(_ entry: ListEntry) -> ErrorCode? {
     // S7
     @Test func `bounds of a sum are digits and nothing else`() throws {
         #expect(try textEntries("sum:10\n").entries[0].body == .sum(SumRange(from: 0, to: 10)))
-        #expect(try textEntries("sum:3..10\n priority=2\n").entries[0].body == .sum(SumRange(from: 3, to: 10)))
+        #expect(
+            try textEntries("sum:3..10\n priority=2\n").entries[0].body == .sum(SumRange(from: 3, to: 10)))
         let top = UInt64.max
         #expect(
             try textEntries("sum:\(top)..\(top)\n").entries[0].body == .sum(SumRange(from: top, to: top)))
-        for bad in ["-1", "+5", "007", " 5 ..6", "1e3", "0x10", "١٢", "", "18446744073709551616", "NaN", "1..", "..1", "1...2",
+        for bad in [
+            "-1", "+5", "007", " 5 ..6", "1e3", "0x10", "١٢", "", "18446744073709551616", "NaN", "1..", "..1",
+            "1...2",
             String(repeating: "9", count: 400),
         ] {
             let (entries, _) = try textEntries("sum:\(bad)\n")
@@ -156,7 +174,8 @@ func code(_ entry: ListEntry) -> ErrorCode? {
     }
 
     @Test func `an entry with hundreds of bad option lines fails and holds nothing`() throws {
-        let (entries, _) = try textEntries("http://a/1\n" + String(repeating: " bad\n", count: 1000) + " out=x\nhttp://a/2\n")
+        let (entries, _) = try textEntries(
+            "http://a/1\n" + String(repeating: " bad\n", count: 1000) + " out=x\nhttp://a/2\n")
         #expect(entries.count == 1002)
         #expect(code(entries[0]) == .badLine && code(entries[1001]) == nil)
         #expect(entries.map(\.line) == entries.map(\.line).sorted())
