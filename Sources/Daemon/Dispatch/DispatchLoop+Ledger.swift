@@ -11,7 +11,9 @@ extension DispatchLoop {
             lanesArrived(list, rows, isLast: isLast)
         case .jobs(let lane, let generation, let entries, let isLast):
             // A job in the window is still queued in the ledger until its `active` is in: it is not read twice.
-            board.jobsArrived(lane, generation: generation, entries.filter { isNew($0.job) }, isLast: isLast)
+            let cursor = entries.last.map { LaneCursor(rank: $0.job.rank, seq: $0.job.seq) }
+            board.jobsArrived(
+                lane, generation: generation, entries.filter { isNew($0.job) }, cursor: cursor, isLast: isLast)
         case .committed(let ticket):
             for (seq, event) in commits.removeValue(forKey: ticket) ?? [] {
                 guard let task = tasks[seq] else { continue }
@@ -24,8 +26,8 @@ extension DispatchLoop {
         case .due(let lanes, let next):
             nextDue = next
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
-        case .woke(let list):
-            if !haltedLists.contains(list) { board.wake(list) }
+        case .woke(let list, let lowestRank):
+            if !haltedLists.contains(list) { board.wake(list, lowestRank: lowestRank) }
         case .reread(let lanes):
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
         case .lists(let rows):

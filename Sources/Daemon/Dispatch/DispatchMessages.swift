@@ -70,8 +70,8 @@ enum LedgerReply: Sendable {
     case suffix(JobSeq, Int)
     /// Lanes that got due jobs back, and when the next one is due.
     case due([LaneKey], next: WallTime?)
-    /// Jobs of this list were admitted, resumed or put back.
-    case woke(ListID)
+    /// Jobs of this list were admitted, resumed or put back; `lowestRank`: of admitted ones, nil where unknown.
+    case woke(ListID, lowestRank: Int?)
     /// Rows of these lanes changed under the read-ahead.
     case reread([LaneKey])
     case lists([ListRow])

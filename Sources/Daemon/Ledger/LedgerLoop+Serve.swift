@@ -119,7 +119,7 @@ extension LedgerLoop {
         let changed = work.changed
         let command = work.command
         replies.answers.append { command.answer(.success(changed)) }
-        if command.verb != .cancel { replies.dispatch.append(.woke(work.list)) }
+        if command.verb != .cancel { replies.dispatch.append(.woke(work.list, lowestRank: nil)) }
     }
 
     func serve(
@@ -132,7 +132,8 @@ extension LedgerLoop {
         case .admit(let batch):
             let result = try store.admit(batch, now: now)
             replies.spool.append(.admitted(batch.list, result.position))
-            if !result.lanes.isEmpty { replies.dispatch.append(.woke(batch.list)) }
+            let rank = batch.entries.map { -min(max($0.priority, -1_000_000_000), 1_000_000_000) }.min()
+            if !result.lanes.isEmpty { replies.dispatch.append(.woke(batch.list, lowestRank: rank)) }
         case .finish(let list, let position):
             let row = try store.finishAdmission(list, position: position)
             replies.spool.append(.finished(row))
