@@ -13,8 +13,10 @@ extension DispatchLoop {
     mutating func publishSnapshot(force: Bool = false) {
         guard force || view.nextPublication() <= now else { return }
         view.published(now: now)
+        // While something is under way its silence is news too: rates fall.
+        view.isDirty = !tasks.isEmpty
         let wall = WallTime(milliseconds: WallClock.milliseconds())
-        let activeBytes = tasks.values.reduce(Int64(0)) { $0 &+ ($1.slot == nil ? 0 : $1.bytes) }
+        let activeBytes = tasks.values.reduce(Int64(0)) { $0 &+ ($1.slot == nil ? 0 : max(0, $1.bytes &- ($1.resume?.bytes ?? 0))) }
         view.rate.sample(view.metrics.fetchedBytes &+ activeBytes, now: now)
         view.jobRate.sample(Int64(view.metrics.jobsDone + view.metrics.jobsFailed), now: now)
         var status = StatusDocument()
@@ -182,7 +184,7 @@ extension DispatchLoop {
             status.disks = [disk]
         }
         status.totals.bytes = view.metrics.fetchedBytes
-        status.totals.rate = view.rate.bytesPerSecond
+        status.totals.rate = tasks.isEmpty ? 0 : view.rate.bytesPerSecond
         status.totals.done = view.metrics.jobsDone
         status.totals.failed = view.metrics.jobsFailed
         status.totals.cancelled = view.metrics.jobsCancelled

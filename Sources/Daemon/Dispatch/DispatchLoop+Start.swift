@@ -8,8 +8,13 @@ import Transfer
 extension DispatchLoop {
     /// Starts what may start now: hops first, then round over lists and lanes.
     mutating func startJobs() {
-        guard case .running = mode, pauseReason == nil else { return }
-        startHops()
+        guard pauseReason == nil else { return }
+        switch mode {
+        // What is under way may go on to where it was redirected to.
+        case .running, .draining: startHops()
+        case .stopping, .ended: return
+        }
+        guard case .running = mode else { return }
         while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
             guard let pick = nextPick() else { break }
             begin(pick)
@@ -69,20 +74,6 @@ extension DispatchLoop {
     }
 
     private mutating func enter(_ task: JobTask) { tasks[task.seq] = task }
-
-    /// Ends as its twin does, once that has ended. Bounded: past `maxFollowers` the job looks again later.
-    private mutating func follow(_ job: QueuedJob, _ leader: JobSeq) {
-        if followerCount < Self.maxFollowers {
-            followers[leader, default: []].append(job)
-            followerCount += 1
-            return
-        }
-        let task = JobTask(job: job, claim: .duplicate(of: leader, ended: nil), exists: .rename)
-        enter(task)
-        task.error = JobError(.nameTaken, "a live job has the same URL and path")
-        task.retryDelay = Self.followerDelay
-        act(task.machine.handle(.broke(.waiting, keepsPart: false)), on: task)
-    }
 
     /// The first transfer of an attempt.
     private mutating func startAttempt(_ task: JobTask) {

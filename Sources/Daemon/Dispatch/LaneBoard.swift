@@ -172,16 +172,15 @@ struct LaneBoard {
     mutating func jobsArrived(
         _ key: LaneKey, generation: Int, _ entries: [Entry], cursor: LaneCursor? = nil, isLast: Bool
     ) {
-        guard var lane = lanes[key], lane.generation == generation else { return }
-        lane.isLoading = false
-        if isLast { lane.hasMore = false }
-        for entry in entries { lane.buffer.append(entry) }
-        lane.isFresh = !entries.isEmpty
+        guard lanes[key]?.generation == generation else { return }
+        lanes[key]?.isLoading = false
+        if isLast { lanes[key]?.hasMore = false }
+        for entry in entries { lanes[key]?.buffer.append(entry) }
+        lanes[key]?.isFresh = !entries.isEmpty
         if let last = cursor ?? entries.last.map({ LaneCursor(rank: $0.job.rank, seq: $0.job.seq) }) {
-            lane.cursor = last
+            lanes[key]?.cursor = last
         }
-        lanes[key] = lane
-        if lane.place == .idle, !lane.buffer.isEmpty { makeReady(key) }
+        if lanes[key]?.buffer.isEmpty == false { makeReady(key) }
         refill(key)
         dropIfEmpty(key)
     }
@@ -189,39 +188,37 @@ struct LaneBoard {
     /// The next job that may start, by `verdict`; lanes whose host may not are parked there.
     mutating func next(_ verdict: (HostKey) -> HostMachine.Verdict) -> Pick? {
         while let id = ring.popFirst() {
-            guard var list = lists[id] else { continue }
-            list.isInRing = false
-            guard let ticket = list.ready.popFirst() else {
-                lists[id] = list
-                continue
-            }
-            list.isInRing = !list.ready.isEmpty
-            lists[id] = list
-            if list.isInRing { ring.append(id) }
-            if let pick = pick(ticket, verdict) { return pick }
+            // In place, here and below: a copy of a list or a lane would copy its queue with every job.
+            let ticket = lists[id]?.ready.popFirst()
+            let hasMore = !(lists[id]?.ready.isEmpty ?? true)
+            lists[id]?.isInRing = hasMore
+            if hasMore { ring.append(id) }
+            if let ticket, let pick = pick(ticket, verdict) { return pick }
         }
         return nil
     }
 
     private mutating func pick(_ ticket: Ticket, _ verdict: (HostKey) -> HostMachine.Verdict) -> Pick? {
         let key = ticket.key
-        guard var lane = lanes[key], lane.generation == ticket.generation, lane.place == .ready else {
-            return nil
-        }
-        guard case .start = verdict(lane.host) else {
+        guard isCurrent(ticket, .ready), let host = lanes[key]?.host else { return nil }
+        guard case .start = verdict(host) else {
             lanes[key]?.place = .parked
-            parked[lane.host, default: Queue()].append(ticket)
+            parked[host, default: Queue()].append(ticket)
             return nil
         }
-        let entry = lane.buffer.popFirst()
-        lane.place = .idle
-        lane.isFresh = false
-        lanes[key] = lane
+        let entry = lanes[key]?.buffer.popFirst()
+        lanes[key]?.place = .idle
+        lanes[key]?.isFresh = false
         // Whether or not this job takes the host's slot: another lane may be waiting for one.
-        if lane.buffer.isEmpty { hostFreed(lane.host, slots: 1) } else { makeReady(key) }
+        if lanes[key]?.buffer.isEmpty ?? true { hostFreed(host, slots: 1) } else { makeReady(key) }
         refill(key)
         dropIfEmpty(key)
-        return entry.map { Pick(job: $0.job, claim: $0.claim, host: lane.host) }
+        return entry.map { Pick(job: $0.job, claim: $0.claim, host: host) }
+    }
+
+    private func isCurrent(_ ticket: Ticket, _ place: Place) -> Bool {
+        guard let lane = lanes[ticket.key] else { return false }
+        return lane.generation == ticket.generation && lane.place == place
     }
 
     /// A host can take `slots` more transfers: that many of its parked lanes come back.
@@ -232,12 +229,9 @@ struct LaneBoard {
         guard slots > 0, var queue = parked.removeValue(forKey: host) else { return }
         var left = slots
         while left > 0, let ticket = queue.popFirst() {
-            guard let lane = lanes[ticket.key], lane.generation == ticket.generation, lane.place == .parked
-            else {
-                continue
-            }
+            guard isCurrent(ticket, .parked) else { continue }
             lanes[ticket.key]?.place = .idle
-            if lane.buffer.isEmpty {
+            if lanes[ticket.key]?.buffer.isEmpty ?? true {
                 refill(ticket.key)
                 dropIfEmpty(ticket.key)
             } else {
@@ -281,15 +275,16 @@ struct LaneBoard {
     }
 
     private mutating func makeReady(_ key: LaneKey) {
-        guard var list = lists[key.list], var lane = lanes[key], lane.place == .idle else { return }
-        lane.place = .ready
-        lanes[key] = lane
-        list.ready.append(Ticket(key: key, generation: lane.generation))
-        if !list.isInRing {
-            list.isInRing = true
+        guard lists[key.list] != nil, let generation = lanes[key]?.generation, lanes[key]?.place == .idle
+        else {
+            return
+        }
+        lanes[key]?.place = .ready
+        lists[key.list]?.ready.append(Ticket(key: key, generation: generation))
+        if lists[key.list]?.isInRing == false {
+            lists[key.list]?.isInRing = true
             ring.append(key.list)
         }
-        lists[key.list] = list
     }
 
     private mutating func refill(_ key: LaneKey) {
