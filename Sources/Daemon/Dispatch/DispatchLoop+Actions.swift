@@ -22,7 +22,9 @@ extension DispatchLoop {
             act(task.machine.handle(.stopped(keepsPart: false)), on: task)
         case .digestPart:
             outbox.sums.append(
-                .digest(task.seq, directory: plan.partsDirectory, name: task.partName, digestAlgorithm(for: task)))
+                .digest(
+                    task.seq, directory: plan.partsDirectory, name: task.partName, digestAlgorithm(for: task))
+            )
         case .digestExisting:
             guard let path = task.path else { return }
             outbox.sums.append(
@@ -38,7 +40,8 @@ extension DispatchLoop {
             let outcome = doneOutcome(for: task)
             outbox.changes.append(
                 .publishing(
-                    task.seq, path: path, device: part.device, inode: part.inode, size: part.size, outcome: outcome))
+                    task.seq, path: path, device: part.device, inode: part.inode, size: part.size,
+                    outcome: outcome))
             outbox.commits.append((task.seq, .committed))
         case .rename:
             outbox.rename[publisher(for: task), default: []].append(item(for: task))
@@ -92,7 +95,8 @@ extension DispatchLoop {
             if nextDue.map({ due < $0 }) ?? true { nextDue = due }
             view.note(error: error, of: task.job)
         case .paused:
-            change = .paused(task.seq, attempts: task.attempts, fetchedBytes: task.fetched, resume: task.resume)
+            change = .paused(
+                task.seq, attempts: task.attempts, fetchedBytes: task.fetched, resume: task.resume)
         case .requeued:
             change = .requeued(
                 task.seq, attempts: task.attempts, fetchedBytes: task.fetched, waited: task.waited,
@@ -130,7 +134,8 @@ extension DispatchLoop {
     private func item(for task: JobTask) -> PublishItem {
         let replaces = task.exists == .overwrite || task.exists == .update
         return PublishItem(
-            seq: task.seq, partName: task.partName, device: task.part?.device ?? 0, inode: task.part?.inode ?? 0,
+            seq: task.seq, partName: task.partName, device: task.part?.device ?? 0,
+            inode: task.part?.inode ?? 0,
             size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces)
     }
 

@@ -97,7 +97,8 @@ extension DispatchLoop {
         case .ready, .transferring, .hopping, .checking, .summing:
             act(task.machine.handle(.requested(request)), on: task)
             return true
-        case .digesting, .syncing, .committing, .renaming, .numbering, .keeping, .resting, .ending, .rested, .ended:
+        case .digesting, .syncing, .committing, .renaming, .numbering, .keeping, .resting, .ending, .rested,
+            .ended:
             return false
         }
     }

@@ -64,7 +64,9 @@ extension DispatchLoop {
             return workerLoads[owner].active < room ? owner : nil
         }
         let warm = host.idle.filter { $0.value > 0 && workerLoads[$0.key].active < room }
-        if let best = warm.min(by: { workerLoads[$0.key].active < workerLoads[$1.key].active }) { return best.key }
+        if let best = warm.min(by: { workerLoads[$0.key].active < workerLoads[$1.key].active }) {
+            return best.key
+        }
         let open = host.machine.active + host.idleTotal
         if host.machine.stage == .http1, open >= host.machine.caps.connections { return nil }
         return leastLoaded(room: room)
@@ -130,8 +132,12 @@ extension DispatchLoop {
         guard hosts[key]?.machine.heldUntil != before else { return }
         let until = WallTime(milliseconds: WallClock.milliseconds()) + delay
         outbox.ledger.append(.hold(key, until: until, reason: reason))
-        remark(.notice, "host held", [("host", key.rawValue), ("seconds", "\(Int(delay.secondsDouble.rounded(.up)))"),
-            ("reason", reason)])
+        remark(
+            .notice, "host held",
+            [
+                ("host", key.rawValue), ("seconds", "\(Int(delay.secondsDouble.rounded(.up)))"),
+                ("reason", reason),
+            ])
     }
 
     mutating func releaseHost(_ key: HostKey) -> Bool {

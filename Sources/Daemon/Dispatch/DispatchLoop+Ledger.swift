@@ -13,7 +13,8 @@ extension DispatchLoop {
             // A job in the window is still queued in the ledger until its `active` is in: it is not read twice.
             let cursor = entries.last.map { LaneCursor(rank: $0.job.rank, seq: $0.job.seq) }
             board.jobsArrived(
-                lane, generation: generation, entries.filter { isNew($0.job) }, cursor: cursor, isLast: isLast)
+                lane, generation: generation, entries.filter { isNew($0.job) }, cursor: cursor, isLast: isLast
+            )
         case .committed(let ticket):
             for (seq, event) in commits.removeValue(forKey: ticket) ?? [] {
                 guard let task = tasks[seq] else { continue }
@@ -36,7 +37,9 @@ extension DispatchLoop {
         case .hosts(let counts):
             for (key, counts) in counts { view.note(counts, of: key) }
         case .trouble(let why):
-            if why != nil, ledgerTrouble == nil { remark(.error, "the ledger cannot be written", [("why", why ?? "")]) }
+            if why != nil, ledgerTrouble == nil {
+                remark(.error, "the ledger cannot be written", [("why", why ?? "")])
+            }
             if why == nil, ledgerTrouble != nil { remark(.notice, "the ledger can be written again") }
             ledgerTrouble = why
         }
@@ -49,7 +52,9 @@ extension DispatchLoop {
     private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         for row in rows {
-            guard let until = row.heldUntil, until > wall, hosts[row.host]?.machine.heldUntil == nil else { continue }
+            guard let until = row.heldUntil, until > wall, hosts[row.host]?.machine.heldUntil == nil else {
+                continue
+            }
             ensureHost(row.host)
             // Wall time from the ledger, monotonic from here on, and never further off than a day.
             let left = Duration.milliseconds(min(until.rawValue - wall.rawValue, 86_400_000))

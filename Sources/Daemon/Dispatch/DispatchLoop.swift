@@ -102,7 +102,8 @@ struct DispatchLoop: ~Copyable {
     var random = SystemRandomNumberGenerator()
 
     init(
-        inbox: Mailbox<DispatchMessage>, bell: Doorbell, heartbeat: Heartbeat, ports: Ports, plan: DispatchPlan,
+        inbox: Mailbox<DispatchMessage>, bell: Doorbell, heartbeat: Heartbeat, ports: Ports,
+        plan: DispatchPlan,
         start: Start
     ) {
         self.inbox = inbox
@@ -120,7 +121,11 @@ struct DispatchLoop: ~Copyable {
         }
         outbox.ledger.append(.releaseDue)
         // Nothing is said of a file on a disk that is not there: it may have its name already.
-        if output == nil { for publish in start.publishes { goOn(with: publish) } } else { cutOff = start.publishes }
+        if output == nil {
+            for publish in start.publishes { goOn(with: publish) }
+        } else {
+            cutOff = start.publishes
+        }
     }
 
     mutating func run() {
@@ -135,7 +140,11 @@ struct DispatchLoop: ~Copyable {
             flush()
             publishSnapshot()
             if checkEnd() { return }
-            if inbox.isEmpty { _ = bell.wait(atMost: min(untilNextTimer(), LoopPulse.interval)) } else { bell.silence() }
+            if inbox.isEmpty {
+                _ = bell.wait(atMost: min(untilNextTimer(), LoopPulse.interval))
+            } else {
+                bell.silence()
+            }
         }
     }
 
@@ -161,14 +170,16 @@ struct DispatchLoop: ~Copyable {
         for host in board.parkedHosts { freed(host) }
     }
 
-    private mutating func outputChanged(_ condition: OutputCondition) {
+    mutating func outputChanged(_ condition: OutputCondition) {
         let hadTrouble = output?.trouble != nil
         output = condition
         if condition.trouble == nil {
             for publish in cutOff { goOn(with: publish) }
             cutOff = []
         }
-        if condition.trouble == nil, hadTrouble { remark(.notice, "the output directory can be written to again") }
+        if condition.trouble == nil, hadTrouble {
+            remark(.notice, "the output directory can be written to again")
+        }
         if let trouble = condition.trouble, !hadTrouble { remark(.error, OutputTroubleText.of(trouble)) }
     }
 
@@ -215,7 +226,9 @@ struct DispatchLoop: ~Copyable {
     private mutating func checkEnd() -> Bool {
         switch mode {
         case .running:
-            guard plan.endsWhenIdle, isSpoolIdle, tasks.isEmpty, view.openJobs == 0, board.isEmpty else { return false }
+            guard plan.endsWhenIdle, isSpoolIdle, tasks.isEmpty, view.openJobs == 0, board.isEmpty else {
+                return false
+            }
         case .draining(let until):
             if !tasks.isEmpty {
                 if now >= until { stopTransfers(within: Self.stopLimit) }

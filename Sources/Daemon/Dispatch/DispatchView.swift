@@ -52,7 +52,9 @@ struct DispatchView {
     }
 
     /// Never while nothing happens: an idle daemon sleeps.
-    func nextPublication() -> MonotonicTime { isDirty ? lastPublication + Self.publicationInterval : .distantFuture }
+    func nextPublication() -> MonotonicTime {
+        isDirty ? lastPublication + Self.publicationInterval : .distantFuture
+    }
     mutating func published(now: MonotonicTime) {
         lastPublication = now
         isDirty = false
@@ -63,7 +65,9 @@ struct DispatchView {
         metrics.connectionsOpened += report.newConnections
         metrics.attempts += 1
         if report.timings.firstByte >= 0 { metrics.firstByte.observe(Double(report.timings.firstByte) / 1e9) }
-        if case .failed(let failure) = report.result { metrics.errors[failure.error.code.name, default: 0] += 1 }
+        if case .failed(let failure) = report.result {
+            metrics.errors[failure.error.code.name, default: 0] += 1
+        }
     }
 
     /// An attempt broke and will be tried again.

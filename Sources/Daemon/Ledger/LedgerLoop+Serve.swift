@@ -11,7 +11,8 @@ extension LedgerLoop {
     ) throws(LedgerError) {
         switch request {
         case .lanes(let list, let after, let limit, let includesHeld):
-            let rows = try store.lanes(of: list, after: after, limit: limit, now: now, includesHeld: includesHeld)
+            let rows = try store.lanes(
+                of: list, after: after, limit: limit, now: now, includesHeld: includesHeld)
             replies.dispatch.append(.lanes(list, rows, isLast: rows.count < limit))
         case .jobs(let lane, let generation, let after, let limit):
             let jobs = try store.queued(in: lane, after: after, limit: limit)
@@ -80,7 +81,9 @@ extension LedgerLoop {
                 case .retry: try store.retry(seq, now: now)
                 }
             answer(command, verdict, replies: &replies)
-            if case .changed = verdict, let job = try store.lane(of: seq) { replies.dispatch.append(.reread([job])) }
+            if case .changed = verdict, let job = try store.lane(of: seq) {
+                replies.dispatch.append(.reread([job]))
+            }
         }
     }
 
@@ -106,7 +109,8 @@ extension LedgerLoop {
         case .pause: slice = Slice(changed: 0, isComplete: true)
         case .resume: slice = try store.resumeSlice(list: work.list, limit: Self.sliceLimit, now: now)
         case .retry:
-            let answer = try store.retrySlice(list: work.list, after: work.after, limit: Self.sliceLimit, now: now)
+            let answer = try store.retrySlice(
+                list: work.list, after: work.after, limit: Self.sliceLimit, now: now)
             work.after = answer.next
             slice = Slice(changed: answer.changed, isComplete: answer.next == nil)
         }
