@@ -67,6 +67,6 @@ enum Console {
     static func sleep(_ duration: Duration) {
         // Between two questions to the daemon; there is nothing to be woken by.
         let milliseconds = min(max(0, duration.nanosecondsClamped / 1_000_000), 3_600_000)
-        unsafe _ = poll(nil, 0, Int32(milliseconds))
+        _ = poll(nil, 0, Int32(milliseconds))
     }
 }
