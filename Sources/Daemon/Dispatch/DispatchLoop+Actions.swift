@@ -52,6 +52,8 @@ extension DispatchLoop {
         case .commitEnd:
             if task.outcome == nil { task.outcome = cancelledOutcome(for: task) }
             guard let outcome = task.outcome else { return }
+            // Kept for a next attempt that will not come.
+            if task.resume != nil { discardPart(task) }
             outbox.changes.append(.ended(task.seq, outcome))
             outbox.commits.append((task.seq, .endCommitted))
         case .leaveWindow:
@@ -76,6 +78,9 @@ extension DispatchLoop {
     }
 
     private mutating func commitRest(_ rest: JobMachine.Rest, of task: JobTask) {
+        // Stopped by a wish, not by a fault: the attempt is not charged.
+        if task.machine.request != nil { task.attempts = max(task.job.attempts, task.attempts - 1) }
+        task.rested = rest
         let change: JobChange
         switch rest {
         case .waiting:
@@ -105,10 +110,9 @@ extension DispatchLoop {
         if let outcome = task.outcome, case .ended = task.machine.state {
             ports.jobsLog(record(of: task, outcome))
             endFollowers(of: task.seq, as: outcome)
-        } else {
-            // Requeued rows lie before the lane's cursor: read it again.
+        } else if task.rested == .requeued, !haltedLists.contains(task.job.lane.list) {
+            // Its row lies before the lane's cursor: read it again.
             board.reread(task.job.lane)
-            if haltedLists.contains(task.job.lane.list) { board.remove(task.job.lane.list) }
         }
         for command in lateRequests.removeValue(forKey: task.seq) ?? [] {
             outbox.ledger.append(.command(command))

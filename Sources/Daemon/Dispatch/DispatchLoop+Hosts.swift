@@ -130,7 +130,10 @@ extension DispatchLoop {
     mutating func hold(_ key: HostKey, for delay: Duration, reason: String) {
         guard delay > .zero else { return }
         ensureHost(key)
+        let before = hosts[key]?.machine.heldUntil
         hosts[key]?.machine.hold(until: now + delay, reason: reason)
+        // The ledger keeps what was told last: never the shorter of two.
+        guard hosts[key]?.machine.heldUntil != before else { return }
         let until = WallTime(milliseconds: WallClock.milliseconds()) + delay
         outbox.ledger.append(.hold(key, until: until, reason: reason))
         remark(.notice, "host held", [("host", key.rawValue), ("seconds", "\(Int(delay.secondsDouble.rounded(.up)))"),
@@ -142,7 +145,8 @@ extension DispatchLoop {
         hosts[key]?.machine.release()
         outbox.ledger.append(.hold(key, until: nil, reason: nil))
         freed(key)
-        if board.hasEvicted { board.relist() }
+        // Its lanes may have been left out while it was held.
+        board.relist()
         return true
     }
 }

@@ -13,6 +13,8 @@ extension DispatchLoop {
     mutating func publishSnapshot(force: Bool = false) {
         guard force || view.nextPublication() <= now else { return }
         view.published(now: now)
+        // While something is under way its silence is news too: rates fall.
+        view.isDirty = !tasks.isEmpty
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         view.arriving = tasks.values.reduce(Int64(0)) { sum, task in
             task.slot == nil ? sum : sum &+ max(0, task.bytes &- (task.resume?.bytes ?? 0))
@@ -184,7 +186,7 @@ extension DispatchLoop {
             status.disks = [disk]
         }
         status.totals.bytes = view.metrics.fetchedBytes &+ view.arriving
-        status.totals.rate = view.rate.bytesPerSecond
+        status.totals.rate = tasks.isEmpty ? 0 : view.rate.bytesPerSecond
         status.totals.done = view.metrics.jobsDone
         status.totals.failed = view.metrics.jobsFailed
         status.totals.cancelled = view.metrics.jobsCancelled

@@ -73,9 +73,10 @@ struct DispatchLoop: ~Copyable {
     var nextToken: UInt64 = 1
     var nextTicket: UInt64 = 1
     var commits: [UInt64: [(JobSeq, JobMachine.Event)]] = [:]
+    /// Twins by the job they follow, and the other way round.
     var followers: [JobSeq: [QueuedJob]] = [:]
-    /// Their rows stay `queued` until the leader ends: read again, they are not to start.
-    var followerSeqs: Set<JobSeq> = []
+    var followed: [JobSeq: JobSeq] = [:]
+    var nextFollowerLook: MonotonicTime?
     var hosts: [HostKey: HostEntry] = [:]
     var hostsWithHops: Set<HostKey> = []
     var starvedHosts: Set<HostKey> = []
@@ -89,6 +90,8 @@ struct DispatchLoop: ~Copyable {
     /// Requests that the ledger applies once a job's resting state is in: it was on its way there when they came.
     var lateRequests: [JobSeq: [ControlCommand]] = [:]
 
+    /// Publishes that a crash cut off, for when the output is there again.
+    var cutOff: [InterruptedPublish] = []
     var output: OutputCondition?
     var localTrouble: String?
     var localTroubleEnds: MonotonicTime?
@@ -116,7 +119,8 @@ struct DispatchLoop: ~Copyable {
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
         outbox.ledger.append(.releaseDue)
-        for publish in start.publishes { goOn(with: publish) }
+        // Nothing is said of a file on a disk that is not there: it may have its name already.
+        if output == nil { for publish in start.publishes { goOn(with: publish) } } else { cutOff = start.publishes }
     }
 
     mutating func run() {
@@ -160,6 +164,10 @@ struct DispatchLoop: ~Copyable {
     private mutating func outputChanged(_ condition: OutputCondition) {
         let hadTrouble = output?.trouble != nil
         output = condition
+        if condition.trouble == nil {
+            for publish in cutOff { goOn(with: publish) }
+            cutOff = []
+        }
         if condition.trouble == nil, hadTrouble { remark(.notice, "the output directory can be written to again") }
         if let trouble = condition.trouble, !hadTrouble { remark(.error, OutputTroubleText.of(trouble)) }
     }

@@ -24,8 +24,6 @@ extension LedgerLoop {
             replies.dispatch.append(.committed(ticket: ticket))
         case .suffix(let seq, let path):
             replies.dispatch.append(.suffix(seq, try freeSuffix(for: path, seq)))
-        case .claim(let job):
-            replies.dispatch.append(.claimed(job, try claim(job)))
         case .hold(let host, let until, let reason):
             // A redirect's target may be a host that no list names: its hold lives in memory only.
             if let row = try store.host(host) { try store.hold(host: row.id, until: until, reason: reason) }
@@ -121,7 +119,7 @@ extension LedgerLoop {
         let changed = work.changed
         let command = work.command
         replies.answers.append { command.answer(.success(changed)) }
-        replies.dispatch.append(command.verb == .cancel ? .reread([]) : .woke(work.list))
+        if command.verb != .cancel { replies.dispatch.append(.woke(work.list, lowestRank: nil)) }
     }
 
     func serve(
@@ -134,7 +132,8 @@ extension LedgerLoop {
         case .admit(let batch):
             let result = try store.admit(batch, now: now)
             replies.spool.append(.admitted(batch.list, result.position))
-            if !result.lanes.isEmpty { replies.dispatch.append(.woke(batch.list)) }
+            let rank = batch.entries.map { -min(max($0.priority, -1_000_000_000), 1_000_000_000) }.min()
+            if !result.lanes.isEmpty { replies.dispatch.append(.woke(batch.list, lowestRank: rank)) }
         case .finish(let list, let position):
             let row = try store.finishAdmission(list, position: position)
             replies.spool.append(.finished(row))
