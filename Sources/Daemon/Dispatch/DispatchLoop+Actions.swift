@@ -115,15 +115,6 @@ extension DispatchLoop {
         }
     }
 
-    private mutating func endFollowers(of leader: JobSeq, as outcome: Outcome) {
-        for job in followers.removeValue(forKey: leader) ?? [] {
-            followerCount -= 1
-            let task = JobTask(job: job, claim: .duplicate(of: leader, ended: outcome), exists: .rename)
-            tasks[job.seq] = task
-            conclude(task, copy(of: outcome, for: task))
-        }
-    }
-
     private func digestAlgorithm(for task: JobTask) -> DigestAlgorithm {
         task.job.options.checksum?.algorithm ?? plan.configuration.alwaysDigest ?? .sha256
     }

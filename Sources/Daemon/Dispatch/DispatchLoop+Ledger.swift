@@ -10,8 +10,10 @@ extension DispatchLoop {
         case .lanes(let list, let rows, let isLast):
             lanesArrived(list, rows, isLast: isLast)
         case .jobs(let lane, let generation, let entries, let isLast):
-            // A job in the window is still queued in the ledger until its `active` is in: it is not read twice.
-            board.jobsArrived(lane, generation: generation, entries.filter { isNew($0.job) }, isLast: isLast)
+            let isHalted = haltedLists.contains(lane.list)
+            board.jobsArrived(lane, generation: generation, entries, isLast: isLast) { job in
+                !isHalted && tasks[job.seq] == nil && !followerSeqs.contains(job.seq)
+            }
         case .committed(let ticket):
             for (seq, event) in commits.removeValue(forKey: ticket) ?? [] {
                 guard let task = tasks[seq] else { continue }
@@ -21,6 +23,7 @@ extension DispatchLoop {
             guard let task = tasks[seq], case .download(_, let base) = task.job.work else { return }
             task.path = base.numbered(number)
             act(task.machine.handle(.numbered), on: task)
+        case .claimed(let job, let claim): claimed(job, claim)
         case .due(let lanes, let next):
             nextDue = next
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
@@ -28,6 +31,7 @@ extension DispatchLoop {
             if !haltedLists.contains(list) { board.wake(list) }
         case .reread(let lanes):
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
+            recheckFollowers()
         case .lists(let rows):
             for row in rows { listChanged(row) }
         case .hosts(let counts):
@@ -37,10 +41,6 @@ extension DispatchLoop {
             if why == nil, ledgerTrouble != nil { remark(.notice, "the ledger can be written again") }
             ledgerTrouble = why
         }
-    }
-
-    private func isNew(_ job: QueuedJob) -> Bool {
-        tasks[job.seq] == nil && !haltedLists.contains(job.lane.list)
     }
 
     private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {

@@ -47,7 +47,7 @@ extension DispatchLoop {
             conclude(task, copy(of: outcome, for: task))
             return
         case .duplicate(let leader, nil):
-            follow(job, leader)
+            twinFound(job, leader)
             return
         case .taken where task.exists == .skip:
             enter(task)
@@ -69,20 +69,6 @@ extension DispatchLoop {
     }
 
     private mutating func enter(_ task: JobTask) { tasks[task.seq] = task }
-
-    /// Ends as its twin does, once that has ended. Bounded: past `maxFollowers` the job looks again later.
-    private mutating func follow(_ job: QueuedJob, _ leader: JobSeq) {
-        if followerCount < Self.maxFollowers {
-            followers[leader, default: []].append(job)
-            followerCount += 1
-            return
-        }
-        let task = JobTask(job: job, claim: .duplicate(of: leader, ended: nil), exists: .rename)
-        enter(task)
-        task.error = JobError(.nameTaken, "a live job has the same URL and path")
-        task.retryDelay = Self.followerDelay
-        act(task.machine.handle(.broke(.waiting, keepsPart: false)), on: task)
-    }
 
     /// The first transfer of an attempt.
     private mutating func startAttempt(_ task: JobTask) {

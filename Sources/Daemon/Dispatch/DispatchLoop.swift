@@ -74,7 +74,8 @@ struct DispatchLoop: ~Copyable {
     var nextTicket: UInt64 = 1
     var commits: [UInt64: [(JobSeq, JobMachine.Event)]] = [:]
     var followers: [JobSeq: [QueuedJob]] = [:]
-    var followerCount = 0
+    /// Their rows stay `queued` until the leader ends: read again, they are not to start.
+    var followerSeqs: Set<JobSeq> = []
     var hosts: [HostKey: HostEntry] = [:]
     var hostsWithHops: Set<HostKey> = []
     var starvedHosts: Set<HostKey> = []

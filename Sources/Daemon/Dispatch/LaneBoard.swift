@@ -28,7 +28,9 @@ struct LaneBoard {
 
     private enum Place { case idle, ready, parked }
 
-    private struct Lane {
+    /// A class, so that a job is taken out of its read-ahead in place: as a value in a dictionary the whole
+    /// read-ahead would be copied for each job.
+    private final class Lane {
         let host: HostKey
         var buffer = Queue<Entry>()
         var cursor = LaneCursor.start
@@ -38,11 +40,16 @@ struct LaneBoard {
         /// Rows came while it was resident; some may sort before the cursor (a higher priority).
         var wasWoken = false
         /// Answers to requests of an earlier generation are dropped.
-        var generation: Int
+        let generation: Int
         var place = Place.idle
+
+        init(host: HostKey, generation: Int) {
+            self.host = host
+            self.generation = generation
+        }
     }
 
-    private struct List {
+    private final class List {
         var ready = Queue<LaneKey>()
         var lanes: Set<LaneKey> = []
         var lastHost: HostID?
@@ -79,7 +86,8 @@ struct LaneBoard {
 
     /// A list has (more) queued jobs: after admission, a due retry, a resume.
     mutating func wake(_ id: ListID) {
-        var list = lists[id] ?? List()
+        let list = lists[id] ?? List()
+        lists[id] = list
         for key in list.lanes {
             lanes[key]?.hasMore = true
             lanes[key]?.wasWoken = true
@@ -90,7 +98,6 @@ struct LaneBoard {
             list.lastHost = nil
             list.hasMoreLanes = true
         }
-        lists[id] = list
         for key in list.lanes where lanes[key]?.place != .parked { refill(key) }
         readLanes(id)
     }
@@ -115,7 +122,7 @@ struct LaneBoard {
     }
 
     mutating func lanesArrived(_ id: ListID, _ rows: [LaneRow], isLast: Bool) {
-        guard var list = lists[id] else { return }
+        guard let list = lists[id] else { return }
         list.isLoading = false
         list.hasMoreLanes = !isLast
         list.lastHost = rows.last?.key.host ?? list.lastHost
@@ -128,51 +135,48 @@ struct LaneBoard {
             lanes[row.key] = Lane(host: row.host, generation: newGeneration())
             list.lanes.insert(row.key)
         }
-        lists[id] = list
         for row in rows { refill(row.key) }
         readLanes(id)
     }
 
-    mutating func jobsArrived(_ key: LaneKey, generation: Int, _ entries: [Entry], isLast: Bool) {
-        guard var lane = lanes[key], lane.generation == generation else { return }
+    /// - Parameter isNew: false for a job that is in the window or follows a twin: its row is still `queued`.
+    mutating func jobsArrived(
+        _ key: LaneKey, generation: Int, _ entries: [Entry], isLast: Bool, isNew: (QueuedJob) -> Bool
+    ) {
+        guard let lane = lanes[key], lane.generation == generation else { return }
         lane.isLoading = false
         if isLast { lane.hasMore = false }
-        for entry in entries { lane.buffer.append(entry) }
+        for entry in entries where isNew(entry.job) { lane.buffer.append(entry) }
+        // The cursor goes past what was left out as well: otherwise the same rows would be read for ever.
         if let last = entries.last { lane.cursor = LaneCursor(rank: last.job.rank, seq: last.job.seq) }
-        lanes[key] = lane
-        if lane.place == .idle, !lane.buffer.isEmpty { makeReady(key) }
+        if lane.place == .idle, !lane.buffer.isEmpty { makeReady(key) } else { refill(key) }
         dropIfEmpty(key)
     }
 
     /// The next job that may start, by `verdict`; lanes whose host may not are parked there.
     mutating func next(_ verdict: (HostKey) -> HostMachine.Verdict) -> Pick? {
         while let id = ring.popFirst() {
-            guard var list = lists[id] else { continue }
+            guard let list = lists[id] else { continue }
             while let key = list.ready.popFirst() {
-                guard var lane = lanes[key], lane.place == .ready else { continue }
+                guard let lane = lanes[key], lane.place == .ready else { continue }
                 guard case .start = verdict(lane.host) else {
                     lane.place = .parked
-                    lanes[key] = lane
                     parked[lane.host, default: Queue()].append(key)
                     continue
                 }
                 guard let entry = lane.buffer.popFirst() else {
                     lane.place = .idle
-                    lanes[key] = lane
                     continue
                 }
                 lane.place = lane.buffer.isEmpty ? .idle : .ready
                 if lane.place == .ready { list.ready.append(key) }
                 list.isInRing = !list.ready.isEmpty
-                lists[id] = list
-                lanes[key] = lane
                 if list.isInRing { ring.append(id) }
                 refill(key)
                 dropIfEmpty(key)
                 return Pick(job: entry.job, claim: entry.claim, host: lane.host)
             }
             list.isInRing = false
-            lists[id] = list
         }
         return nil
     }
@@ -218,33 +222,29 @@ struct LaneBoard {
     }
 
     private mutating func makeReady(_ key: LaneKey) {
-        guard var list = lists[key.list], var lane = lanes[key], lane.place == .idle else { return }
+        guard let list = lists[key.list], let lane = lanes[key], lane.place == .idle else { return }
         if lane.buffer.isEmpty {
             refill(key)
             dropIfEmpty(key)
             return
         }
         lane.place = .ready
-        lanes[key] = lane
         list.ready.append(key)
         if !list.isInRing {
             list.isInRing = true
             ring.append(key.list)
         }
-        lists[key.list] = list
     }
 
     private mutating func refill(_ key: LaneKey) {
-        guard var lane = lanes[key], lane.hasMore, !lane.isLoading, lane.buffer.count < max(1, chunk / 2) else { return }
+        guard let lane = lanes[key], lane.hasMore, !lane.isLoading, lane.buffer.count < max(1, chunk / 2) else { return }
         lane.isLoading = true
-        lanes[key] = lane
         requests.append(.jobs(key, generation: lane.generation, after: lane.cursor, limit: chunk))
     }
 
     private mutating func readLanes(_ id: ListID) {
-        guard var list = lists[id], list.hasMoreLanes, !list.isLoading, lanes.count < maxLanes else { return }
+        guard let list = lists[id], list.hasMoreLanes, !list.isLoading, lanes.count < maxLanes else { return }
         list.isLoading = true
-        lists[id] = list
         requests.append(.lanes(
                 id, after: list.lastHost, limit: min(256, maxLanes - lanes.count), includesHeld: !hasEvicted))
     }

@@ -24,6 +24,8 @@ extension LedgerLoop {
             replies.dispatch.append(.committed(ticket: ticket))
         case .suffix(let seq, let path):
             replies.dispatch.append(.suffix(seq, try freeSuffix(for: path, seq)))
+        case .claim(let job):
+            replies.dispatch.append(.claimed(job, try claim(job)))
         case .hold(let host, let until, let reason):
             // A redirect's target may be a host that no list names: its hold lives in memory only.
             if let row = try store.host(host) { try store.hold(host: row.id, until: until, reason: reason) }
@@ -119,7 +121,7 @@ extension LedgerLoop {
         let changed = work.changed
         let command = work.command
         replies.answers.append { command.answer(.success(changed)) }
-        if command.verb != .cancel { replies.dispatch.append(.woke(work.list)) }
+        replies.dispatch.append(command.verb == .cancel ? .reread([]) : .woke(work.list))
     }
 
     func serve(
