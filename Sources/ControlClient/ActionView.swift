@@ -39,8 +39,8 @@ public enum MetricsView {
     public static func json(_ text: [UInt8]) -> [UInt8] {
         let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
         let samples = lines.compactMap { $0.first == "#" ? nil : sample($0) }
-        // Finite numbers and strings always encode.
-        return ((try? ControlAPI.encode(samples)) ?? Array("[]".utf8)) + [UInt8(ascii: "\n")]
+        let encoded = try? ControlAPI.encode(samples)  // finite numbers and strings always encode
+        return (encoded ?? Array("[]".utf8)) + [UInt8(ascii: "\n")]
     }
 
     private static func sample(_ line: Substring) -> Sample? {

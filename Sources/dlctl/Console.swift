@@ -65,9 +65,8 @@ enum Console {
         return MonotonicTime(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
     }
     static func sleep(_ duration: Duration) {
-        let nanoseconds = max(0, duration.nanosecondsClamped)
-        var left = timespec(
-            tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-        unsafe _ = nanosleep(&left, nil)
+        // Between two questions to the daemon; there is nothing to be woken by.
+        let milliseconds = min(max(0, duration.nanosecondsClamped / 1_000_000), 3_600_000)
+        _ = poll(nil, 0, Int32(milliseconds))
     }
 }

@@ -10,7 +10,8 @@ extension DispatchLoop {
         if followed.count < Self.maxFollowers {
             followers[leader, default: []].append(job)
             followed[job.seq] = leader
-            lookAtFollowers(within: Self.followerDelay)
+            // A leader outside the window may have ended since the claim was read.
+            lookAtFollowers(within: tasks[leader] == nil ? .seconds(1) : Self.followerDelay)
             return
         }
         let task = JobTask(job: job, claim: .duplicate(of: leader, ended: nil), exists: .rename)

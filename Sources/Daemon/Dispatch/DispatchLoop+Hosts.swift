@@ -6,7 +6,9 @@ import LinuxKit
 import Transfer
 
 /// A host in memory: its machine, the hops that wait for it, and where its connections are.
-struct HostEntry {
+///
+/// A class, so that the counts change in place. Never leaves the dispatcher's thread.
+final class HostEntry {
     var machine: HostMachine
     /// Redirected transfers and second looks: they go before the host's queued jobs.
     var hops = Queue<JobSeq>()
@@ -16,6 +18,11 @@ struct HostEntry {
     var lastUsed: MonotonicTime
     /// Set where the config limits this host's bytes a second.
     var limiter: RateLimiter?
+
+    init(machine: HostMachine, lastUsed: MonotonicTime) {
+        self.machine = machine
+        self.lastUsed = lastUsed
+    }
 
     var idleTotal: Int { idle.values.reduce(0, +) }
 }
@@ -31,7 +38,7 @@ extension DispatchLoop {
     mutating func ensureHost(_ key: HostKey) {
         if hosts[key] == nil {
             if hosts.count >= Self.maxHosts { forgetHosts() }
-            var entry = HostEntry(machine: HostMachine(caps: plan.caps(for: key)), lastUsed: now)
+            let entry = HostEntry(machine: HostMachine(caps: plan.caps(for: key)), lastUsed: now)
             if let rate = plan.configuration.hosts.rule(for: key).rate {
                 entry.limiter = RateLimiter(rate: rate, now: now)
             }
@@ -95,14 +102,13 @@ extension DispatchLoop {
         guard let key = task.slot, let worker = task.worker else { return }
         task.slot = nil
         workerLoads[worker].active -= 1
-        guard var host = hosts[key] else { return }
+        guard let host = hosts[key] else { return }
         host.machine.finished()
         host.active[worker] = (host.active[worker] ?? 1) - 1
         if host.active[worker] == 0 { host.active[worker] = nil }
         if keptConnection, host.machine.stage != .http2 { host.idle[worker, default: 0] += 1 }
         if host.machine.stage == .http2 { host.idle = host.active.isEmpty ? [worker: 1] : [:] }
         host.lastUsed = now
-        hosts[key] = host
         freed(key)
         for starved in starvedHosts { freed(starved) }
         starvedHosts.removeAll()

@@ -16,10 +16,10 @@ extension DispatchLoop {
         // While something is under way its silence is news too: rates fall.
         view.isDirty = !tasks.isEmpty
         let wall = WallTime(milliseconds: WallClock.milliseconds())
-        let activeBytes = tasks.values.reduce(Int64(0)) {
-            $0 &+ ($1.slot == nil ? 0 : max(0, $1.bytes &- ($1.resume?.bytes ?? 0)))
+        view.arriving = tasks.values.reduce(Int64(0)) { sum, task in
+            task.slot == nil ? sum : sum &+ max(0, task.bytes &- (task.resume?.bytes ?? 0))
         }
-        view.rate.sample(view.metrics.fetchedBytes &+ activeBytes, now: now)
+        view.rate.sample(view.metrics.fetchedBytes &+ view.arriving, now: now)
         view.jobRate.sample(Int64(view.metrics.jobsDone + view.metrics.jobsFailed), now: now)
         var status = StatusDocument()
         status.now = Timestamp(wall)
@@ -193,7 +193,7 @@ extension DispatchLoop {
             disk.reserve = plan.configuration.limits.minFree
             status.disks = [disk]
         }
-        status.totals.bytes = view.metrics.fetchedBytes
+        status.totals.bytes = view.metrics.fetchedBytes &+ view.arriving
         status.totals.rate = tasks.isEmpty ? 0 : view.rate.bytesPerSecond
         status.totals.done = view.metrics.jobsDone
         status.totals.failed = view.metrics.jobsFailed

@@ -29,6 +29,8 @@ struct DispatchView {
     var sums = SumPoolState()
     var errors: [ErrorStatus] = []
     var metrics = MetricsDocument()
+    /// Bytes of transfers that have not ended.
+    var arriving: Int64 = 0
     var rate = RateMeter()
     var jobRate = RateMeter()
     private(set) var lastPublication: MonotonicTime

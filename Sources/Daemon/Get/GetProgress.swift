@@ -35,7 +35,8 @@ final class GetProgress {
     }
 
     private func draw(_ lines: [String]) {
-        var text = drawnLines > 0 ? "\u{1B}[\(drawnLines)A" : ""
+        // The terminal may have echoed a key: back to the margin first.
+        var text = drawnLines > 0 ? "\r\u{1B}[\(drawnLines)A" : ""
         for line in lines { text += "\u{1B}[2K" + line + "\n" }
         // What was drawn below and is no more.
         text += "\u{1B}[J"
@@ -82,7 +83,8 @@ final class GetProgress {
     }
 
     static func total(_ status: StatusDocument) -> String {
-        let done = status.totals.done
+        // An open list counts what earlier calls did of it; a closed one is in the totals only.
+        let done = max(status.totals.done, status.jobs.done)
         let all = max(status.jobs.total, done + status.totals.failed + status.totals.cancelled)
         var text = "\(done) of \(all) files, \(Quantity.size(status.totals.bytes))"
         if status.totals.failed > 0 { text += ", \(status.totals.failed) failed" }

@@ -57,6 +57,8 @@ public enum GetRun {
         configuration.spool.quiet = .zero
         configuration.log.level = .warning
         configuration.limits.minFree = 0
+        // ^C means now; what has arrived is kept.
+        configuration.timeouts.drain = .zero
         configuration.log.jobsFile = .off
         let plan = EnginePlan(
             configuration: configuration, version: version, sumdPath: Programs.sumd, servesControl: false,
