@@ -9,7 +9,15 @@ import Testing
 
 @testable import Daemon
 
-@Suite struct PlaceTests {
+@Suite(.serialized) final class PlaceTests {
+    /// Where `dld get` keeps its state. The environment is the process's: one test at a time.
+    private let state: TempDirectory
+
+    init() throws {
+        state = try TempDirectory()
+        setenv("XDG_STATE_HOME", state.path, 1)
+    }
+
     private func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
     private func place(_ root: String, identity: String = "aaaa", claims: Bool = true) -> OutputPlace {
@@ -54,7 +62,6 @@ import Testing
 
     @Test func `the same call of get finds its place again, another does not`() throws {
         let directory = try TempDirectory()
-        setenv("XDG_STATE_HOME", directory.path, 1)
         func root(_ folder: String, _ urls: [String], name: String? = nil) throws -> String {
             var request = GetRequest(directory: directory.path + folder, urls: urls)
             request.name = name
@@ -71,5 +78,29 @@ import Testing
         #expect(Set(others + [first]).count == 5)
         let list = try String(contentsOfFile: first + "/spool/get.txt", encoding: .utf8)
         #expect(list == "http://h.example/x\n")
+    }
+
+    @Test func `headers given beside a list file are not dropped`() throws {
+        let directory = try TempDirectory()
+        let input = directory.path + "/in.txt"
+        try "http://h.example/x\n".write(toFile: input, atomically: true, encoding: .utf8)
+        var request = GetRequest(directory: directory.path, urls: ["h.example/y"])
+        request.input = input
+        request.headers = [HeaderField(name: "Authorization", value: "Bearer t")]
+        let place = try GetPlace(request)
+        let list = try String(contentsOfFile: place.spool + "/in.txt", encoding: .utf8)
+        #expect(list == " header=Authorization: Bearer t\nhttp://h.example/x\n\nhttp://h.example/y\n")
+        request.headers = [HeaderField(name: "Authorization", value: "Bearer u")]
+        #expect(try GetPlace(request).root != place.root)
+    }
+
+    @Test func `headers beside a list that cannot take them are refused`() throws {
+        let directory = try TempDirectory()
+        let input = directory.path + "/in.jsonl"
+        try "{}\n".write(toFile: input, atomically: true, encoding: .utf8)
+        var request = GetRequest(directory: directory.path, urls: [])
+        request.input = input
+        request.headers = [HeaderField(name: "A", value: "b")]
+        #expect(throws: StartError.self) { try GetPlace(request) }
     }
 }

@@ -16,7 +16,8 @@ struct GetPlace {
     init(_ request: GetRequest) throws {
         output = try Self.absolute(request.directory)
         let list = try Self.list(request)
-        let base = Environment.value("XDG_STATE_HOME") ?? (Environment.value("HOME") ?? "/tmp") + "/.local/state"
+        let base =
+            Environment.value("XDG_STATE_HOME") ?? (Environment.value("HOME") ?? "/tmp") + "/.local/state"
         root = "\(base)/dld/get/\(Self.identity([output] + list.identity))"
         let alreadyKnown = try FileStatus.of(FilePath(root + "/state/ledger.db")) != nil
         try DirectoryMaking.make(FilePath(root + "/state"), mode: 0o700)
@@ -56,7 +57,9 @@ struct GetPlace {
         // rmdir refuses what is not empty, which is just what is wanted: others may have parts there.
         let parts = output + "/.dld"
         do {
-            for name in try FileManager.default.contentsOfDirectory(atPath: parts) { unsafe _ = rmdir("\(parts)/\(name)") }
+            for name in try FileManager.default.contentsOfDirectory(atPath: parts) {
+                unsafe _ = rmdir("\(parts)/\(name)")
+            }
         } catch { return }
         unsafe _ = rmdir(parts)
     }
@@ -88,22 +91,32 @@ struct GetPlace {
         if let input = request.input {
             let bytes = try input == "-" ? readAll(0) : contents(input)
             let name = input == "-" ? "input.txt" : FilePath(input).lastComponent?.string ?? "input.txt"
-            let isList = name.hasSuffix(".jsonl") || name.hasSuffix(".gz") || name.hasSuffix(".txt")
-            var text = bytes
-            for url in request.urls { text += Array("\n\(url)\n".utf8) }
+            let isText = !name.hasSuffix(".jsonl") && !name.hasSuffix(".gz")
+            guard isText || request.headers.isEmpty && request.urls.isEmpty else {
+                throw StartError(
+                    ExitStatus.usage,
+                    "headers and URLs beside a list are for text lists; put them into \(name)")
+            }
+            // Indented lines before the first entry are defaults of the whole list.
+            let text = defaults(request) + bytes + request.urls.flatMap { Array("\n\(url($0))\n".utf8) }
             return MadeList(
-                name: isList ? name : name + ".txt", bytes: text,
-                identity: [input, String(NameHash.of(bytes), radix: 16)] + request.urls + request.headers.map(\.name))
+                name: isText && !name.hasSuffix(".txt") ? name + ".txt" : name, bytes: text,
+                identity: [input, String(NameHash.of(text), radix: 16)])
         }
-        let urls = request.urls.map { $0.contains("://") ? $0 : "http://" + $0 }
-        var text = ""
-        for header in request.headers { text += " header=\(header.name): \(header.value)\n" }
+        let urls = request.urls.map(url)
+        var text = String(decoding: defaults(request), as: UTF8.self)
         for url in urls {
             text += url + "\n"
             if let name = request.name { text += " out=\(name)\n" }
             if let checksum = request.checksum { text += " checksum=\(checksum)\n" }
         }
         return MadeList(name: "get.txt", bytes: Array(text.utf8), identity: [text])
+    }
+
+    private static func url(_ text: String) -> String { text.contains("://") ? text : "http://" + text }
+
+    private static func defaults(_ request: GetRequest) -> [UInt8] {
+        request.headers.flatMap { Array(" header=\($0.name): \($0.value)\n".utf8) }
     }
 
     private static func contents(_ path: String) throws -> [UInt8] {
@@ -117,7 +130,9 @@ struct GetPlace {
         while true {
             let count = unsafe read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw StartError(ExitStatus.io, "the list cannot be read: errno \(errno)") }
+            guard count >= 0 else {
+                throw StartError(ExitStatus.io, "the list cannot be read: errno \(errno)")
+            }
             if count == 0 { return bytes }
             bytes += buffer[..<count]
         }
@@ -125,7 +140,9 @@ struct GetPlace {
 
     private static func absolute(_ path: String) throws -> String {
         if path.hasPrefix("/") { return FilePath(path).lexicallyNormalized().string }
-        guard let current = unsafe getcwd(nil, 0) else { throw StartError(ExitStatus.io, "no working directory") }
+        guard let current = unsafe getcwd(nil, 0) else {
+            throw StartError(ExitStatus.io, "no working directory")
+        }
         defer { unsafe free(current) }
         return unsafe FilePath(String(cString: current)).appending(path).lexicallyNormalized().string
     }
