@@ -15,6 +15,10 @@ import Testing
     private func rig() -> DispatchRig {
         let rig = DispatchRig()
         rig.arrive(DispatchRig.job(1))
+        // The host has answered: a second job may start there.
+        if let order = rig.orders.first {
+            rig.loop.transferReported(.connected(worker: 0, token: order.token, isHTTP2: false))
+        }
         rig.arrive([(twin, .duplicate(of: JobSeq(1), ended: nil))])
         return rig
     }

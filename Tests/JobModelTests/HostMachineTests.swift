@@ -43,11 +43,11 @@ import Testing
         #expect(host.verdict(now: now) == .start)
     }
 
-    @Test func `each connection carries its streams on HTTP 2`() {
+    @Test func `HTTP 2 carries all its streams on one connection`() {
         var host = machine(connections: 2, streams: 3)
         host.started(now: now)
         host.connected(isHTTP2: true)
-        for _ in 1..<6 {
+        for _ in 1..<3 {
             #expect(host.verdict(now: now) == .start)
             host.started(now: now)
         }
