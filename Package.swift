@@ -116,7 +116,12 @@ let package = Package(
                 logging,
             ]),
         suite("ConfigTests", ["Config", "JobModel", "TestKit"]),
-        suite("DaemonTests", ["Daemon", "JobModel", "Config", "ControlAPI", "TestKit"]),
+        suite(
+            "DaemonTests",
+            [
+                "Daemon", "Transfer", "Publish", "SumPool", "LinuxKit", "JobModel", "Config", "ControlAPI",
+                "TestKit", logging,
+            ]),
         suite("IntegrationTests", ["TestKit", "ControlAPI", "dld", "sumd", "dlctl"]),
     ],
     swiftLanguageModes: [.v6]

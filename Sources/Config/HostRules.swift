@@ -68,6 +68,11 @@ public struct HostRules: Sendable, Hashable {
         return rule
     }
 
+    /// The most connections that any host is granted: a backstop for those who do not know the host.
+    public var mostConnections: Int {
+        overrides.values.reduce(defaults.connections) { max($0, $1.connections ?? 0) }
+    }
+
     /// Every pattern that could name the host, most specific first.
     static func patterns(for host: HostKey) -> [String] {
         let key = Array(host.rawValue.utf8)

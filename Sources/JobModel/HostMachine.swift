@@ -8,7 +8,7 @@
 public struct HostMachine: Sendable, Hashable {
     /// The limits that the config sets for this host.
     public struct Caps: Sendable, Hashable {
-        /// Connections open at once; on HTTP/2 each carries `streams` transfers.
+        /// Connections open at once; on HTTP/2 one, which carries `streams` transfers.
         public var connections: Int
         public var streams: Int
         /// Transfers started a second; nil is no limit.
@@ -54,7 +54,8 @@ public struct HostMachine: Sendable, Hashable {
         switch stage {
         case .cold, .scouting: 1
         case .http1: caps.connections
-        case .http2: caps.connections * caps.streams
+        // One connection: libcurl opens a new one for every transfer that finds it full, as many as there are.
+        case .http2: caps.streams
         }
     }
 

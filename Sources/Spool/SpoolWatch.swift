@@ -15,7 +15,12 @@ final class SpoolWatch {
 
     private let context: SpoolContext
     private var inotify: Inotify?
-    private var reported: [[UInt8]] = []
+    /// Names from the kernel, in its order; `isMade`: not closed by a writer yet.
+    private struct Report {
+        var name: [UInt8]
+        var isMade: Bool
+    }
+    private var reported: [Report] = []
     private var scan: FolderScan?
     private var isScanDue = true
     private var nextScan: MonotonicTime
@@ -54,7 +59,7 @@ final class SpoolWatch {
             let made = try Inotify()
             _ = try made.add(
                 FilePath(context.directories.path),
-                [.closedAfterWrite, .movedIn, .selfRemoved, .selfMoved, .onlyDirectory])
+                [.closedAfterWrite, .movedIn, .created, .selfRemoved, .selfMoved, .onlyDirectory])
             inotify = consume made
         } catch {
             inotify = nil
@@ -74,7 +79,8 @@ final class SpoolWatch {
                     ]) {
                         isScanDue = true
                     } else if reported.count < Self.queueLimit {
-                        reported.append(event.name)
+                        let isMade = event.mask.contains(.created)
+                        reported.append(Report(name: event.name, isMade: isMade))
                     } else {
                         isScanDue = true
                     }
@@ -91,7 +97,8 @@ final class SpoolWatch {
         if now >= nextScan { isScanDue = true }
         var taken = 0
         while desk.hasRoom, taken < reported.count {
-            consider(reported[taken], desk, mustBeQuiet: false, now: now)
+            let report = reported[taken]
+            consider(report.name, desk, mustBeQuiet: false, isMade: report.isMade, now: now)
             taken += 1
         }
         reported.removeFirst(taken)
@@ -125,7 +132,9 @@ final class SpoolWatch {
         if restless == 0 { observed = [:] }
     }
 
-    private func consider(_ bytes: [UInt8], _ desk: AdmissionDesk, mustBeQuiet: Bool, now: MonotonicTime) {
+    private func consider(
+        _ bytes: [UInt8], _ desk: AdmissionDesk, mustBeQuiet: Bool, isMade: Bool = false, now: MonotonicTime
+    ) {
         let file = FilePath(component: bytes)
         let name = String(decoding: bytes, as: UTF8.self)
         guard !bytes.isEmpty, ListName(name).verdict != .ignored else { return }
@@ -135,6 +144,8 @@ final class SpoolWatch {
             if status.kind == .directory, SpoolPlace.folders.contains(where: { $0.rawValue == name }) {
                 return
             }
+            // A file that was only made is still being written; a link or a FIFO is all it will ever be.
+            if isMade, status.kind == .regular { return }
             guard !desk.holds(status), !desk.isStuck(file.string, status) else { return }
             if mustBeQuiet, !isQuiet(status, name, now) { return }
             guard Array(name.utf8) == bytes else {

@@ -22,7 +22,9 @@ extension DispatchLoop {
             act(task.machine.handle(.stopped(keepsPart: false)), on: task)
         case .digestPart:
             outbox.sums.append(
-                .digest(task.seq, directory: plan.partsDirectory, name: task.partName, digestAlgorithm(for: task)))
+                .digest(
+                    task.seq, directory: plan.partsDirectory, name: task.partName, digestAlgorithm(for: task))
+            )
         case .digestExisting:
             guard let path = task.path else { return }
             outbox.sums.append(
@@ -38,7 +40,8 @@ extension DispatchLoop {
             let outcome = doneOutcome(for: task)
             outbox.changes.append(
                 .publishing(
-                    task.seq, path: path, device: part.device, inode: part.inode, size: part.size, outcome: outcome))
+                    task.seq, path: path, device: part.device, inode: part.inode, size: part.size,
+                    outcome: outcome))
             outbox.commits.append((task.seq, .committed))
         case .rename:
             outbox.rename[publisher(for: task), default: []].append(item(for: task))
@@ -52,6 +55,8 @@ extension DispatchLoop {
         case .commitEnd:
             if task.outcome == nil { task.outcome = cancelledOutcome(for: task) }
             guard let outcome = task.outcome else { return }
+            // Kept for a next attempt that will not come.
+            if task.resume != nil { discardPart(task) }
             outbox.changes.append(.ended(task.seq, outcome))
             outbox.commits.append((task.seq, .endCommitted))
         case .leaveWindow:
@@ -76,6 +81,9 @@ extension DispatchLoop {
     }
 
     private mutating func commitRest(_ rest: JobMachine.Rest, of task: JobTask) {
+        // Stopped by a wish, not by a fault: the attempt is not charged.
+        if task.machine.request != nil { task.attempts = max(task.job.attempts, task.attempts - 1) }
+        task.rested = rest
         let change: JobChange
         switch rest {
         case .waiting:
@@ -87,7 +95,8 @@ extension DispatchLoop {
             if nextDue.map({ due < $0 }) ?? true { nextDue = due }
             view.note(error: error, of: task.job)
         case .paused:
-            change = .paused(task.seq, attempts: task.attempts, fetchedBytes: task.fetched, resume: task.resume)
+            change = .paused(
+                task.seq, attempts: task.attempts, fetchedBytes: task.fetched, resume: task.resume)
         case .requeued:
             change = .requeued(
                 task.seq, attempts: task.attempts, fetchedBytes: task.fetched, waited: task.waited,
@@ -105,10 +114,9 @@ extension DispatchLoop {
         if let outcome = task.outcome, case .ended = task.machine.state {
             ports.jobsLog(record(of: task, outcome))
             endFollowers(of: task.seq, as: outcome)
-        } else {
-            // Requeued rows lie before the lane's cursor: read it again.
+        } else if task.rested == .requeued, !haltedLists.contains(task.job.lane.list) {
+            // Its row lies before the lane's cursor: read it again.
             board.reread(task.job.lane)
-            if haltedLists.contains(task.job.lane.list) { board.remove(task.job.lane.list) }
         }
         for command in lateRequests.removeValue(forKey: task.seq) ?? [] {
             outbox.ledger.append(.command(command))
@@ -126,7 +134,8 @@ extension DispatchLoop {
     private func item(for task: JobTask) -> PublishItem {
         let replaces = task.exists == .overwrite || task.exists == .update
         return PublishItem(
-            seq: task.seq, partName: task.partName, device: task.part?.device ?? 0, inode: task.part?.inode ?? 0,
+            seq: task.seq, partName: task.partName, device: task.part?.device ?? 0,
+            inode: task.part?.inode ?? 0,
             size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces)
     }
 

@@ -18,9 +18,15 @@ extension DispatchLoop {
     }
 
     private mutating func jobCommanded(_ seq: JobSeq, _ lane: LaneKey?, _ command: ControlCommand) {
-        if let lane { board.discard(seq, in: lane) }
+        if command.verb == .cancel || command.verb == .pause {
+            // Its row is the ledger's from here on. Resume and retry leave what is read ahead alone.
+            if let lane { board.discard(seq, in: lane) }
+            unfollow(seq)
+        }
         guard let task = tasks[seq], let request = request(for: command.verb) else {
             outbox.ledger.append(.command(command))
+            // Its twins are to know soon that it will not end as they hope.
+            if followers[seq] != nil { lookAtFollowers(within: .seconds(1)) }
             return
         }
         switch task.machine.state {
@@ -38,15 +44,23 @@ extension DispatchLoop {
     private mutating func listCommanded(_ list: ListID, _ command: ControlCommand) {
         switch command.verb {
         case .pause:
-            haltedLists.insert(list)
-            board.remove(list)
-            request(.requeue, ofList: list)
+            halt(list)
         case .cancel:
             board.remove(list)
+            unfollow(list)
             request(.cancel, ofList: list)
         case .resume, .retry: break
         }
         outbox.ledger.append(.command(command))
+        if command.verb == .cancel, !followers.isEmpty { lookAtFollowers(within: .seconds(1)) }
+    }
+
+    /// Nothing of this list starts, and what runs goes back to the queue.
+    mutating func halt(_ list: ListID) {
+        haltedLists.insert(list)
+        board.remove(list)
+        unfollow(list)
+        request(.requeue, ofList: list)
     }
 
     private func request(for verb: ControlCommand.Verb) -> JobMachine.Request? {
@@ -58,7 +72,13 @@ extension DispatchLoop {
     }
 
     private mutating func request(_ request: JobMachine.Request, ofList list: ListID) {
-        for task in Array(tasks.values) where task.job.lane.list == list { ask(request, of: task) }
+        for task in Array(tasks.values) where task.job.lane.list == list {
+            if !ask(request, of: task), request == .cancel {
+                // Past stopping: should it come to rest instead of its end, the ledger cancels it there.
+                lateRequests[task.seq, default: []].append(
+                    ControlCommand(verb: .cancel, target: .job(task.seq, nil)) { _ in })
+            }
+        }
     }
 
     /// Stops what can be stopped, parts kept; what is being published ends by itself.
@@ -68,17 +88,18 @@ extension DispatchLoop {
             return
         }
         mode = .stopping(until: now + limit)
-        for task in Array(tasks.values) { ask(.requeue, of: task) }
+        for task in Array(tasks.values) { _ = ask(.requeue, of: task) }
     }
 
-    private mutating func ask(_ request: JobMachine.Request, of task: JobTask) {
+    /// Whether it could still be asked.
+    private mutating func ask(_ request: JobMachine.Request, of task: JobTask) -> Bool {
         switch task.machine.state {
-        case .ready, .transferring, .hopping, .summing:
+        case .ready, .transferring, .hopping, .checking, .summing:
             act(task.machine.handle(.requested(request)), on: task)
-        case .checking:
-            act(task.machine.handle(.requested(request)), on: task)
-        case .digesting, .syncing, .committing, .renaming, .numbering, .keeping, .resting, .ending, .rested, .ended:
-            break
+            return true
+        case .digesting, .syncing, .committing, .renaming, .numbering, .keeping, .resting, .ending, .rested,
+            .ended:
+            return false
         }
     }
 }

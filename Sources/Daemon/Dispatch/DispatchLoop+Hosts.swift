@@ -71,7 +71,9 @@ extension DispatchLoop {
             return workerLoads[owner].active < room ? owner : nil
         }
         let warm = host.idle.filter { $0.value > 0 && workerLoads[$0.key].active < room }
-        if let best = warm.min(by: { workerLoads[$0.key].active < workerLoads[$1.key].active }) { return best.key }
+        if let best = warm.min(by: { workerLoads[$0.key].active < workerLoads[$1.key].active }) {
+            return best.key
+        }
         let open = host.machine.active + host.idleTotal
         if host.machine.stage == .http1, open >= host.machine.caps.connections { return nil }
         return leastLoaded(room: room)
@@ -130,11 +132,18 @@ extension DispatchLoop {
     mutating func hold(_ key: HostKey, for delay: Duration, reason: String) {
         guard delay > .zero else { return }
         ensureHost(key)
+        let before = hosts[key]?.machine.heldUntil
         hosts[key]?.machine.hold(until: now + delay, reason: reason)
+        // The ledger keeps what was told last: never the shorter of two.
+        guard hosts[key]?.machine.heldUntil != before else { return }
         let until = WallTime(milliseconds: WallClock.milliseconds()) + delay
         outbox.ledger.append(.hold(key, until: until, reason: reason))
-        remark(.notice, "host held", [("host", key.rawValue), ("seconds", "\(Int(delay.secondsDouble.rounded(.up)))"),
-            ("reason", reason)])
+        remark(
+            .notice, "host held",
+            [
+                ("host", key.rawValue), ("seconds", "\(Int(delay.secondsDouble.rounded(.up)))"),
+                ("reason", reason),
+            ])
     }
 
     mutating func releaseHost(_ key: HostKey) -> Bool {
@@ -142,7 +151,8 @@ extension DispatchLoop {
         hosts[key]?.machine.release()
         outbox.ledger.append(.hold(key, until: nil, reason: nil))
         freed(key)
-        if board.hasEvicted { board.relist() }
+        // Its lanes may have been left out while it was held.
+        board.relist()
         return true
     }
 }

@@ -10,10 +10,11 @@ extension DispatchLoop {
         case .lanes(let list, let rows, let isLast):
             lanesArrived(list, rows, isLast: isLast)
         case .jobs(let lane, let generation, let entries, let isLast):
-            let isHalted = haltedLists.contains(lane.list)
-            board.jobsArrived(lane, generation: generation, entries, isLast: isLast) { job in
-                !isHalted && tasks[job.seq] == nil && !followerSeqs.contains(job.seq)
-            }
+            // A job in the window is still queued in the ledger until its `active` is in: it is not read twice.
+            let cursor = entries.last.map { LaneCursor(rank: $0.job.rank, seq: $0.job.seq) }
+            board.jobsArrived(
+                lane, generation: generation, entries.filter { isNew($0.job) }, cursor: cursor, isLast: isLast
+            )
         case .committed(let ticket):
             for (seq, event) in commits.removeValue(forKey: ticket) ?? [] {
                 guard let task = tasks[seq] else { continue }
@@ -23,30 +24,37 @@ extension DispatchLoop {
             guard let task = tasks[seq], case .download(_, let base) = task.job.work else { return }
             task.path = base.numbered(number)
             act(task.machine.handle(.numbered), on: task)
-        case .claimed(let job, let claim): claimed(job, claim)
         case .due(let lanes, let next):
-            nextDue = next
+            // What was set since the question went out is not in the answer, and must not be forgotten.
+            nextDue = [nextDue, next].compactMap { $0 }.min()
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
-        case .woke(let list):
-            if !haltedLists.contains(list) { board.wake(list) }
+        case .woke(let list, let lowestRank):
+            if !haltedLists.contains(list) { board.wake(list, lowestRank: lowestRank) }
         case .reread(let lanes):
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
-            recheckFollowers()
         case .lists(let rows):
             for row in rows { listChanged(row) }
         case .hosts(let counts):
-            for (key, counts) in counts { view.hostCounts[key] = counts.open == 0 ? nil : counts }
+            for (key, counts) in counts { view.note(counts, of: key) }
         case .trouble(let why):
-            if why != nil, ledgerTrouble == nil { remark(.error, "the ledger cannot be written", [("why", why ?? "")]) }
+            if why != nil, ledgerTrouble == nil {
+                remark(.error, "the ledger cannot be written", [("why", why ?? "")])
+            }
             if why == nil, ledgerTrouble != nil { remark(.notice, "the ledger can be written again") }
             ledgerTrouble = why
         }
     }
 
+    private func isNew(_ job: QueuedJob) -> Bool {
+        tasks[job.seq] == nil && followed[job.seq] == nil && !haltedLists.contains(job.lane.list)
+    }
+
     private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         for row in rows {
-            guard let until = row.heldUntil, until > wall, hosts[row.host]?.machine.heldUntil == nil else { continue }
+            guard let until = row.heldUntil, until > wall, hosts[row.host]?.machine.heldUntil == nil else {
+                continue
+            }
             ensureHost(row.host)
             // Wall time from the ledger, monotonic from here on, and never further off than a day.
             let left = Duration.milliseconds(min(until.rawValue - wall.rawValue, 86_400_000))
@@ -72,8 +80,8 @@ extension DispatchLoop {
         view.lists[row.id, default: ListView(row: row)].row = row
         if row.isPaused != haltedLists.contains(row.id) {
             if row.isPaused {
-                haltedLists.insert(row.id)
-                board.remove(row.id)
+                // Also when news of before the pause had let it go on meanwhile.
+                halt(row.id)
             } else {
                 haltedLists.remove(row.id)
                 board.wake(row.id)
@@ -95,9 +103,11 @@ extension DispatchLoop {
             }
             for key in hostsWithHops { considerHost(key) }
         }
+        if let look = nextFollowerLook, look <= now { letFollowersGo() }
         if let ends = localTroubleEnds, ends <= now {
             localTroubleEnds = nil
             localTrouble = nil
+            view.isDirty = true
         }
         if let relist = nextRelist, relist <= now {
             nextRelist = nil
@@ -124,6 +134,7 @@ extension DispatchLoop {
         consider(hostLook)
         consider(localTroubleEnds)
         consider(nextRelist)
+        consider(nextFollowerLook)
         switch mode {
         case .draining(let until), .stopping(let until): consider(until)
         case .running, .ended: break

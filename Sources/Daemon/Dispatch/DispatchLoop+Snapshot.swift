@@ -13,6 +13,8 @@ extension DispatchLoop {
     mutating func publishSnapshot(force: Bool = false) {
         guard force || view.nextPublication() <= now else { return }
         view.published(now: now)
+        // While something is under way its silence is news too: rates fall.
+        view.isDirty = !tasks.isEmpty
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         view.arriving = tasks.values.reduce(Int64(0)) { sum, task in
             task.slot == nil ? sum : sum &+ max(0, task.bytes &- (task.resume?.bytes ?? 0))
@@ -41,13 +43,17 @@ extension DispatchLoop {
         if pauseReason != nil { return .paused }
         let runs = tasks.values.contains { $0.slot != nil } || activeSums > 0
         if runs { return .running }
-        if status.jobs.open > status.jobs.paused { return tasks.isEmpty && !status.waiting.isEmpty ? .waiting : .running }
+        if status.jobs.open > status.jobs.paused {
+            return tasks.isEmpty && !status.waiting.isEmpty ? .waiting : .running
+        }
         return view.lists.values.contains { $0.row.state == .admitting } ? .running : .idle
     }
 
     private mutating func fillLists(_ status: inout StatusDocument) {
         var activeBytes: [ListID: Int64] = [:]
-        for task in tasks.values where task.slot != nil { activeBytes[task.job.lane.list, default: 0] += task.bytes }
+        for task in tasks.values where task.slot != nil {
+            activeBytes[task.job.lane.list, default: 0] += task.bytes
+        }
         let ids = view.lists.keys.sorted()
         status.listsTotal = ids.count
         for id in ids.prefix(Self.maxShown.lists) {
@@ -164,8 +170,12 @@ extension DispatchLoop {
             var worker = WorkerStatus()
             worker.name = "dld-xfer-\(index)"
             worker.active = workerLoads[index].active
-            worker.connections = hosts.values.reduce(0) { $0 + ($1.active[index] ?? 0) + ($1.idle[index] ?? 0) }
-            worker.rate = tasks.values.reduce(0) { $0 + ($1.worker == index && $1.slot != nil ? $1.rate.bytesPerSecond : 0) }
+            worker.connections = hosts.values.reduce(0) {
+                $0 + ($1.active[index] ?? 0) + ($1.idle[index] ?? 0)
+            }
+            worker.rate = tasks.values.reduce(0) {
+                $0 + ($1.worker == index && $1.slot != nil ? $1.rate.bytesPerSecond : 0)
+            }
             status.workers.append(worker)
         }
         status.sums.isUp = view.sums.isUp
@@ -184,7 +194,7 @@ extension DispatchLoop {
             status.disks = [disk]
         }
         status.totals.bytes = view.metrics.fetchedBytes &+ view.arriving
-        status.totals.rate = view.rate.bytesPerSecond
+        status.totals.rate = tasks.isEmpty ? 0 : view.rate.bytesPerSecond
         status.totals.done = view.metrics.jobsDone
         status.totals.failed = view.metrics.jobsFailed
         status.totals.cancelled = view.metrics.jobsCancelled

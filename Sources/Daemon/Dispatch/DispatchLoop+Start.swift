@@ -8,8 +8,13 @@ import Transfer
 extension DispatchLoop {
     /// Starts what may start now: hops first, then round over lists and lanes.
     mutating func startJobs() {
-        guard case .running = mode, pauseReason == nil else { return }
-        startHops()
+        guard pauseReason == nil else { return }
+        switch mode {
+        // What is under way may go on to where it was redirected to.
+        case .running, .draining: startHops()
+        case .stopping, .ended: return
+        }
+        guard case .running = mode else { return }
         while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
             guard let pick = nextPick() else { break }
             begin(pick)
@@ -47,7 +52,7 @@ extension DispatchLoop {
             conclude(task, copy(of: outcome, for: task))
             return
         case .duplicate(let leader, nil):
-            twinFound(job, leader)
+            follow(job, leader)
             return
         case .taken where task.exists == .skip:
             enter(task)

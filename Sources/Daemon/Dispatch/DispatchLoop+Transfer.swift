@@ -161,22 +161,22 @@ extension DispatchLoop {
             for: failure.error, attempts: task.attempts, retryAfter: failure.retryAfter,
             random: Double.random(in: 0..<1, using: &random))
         // A certificate that is no good stays so: its jobs fail one after the other, without a hold between them.
-        if failure.isConnectFailure, failure.error.isRetryable, let key { connectFailed(key, task, failure.error) }
+        if failure.isConnectFailure, failure.error.isRetryable, let key { connectFailed(key, failure.error) }
         switch verdict {
         case .retry(let delay, let holdsHost):
             if holdsHost, let key { hold(key, for: delay, reason: failure.error.code.name) }
             rest(task, after: delay, keepsPart: failure.resume != nil)
         case .giveUp:
-            if failure.resume == nil { discardPart(task) }
             fail(task, failure.error)
         }
     }
 
     /// A scout that cannot connect holds the host, not job after job: each of them would only wait its own time-out.
-    private mutating func connectFailed(_ key: HostKey, _ task: JobTask, _ error: JobError) {
+    private mutating func connectFailed(_ key: HostKey, _ error: JobError) {
         hosts[key]?.machine.connectionFailed()
         let policy = plan.retry
-        let doublings = min(max(0, task.attempts - 1), 20)
+        // By the host's failures in a row, whichever jobs they were met by.
+        let doublings = min(max(0, (hosts[key]?.machine.failures ?? 1) - 1), 20)
         let delay = min(policy.baseDelay * (1 << doublings), policy.maxDelay)
         hold(key, for: delay, reason: error.code.name)
     }

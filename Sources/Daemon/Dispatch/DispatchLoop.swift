@@ -73,9 +73,10 @@ struct DispatchLoop: ~Copyable {
     var nextToken: UInt64 = 1
     var nextTicket: UInt64 = 1
     var commits: [UInt64: [(JobSeq, JobMachine.Event)]] = [:]
+    /// Twins by the job they follow, and the other way round.
     var followers: [JobSeq: [QueuedJob]] = [:]
-    /// Their rows stay `queued` until the leader ends: read again, they are not to start.
-    var followerSeqs: Set<JobSeq> = []
+    var followed: [JobSeq: JobSeq] = [:]
+    var nextFollowerLook: MonotonicTime?
     var hosts: [HostKey: HostEntry] = [:]
     var hostsWithHops: Set<HostKey> = []
     var starvedHosts: Set<HostKey> = []
@@ -89,6 +90,8 @@ struct DispatchLoop: ~Copyable {
     /// Requests that the ledger applies once a job's resting state is in: it was on its way there when they came.
     var lateRequests: [JobSeq: [ControlCommand]] = [:]
 
+    /// Publishes that a crash cut off, for when the output is there again.
+    var cutOff: [InterruptedPublish] = []
     var output: OutputCondition?
     var localTrouble: String?
     var localTroubleEnds: MonotonicTime?
@@ -99,7 +102,8 @@ struct DispatchLoop: ~Copyable {
     var random = SystemRandomNumberGenerator()
 
     init(
-        inbox: Mailbox<DispatchMessage>, bell: Doorbell, heartbeat: Heartbeat, ports: Ports, plan: DispatchPlan,
+        inbox: Mailbox<DispatchMessage>, bell: Doorbell, heartbeat: Heartbeat, ports: Ports,
+        plan: DispatchPlan,
         start: Start
     ) {
         self.inbox = inbox
@@ -116,7 +120,12 @@ struct DispatchLoop: ~Copyable {
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
         outbox.ledger.append(.releaseDue)
-        for publish in start.publishes { goOn(with: publish) }
+        // Nothing is said of a file on a disk that is not there: it may have its name already.
+        if output == nil {
+            for publish in start.publishes { goOn(with: publish) }
+        } else {
+            cutOff = start.publishes
+        }
     }
 
     mutating func run() {
@@ -131,7 +140,11 @@ struct DispatchLoop: ~Copyable {
             flush()
             publishSnapshot()
             if checkEnd() { return }
-            if inbox.isEmpty { _ = bell.wait(atMost: min(untilNextTimer(), LoopPulse.interval)) } else { bell.silence() }
+            if inbox.isEmpty {
+                _ = bell.wait(atMost: min(untilNextTimer(), LoopPulse.interval))
+            } else {
+                bell.silence()
+            }
         }
     }
 
@@ -157,10 +170,16 @@ struct DispatchLoop: ~Copyable {
         for host in board.parkedHosts { freed(host) }
     }
 
-    private mutating func outputChanged(_ condition: OutputCondition) {
+    mutating func outputChanged(_ condition: OutputCondition) {
         let hadTrouble = output?.trouble != nil
         output = condition
-        if condition.trouble == nil, hadTrouble { remark(.notice, "the output directory can be written to again") }
+        if condition.trouble == nil {
+            for publish in cutOff { goOn(with: publish) }
+            cutOff = []
+        }
+        if condition.trouble == nil, hadTrouble {
+            remark(.notice, "the output directory can be written to again")
+        }
         if let trouble = condition.trouble, !hadTrouble { remark(.error, OutputTroubleText.of(trouble)) }
     }
 
@@ -207,7 +226,9 @@ struct DispatchLoop: ~Copyable {
     private mutating func checkEnd() -> Bool {
         switch mode {
         case .running:
-            guard plan.endsWhenIdle, isSpoolIdle, tasks.isEmpty, view.openJobs == 0, board.isEmpty else { return false }
+            guard plan.endsWhenIdle, isSpoolIdle, tasks.isEmpty, view.openJobs == 0, board.isEmpty else {
+                return false
+            }
         case .draining(let until):
             if !tasks.isEmpty {
                 if now >= until { stopTransfers(within: Self.stopLimit) }

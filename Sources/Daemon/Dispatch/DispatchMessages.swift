@@ -56,8 +56,6 @@ enum LedgerRequest: Sendable {
     /// Answered by `committed` with the same ticket once the changes are durable.
     case apply([JobChange], ticket: UInt64)
     case suffix(JobSeq, OutputPath)
-    /// Asks once more who holds the job's path: answered by `claimed`.
-    case claim(QueuedJob)
     case hold(HostKey, until: WallTime?, reason: String?)
     case releaseDue
     case command(ControlCommand)
@@ -70,11 +68,10 @@ enum LedgerReply: Sendable {
     case jobs(LaneKey, generation: Int, [LaneBoard.Entry], isLast: Bool)
     case committed(ticket: UInt64)
     case suffix(JobSeq, Int)
-    case claimed(QueuedJob, PathClaim)
     /// Lanes that got due jobs back, and when the next one is due.
     case due([LaneKey], next: WallTime?)
-    /// Jobs of this list were admitted, resumed or put back.
-    case woke(ListID)
+    /// Jobs of this list were admitted, resumed or put back; `lowestRank`: of admitted ones, nil where unknown.
+    case woke(ListID, lowestRank: Int?)
     /// Rows of these lanes changed under the read-ahead.
     case reread([LaneKey])
     case lists([ListRow])

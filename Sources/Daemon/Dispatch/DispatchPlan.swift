@@ -46,15 +46,24 @@ struct EnvironmentProxy: Sendable, Hashable {
             environment["https_proxy"] ?? environment["HTTPS_PROXY"] ?? environment["all_proxy"]
             ?? environment["ALL_PROXY"]
         noProxy = (environment["no_proxy"] ?? environment["NO_PROXY"] ?? "").split(separator: ",")
-            .map { $0.filter { $0 != " " }.lowercased() }
+            .map { entry in
+                let name = entry.filter { $0 != " " }.lowercased()
+                return name.hasPrefix(".") ? String(name.dropFirst()) : name
+            }
     }
 
     func proxy(for url: DownloadURL) -> String? {
-        let name = url.host.rawValue
+        let names = [url.host.rawValue, Self.withoutPort(url.host.rawValue)]
         let isExcluded = noProxy.contains { entry in
-            entry == "*" || name == entry || name.hasSuffix(entry.hasPrefix(".") ? entry : "." + entry)
+            entry == "*" || names.contains { $0 == entry || $0.hasSuffix("." + entry) }
         }
         if isExcluded { return nil }
         return url.scheme == "https" ? https : http
+    }
+
+    /// Hosts carry their port where it is not the scheme's own; in no_proxy a bare name stands for all ports.
+    private static func withoutPort(_ host: String) -> String {
+        if host.hasPrefix("[") { return String(host.dropFirst().prefix { $0 != "]" }) }
+        return String(host.prefix { $0 != ":" })
     }
 }

@@ -20,6 +20,8 @@ struct ListView {
 struct DispatchView {
     static let publicationInterval = Duration.milliseconds(250)
     static let maxErrors = 20
+    /// Hosts with open jobs that are remembered; a list may name millions.
+    static let maxHosts = 8192
 
     let started: MonotonicTime
     var lists: [ListID: ListView] = [:]
@@ -52,7 +54,9 @@ struct DispatchView {
     }
 
     /// Never while nothing happens: an idle daemon sleeps.
-    func nextPublication() -> MonotonicTime { isDirty ? lastPublication + Self.publicationInterval : .distantFuture }
+    func nextPublication() -> MonotonicTime {
+        isDirty ? lastPublication + Self.publicationInterval : .distantFuture
+    }
     mutating func published(now: MonotonicTime) {
         lastPublication = now
         isDirty = false
@@ -63,7 +67,9 @@ struct DispatchView {
         metrics.connectionsOpened += report.newConnections
         metrics.attempts += 1
         if report.timings.firstByte >= 0 { metrics.firstByte.observe(Double(report.timings.firstByte) / 1e9) }
-        if case .failed(let failure) = report.result { metrics.errors[failure.error.code.name, default: 0] += 1 }
+        if case .failed(let failure) = report.result {
+            metrics.errors[failure.error.code.name, default: 0] += 1
+        }
     }
 
     /// An attempt broke and will be tried again.
@@ -78,7 +84,8 @@ struct DispatchView {
         switch outcome.state {
         case .done:
             metrics.jobsDone += 1
-            metrics.publishedBytes &+= outcome.bytes ?? 0
+            let isOwn = outcome.flags.allSatisfy { $0 != .duplicate && $0 != .skipped && $0 != .unchanged }
+            if isOwn { metrics.publishedBytes &+= outcome.bytes ?? 0 }
         case .failed: metrics.jobsFailed += 1
         case .cancelled: metrics.jobsCancelled += 1
         case .queued, .active, .waiting, .publishing, .paused: break
@@ -90,6 +97,19 @@ struct DispatchView {
         }
         lists[task.job.lane.list]?.received &+= outcome.bytes ?? 0
         if let error = outcome.error, outcome.state == .failed { append(error, of: task.job) }
+    }
+
+    /// Bounded: past `maxHosts` a host with more open jobs takes the place of some other. Constant time.
+    mutating func note(_ counts: StateCounts, of key: HostKey) {
+        guard counts.open > 0 else {
+            hostCounts[key] = nil
+            return
+        }
+        if hostCounts[key] == nil, hostCounts.count >= Self.maxHosts {
+            guard let other = hostCounts.first, other.value.open < counts.open else { return }
+            hostCounts[other.key] = nil
+        }
+        hostCounts[key] = counts
     }
 
     /// Whether it was still shown as open.

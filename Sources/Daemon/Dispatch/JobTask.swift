@@ -23,6 +23,8 @@ final class JobTask {
     var resume: ResumePoint?
     var error: JobError?
     var retryDelay: Duration = .zero
+    /// The resting state it went to.
+    var rested: JobMachine.Rest?
 
     // The transfer that is out, and where it stands in the chain of redirects.
     var url: DownloadURL?

@@ -28,29 +28,29 @@ struct LaneBoard {
 
     private enum Place { case idle, ready, parked }
 
-    /// A class, so that a job is taken out of its read-ahead in place: as a value in a dictionary the whole
-    /// read-ahead would be copied for each job.
-    private final class Lane {
+    private struct Lane {
         let host: HostKey
         var buffer = Queue<Entry>()
         var cursor = LaneCursor.start
         /// The ledger may have rows behind the cursor.
         var hasMore = true
         var isLoading = false
-        /// Rows came while it was resident; some may sort before the cursor (a higher priority).
-        var wasWoken = false
+        /// Rows may sort before the cursor (a higher priority, a job that came back): read from the start again.
+        var needsRewind = false
+        /// Just read, and nothing taken since: reading it again now could go on for ever.
+        var isFresh = false
         /// Answers to requests of an earlier generation are dropped.
-        let generation: Int
+        var generation: Int
         var place = Place.idle
-
-        init(host: HostKey, generation: Int) {
-            self.host = host
-            self.generation = generation
-        }
+    }
+    /// A lane in a queue. One that was dropped and found again is another: its old tickets are void.
+    private struct Ticket {
+        let key: LaneKey
+        let generation: Int
     }
 
-    private final class List {
-        var ready = Queue<LaneKey>()
+    private struct List {
+        var ready = Queue<Ticket>()
         var lanes: Set<LaneKey> = []
         var lastHost: HostID?
         var hasMoreLanes = true
@@ -58,14 +58,21 @@ struct LaneBoard {
         /// Woken while lanes were being read: read again from the start.
         var wokeMeanwhile = false
         var isInRing = false
+        /// In `hungry`: it has lanes that the board has no room for.
+        var isHungry = false
     }
+
+    /// Lanes that a list gets even where the board is full: many hosts of one list never shut out another.
+    static let leastLanes = 1
+    static let lanePage = 256
 
     let maxLanes: Int
     let maxJobs: Int
     private var lists: [ListID: List] = [:]
     private var lanes: [LaneKey: Lane] = [:]
     private var ring = Queue<ListID>()
-    private var parked: [HostKey: Queue<LaneKey>] = [:]
+    private var parked: [HostKey: Queue<Ticket>] = [:]
+    private var hungry = Queue<ListID>()
     private var requests: [Request] = []
     private var nextGeneration = 1
     /// Lanes were dropped to make room: look for them again.
@@ -77,6 +84,9 @@ struct LaneBoard {
     }
 
     var residentLanes: Int { lanes.count }
+    var residentJobs: Int { lanes.values.reduce(0) { $0 + $1.buffer.count } }
+    /// Lists wait for room.
+    var isCrowded: Bool { !hungry.isEmpty && lanes.count >= maxLanes }
     var parkedHosts: [HostKey] { Array(parked.keys) }
     func parkedCount(at host: HostKey) -> Int { parked[host]?.count ?? 0 }
     var isEmpty: Bool { lanes.isEmpty && !lists.values.contains { $0.hasMoreLanes || $0.isLoading } }
@@ -85,27 +95,36 @@ struct LaneBoard {
     private var chunk: Int { min(512, max(4, maxJobs / max(1, lanes.count))) }
 
     /// A list has (more) queued jobs: after admission, a due retry, a resume.
-    mutating func wake(_ id: ListID) {
-        let list = lists[id] ?? List()
-        lists[id] = list
-        for key in list.lanes {
+    /// - Parameter lowestRank: of the rows that came; nil: they may lie anywhere, before what was read too.
+    mutating func wake(_ id: ListID, lowestRank: Int? = nil) {
+        for key in lists[id]?.lanes ?? [] {
+            guard let cursor = lanes[key]?.cursor else { continue }
             lanes[key]?.hasMore = true
-            lanes[key]?.wasWoken = true
+            if lowestRank.map({ $0 < cursor.rank }) ?? (cursor != .start) { lanes[key]?.needsRewind = true }
+            refill(key)
         }
+        relook(id)
+    }
+
+    /// Rows of this lane may have come back before its cursor (a retry, a resume): read it from the start again.
+    mutating func reread(_ key: LaneKey) {
+        guard lanes[key] != nil else { return relook(key.list) }
+        lanes[key]?.hasMore = true
+        lanes[key]?.needsRewind = true
+        refill(key)
+    }
+
+    /// Reads a list's lanes from the start again; those that are resident stay as they are.
+    private mutating func relook(_ id: ListID) {
+        var list = lists[id] ?? List()
         if list.isLoading {
             list.wokeMeanwhile = true
         } else {
             list.lastHost = nil
             list.hasMoreLanes = true
         }
-        for key in list.lanes where lanes[key]?.place != .parked { refill(key) }
+        lists[id] = list
         readLanes(id)
-    }
-
-    /// Rows of this lane may have come back before its cursor (a retry, a resume): read it from the start again.
-    mutating func reread(_ key: LaneKey) {
-        drop(key)
-        wake(key.list)
     }
 
     /// Nothing of this list is to start: paused, cancelled or ended.
@@ -113,6 +132,8 @@ struct LaneBoard {
         guard let list = lists.removeValue(forKey: id) else { return }
         for key in list.lanes { drop(key) }
         ring.removeAll { $0 == id }
+        hungry.removeAll { $0 == id }
+        feedHungry()
     }
 
     mutating func takeRequests() -> [Request] {
@@ -122,74 +143,101 @@ struct LaneBoard {
     }
 
     mutating func lanesArrived(_ id: ListID, _ rows: [LaneRow], isLast: Bool) {
-        guard let list = lists[id] else { return }
+        guard var list = lists[id] else { return }
         list.isLoading = false
         list.hasMoreLanes = !isLast
-        list.lastHost = rows.last?.key.host ?? list.lastHost
+        for row in rows {
+            if lanes[row.key] == nil {
+                // No room: the page is asked for again from here.
+                guard hasRoom(for: list) else {
+                    list.hasMoreLanes = true
+                    break
+                }
+                lanes[row.key] = Lane(host: row.host, generation: newGeneration())
+                list.lanes.insert(row.key)
+            }
+            list.lastHost = row.key.host
+        }
         if list.wokeMeanwhile {
             list.wokeMeanwhile = false
             list.lastHost = nil
             list.hasMoreLanes = true
         }
-        for row in rows where lanes[row.key] == nil {
-            lanes[row.key] = Lane(host: row.host, generation: newGeneration())
-            list.lanes.insert(row.key)
-        }
+        lists[id] = list
         for row in rows { refill(row.key) }
         readLanes(id)
     }
 
-    /// - Parameter isNew: false for a job that is in the window or follows a twin: its row is still `queued`.
+    /// - Parameter cursor: of the last row that was read, where some are not among `entries`; else theirs.
     mutating func jobsArrived(
-        _ key: LaneKey, generation: Int, _ entries: [Entry], isLast: Bool, isNew: (QueuedJob) -> Bool
+        _ key: LaneKey, generation: Int, _ entries: [Entry], cursor: LaneCursor? = nil, isLast: Bool
     ) {
-        guard let lane = lanes[key], lane.generation == generation else { return }
-        lane.isLoading = false
-        if isLast { lane.hasMore = false }
-        for entry in entries where isNew(entry.job) { lane.buffer.append(entry) }
-        // The cursor goes past what was left out as well: otherwise the same rows would be read for ever.
-        if let last = entries.last { lane.cursor = LaneCursor(rank: last.job.rank, seq: last.job.seq) }
-        if lane.place == .idle, !lane.buffer.isEmpty { makeReady(key) } else { refill(key) }
+        guard lanes[key]?.generation == generation else { return }
+        lanes[key]?.isLoading = false
+        if isLast { lanes[key]?.hasMore = false }
+        for entry in entries { lanes[key]?.buffer.append(entry) }
+        lanes[key]?.isFresh = !entries.isEmpty
+        if let last = cursor ?? entries.last.map({ LaneCursor(rank: $0.job.rank, seq: $0.job.seq) }) {
+            lanes[key]?.cursor = last
+        }
+        if lanes[key]?.buffer.isEmpty == false { makeReady(key) }
+        refill(key)
         dropIfEmpty(key)
     }
 
     /// The next job that may start, by `verdict`; lanes whose host may not are parked there.
     mutating func next(_ verdict: (HostKey) -> HostMachine.Verdict) -> Pick? {
         while let id = ring.popFirst() {
-            guard let list = lists[id] else { continue }
-            while let key = list.ready.popFirst() {
-                guard let lane = lanes[key], lane.place == .ready else { continue }
-                guard case .start = verdict(lane.host) else {
-                    lane.place = .parked
-                    parked[lane.host, default: Queue()].append(key)
-                    continue
-                }
-                guard let entry = lane.buffer.popFirst() else {
-                    lane.place = .idle
-                    continue
-                }
-                lane.place = lane.buffer.isEmpty ? .idle : .ready
-                if lane.place == .ready { list.ready.append(key) }
-                list.isInRing = !list.ready.isEmpty
-                if list.isInRing { ring.append(id) }
-                refill(key)
-                dropIfEmpty(key)
-                return Pick(job: entry.job, claim: entry.claim, host: lane.host)
-            }
-            list.isInRing = false
+            // In place, here and below: a copy of a list or a lane would copy its queue with every job.
+            let ticket = lists[id]?.ready.popFirst()
+            let hasMore = !(lists[id]?.ready.isEmpty ?? true)
+            lists[id]?.isInRing = hasMore
+            if hasMore { ring.append(id) }
+            if let ticket, let pick = pick(ticket, verdict) { return pick }
         }
         return nil
     }
 
+    private mutating func pick(_ ticket: Ticket, _ verdict: (HostKey) -> HostMachine.Verdict) -> Pick? {
+        let key = ticket.key
+        guard isCurrent(ticket, .ready), let host = lanes[key]?.host else { return nil }
+        guard case .start = verdict(host) else {
+            lanes[key]?.place = .parked
+            parked[host, default: Queue()].append(ticket)
+            return nil
+        }
+        let entry = lanes[key]?.buffer.popFirst()
+        lanes[key]?.place = .idle
+        lanes[key]?.isFresh = false
+        // Whether or not this job takes the host's slot: another lane may be waiting for one.
+        if lanes[key]?.buffer.isEmpty ?? true { hostFreed(host, slots: 1) } else { makeReady(key) }
+        refill(key)
+        dropIfEmpty(key)
+        return entry.map { Pick(job: $0.job, claim: $0.claim, host: host) }
+    }
+
+    private func isCurrent(_ ticket: Ticket, _ place: Place) -> Bool {
+        guard let lane = lanes[ticket.key] else { return false }
+        return lane.generation == ticket.generation && lane.place == place
+    }
+
     /// A host can take `slots` more transfers: that many of its parked lanes come back.
+    ///
+    /// A lane that leaves the round without being parked again hands on to the next one parked at its host, so that
+    /// a slot that nobody took is never lost.
     mutating func hostFreed(_ host: HostKey, slots: Int) {
         guard slots > 0, var queue = parked.removeValue(forKey: host) else { return }
         var left = slots
-        while left > 0, let key = queue.popFirst() {
-            guard lanes[key]?.place == .parked else { continue }
-            lanes[key]?.place = .idle
-            makeReady(key)
-            left -= 1
+        while left > 0, let ticket = queue.popFirst() {
+            guard isCurrent(ticket, .parked) else { continue }
+            lanes[ticket.key]?.place = .idle
+            if lanes[ticket.key]?.buffer.isEmpty ?? true {
+                refill(ticket.key)
+                dropIfEmpty(ticket.key)
+            } else {
+                makeReady(ticket.key)
+                left -= 1
+            }
         }
         if !queue.isEmpty { parked[host] = queue }
     }
@@ -198,22 +246,27 @@ struct LaneBoard {
     mutating func evictParked(where isHeld: (HostKey) -> Bool) {
         guard lanes.count >= maxLanes else { return }
         for (host, queue) in parked where isHeld(host) {
-            for key in queue.elements { drop(key) }
+            for ticket in queue.elements where lanes[ticket.key]?.generation == ticket.generation {
+                drop(ticket.key)
+            }
             parked[host] = nil
             hasEvicted = true
         }
-        for id in Array(lists.keys) { readLanes(id) }
+        feedHungry()
     }
 
-    /// Reads every list's lanes again; evicted ones are among them.
+    /// Reads every list's lanes again: a hold is over, and lanes of held hosts were not among them before.
     mutating func relist() {
         hasEvicted = false
-        for id in Array(lists.keys) { wake(id) }
+        for id in Array(lists.keys) { relook(id) }
     }
 
     /// Takes one job out of the read-ahead, if it is there: it was cancelled or paused by name.
     mutating func discard(_ seq: JobSeq, in key: LaneKey) {
+        guard lanes[key] != nil else { return }
         lanes[key]?.buffer.removeAll { $0.job.seq == seq }
+        refill(key)
+        dropIfEmpty(key)
     }
 
     private mutating func newGeneration() -> Int {
@@ -222,46 +275,77 @@ struct LaneBoard {
     }
 
     private mutating func makeReady(_ key: LaneKey) {
-        guard let list = lists[key.list], let lane = lanes[key], lane.place == .idle else { return }
-        if lane.buffer.isEmpty {
-            refill(key)
-            dropIfEmpty(key)
+        guard lists[key.list] != nil, let generation = lanes[key]?.generation, lanes[key]?.place == .idle
+        else {
             return
         }
-        lane.place = .ready
-        list.ready.append(key)
-        if !list.isInRing {
-            list.isInRing = true
+        lanes[key]?.place = .ready
+        lists[key.list]?.ready.append(Ticket(key: key, generation: generation))
+        if lists[key.list]?.isInRing == false {
+            lists[key.list]?.isInRing = true
             ring.append(key.list)
         }
     }
 
     private mutating func refill(_ key: LaneKey) {
-        guard let lane = lanes[key], lane.hasMore, !lane.isLoading, lane.buffer.count < max(1, chunk / 2) else { return }
+        guard var lane = lanes[key], !lane.isLoading else { return }
+        if lane.needsRewind, !lane.isFresh || lane.buffer.isEmpty {
+            lane.needsRewind = false
+            lane.hasMore = true
+            lane.cursor = .start
+            // Still queued in the ledger, every one: read again in its place.
+            lane.buffer.removeAll()
+        } else if !lane.hasMore || lane.buffer.count >= max(1, chunk / 2) {
+            return
+        }
         lane.isLoading = true
+        lanes[key] = lane
         requests.append(.jobs(key, generation: lane.generation, after: lane.cursor, limit: chunk))
     }
 
+    private func hasRoom(for list: List) -> Bool {
+        lanes.count < maxLanes || list.lanes.count < Self.leastLanes
+    }
+
+    /// Asks for a list's next lanes, or remembers that it wants them once there is room.
     private mutating func readLanes(_ id: ListID) {
-        guard let list = lists[id], list.hasMoreLanes, !list.isLoading, lanes.count < maxLanes else { return }
-        list.isLoading = true
-        requests.append(.lanes(
-                id, after: list.lastHost, limit: min(256, maxLanes - lanes.count), includesHeld: !hasEvicted))
+        guard var list = lists[id], list.hasMoreLanes, !list.isLoading else { return }
+        if hasRoom(for: list) {
+            list.isLoading = true
+            // From the start the page is full size, for most of it may be resident already.
+            let limit =
+                list.lastHost == nil ? Self.lanePage : min(Self.lanePage, max(32, maxLanes - lanes.count))
+            requests.append(.lanes(id, after: list.lastHost, limit: limit, includesHeld: !hasEvicted))
+        } else if !list.isHungry {
+            list.isHungry = true
+            hungry.append(id)
+        }
+        lists[id] = list
+    }
+
+    /// Room has come free: whoever has waited longest is served.
+    private mutating func feedHungry() {
+        while lanes.count < maxLanes, let id = hungry.popFirst() {
+            lists[id]?.isHungry = false
+            readLanes(id)
+            // One list a lane: its page is on the way and may fill the room.
+            if lists[id]?.isLoading == true { return }
+        }
     }
 
     private mutating func dropIfEmpty(_ key: LaneKey) {
-        guard let lane = lanes[key], lane.buffer.isEmpty, !lane.hasMore, !lane.isLoading else { return }
-        drop(key)
-        if lane.wasWoken {
-            // One look from the start, in case rows came in before the cursor.
-            lists[key.list]?.lastHost = nil
-            lists[key.list]?.hasMoreLanes = true
+        guard let lane = lanes[key], lane.buffer.isEmpty, !lane.hasMore, !lane.isLoading, !lane.needsRewind
+        else {
+            return
         }
+        drop(key)
         readLanes(key.list)
+        feedHungry()
     }
 
     private mutating func drop(_ key: LaneKey) {
-        lanes[key] = nil
+        guard let lane = lanes.removeValue(forKey: key) else { return }
         lists[key.list]?.lanes.remove(key)
+        if lane.place == .ready { hostFreed(lane.host, slots: 1) }
     }
 }

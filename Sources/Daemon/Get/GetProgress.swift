@@ -69,7 +69,7 @@ final class GetProgress {
     private static func file(_ transfer: TransferStatus, width: Int) -> String {
         var right = Quantity.size(transfer.bytes)
         if let total = transfer.total, total > 0 {
-            let percent = min(100, Int(Double(transfer.bytes) * 100 / Double(total)))
+            let percent = max(0, Int(min(100, Double(transfer.bytes) * 100 / Double(total))))
             right = "\(percent) %  \(right) of \(Quantity.size(total))"
         }
         right += "  \(Quantity.rate(transfer.rate))"
@@ -103,8 +103,9 @@ final class GetProgress {
     private static func timeLeft(_ status: StatusDocument) -> Double? {
         let isAllKnown = status.transfers.allSatisfy { $0.total != nil }
         if isAllKnown, status.jobs.queued == 0, status.totals.rate > 1 {
-            let left = status.transfers.reduce(Int64(0)) { $0 + max(0, ($1.total ?? 0) - $1.bytes) }
-            return Double(left) / status.totals.rate
+            // In floating point: lengths are what servers say.
+            let left = status.transfers.reduce(0.0) { $0 + max(0, Double($1.total ?? 0) - Double($1.bytes)) }
+            return left / status.totals.rate
         }
         return status.totals.secondsLeft
     }

@@ -11,7 +11,8 @@ extension LedgerLoop {
     ) throws(LedgerError) {
         switch request {
         case .lanes(let list, let after, let limit, let includesHeld):
-            let rows = try store.lanes(of: list, after: after, limit: limit, now: now, includesHeld: includesHeld)
+            let rows = try store.lanes(
+                of: list, after: after, limit: limit, now: now, includesHeld: includesHeld)
             replies.dispatch.append(.lanes(list, rows, isLast: rows.count < limit))
         case .jobs(let lane, let generation, let after, let limit):
             let jobs = try store.queued(in: lane, after: after, limit: limit)
@@ -24,8 +25,6 @@ extension LedgerLoop {
             replies.dispatch.append(.committed(ticket: ticket))
         case .suffix(let seq, let path):
             replies.dispatch.append(.suffix(seq, try freeSuffix(for: path, seq)))
-        case .claim(let job):
-            replies.dispatch.append(.claimed(job, try claim(job)))
         case .hold(let host, let until, let reason):
             // A redirect's target may be a host that no list names: its hold lives in memory only.
             if let row = try store.host(host) { try store.hold(host: row.id, until: until, reason: reason) }
@@ -82,7 +81,9 @@ extension LedgerLoop {
                 case .retry: try store.retry(seq, now: now)
                 }
             answer(command, verdict, replies: &replies)
-            if case .changed = verdict, let job = try store.lane(of: seq) { replies.dispatch.append(.reread([job])) }
+            if case .changed = verdict, let job = try store.lane(of: seq) {
+                replies.dispatch.append(.reread([job]))
+            }
         }
     }
 
@@ -108,7 +109,8 @@ extension LedgerLoop {
         case .pause: slice = Slice(changed: 0, isComplete: true)
         case .resume: slice = try store.resumeSlice(list: work.list, limit: Self.sliceLimit, now: now)
         case .retry:
-            let answer = try store.retrySlice(list: work.list, after: work.after, limit: Self.sliceLimit, now: now)
+            let answer = try store.retrySlice(
+                list: work.list, after: work.after, limit: Self.sliceLimit, now: now)
             work.after = answer.next
             slice = Slice(changed: answer.changed, isComplete: answer.next == nil)
         }
@@ -121,7 +123,7 @@ extension LedgerLoop {
         let changed = work.changed
         let command = work.command
         replies.answers.append { command.answer(.success(changed)) }
-        replies.dispatch.append(command.verb == .cancel ? .reread([]) : .woke(work.list))
+        if command.verb != .cancel { replies.dispatch.append(.woke(work.list, lowestRank: nil)) }
     }
 
     func serve(
@@ -134,7 +136,8 @@ extension LedgerLoop {
         case .admit(let batch):
             let result = try store.admit(batch, now: now)
             replies.spool.append(.admitted(batch.list, result.position))
-            if !result.lanes.isEmpty { replies.dispatch.append(.woke(batch.list)) }
+            let rank = batch.entries.map { -min(max($0.priority, -1_000_000_000), 1_000_000_000) }.min()
+            if !result.lanes.isEmpty { replies.dispatch.append(.woke(batch.list, lowestRank: rank)) }
         case .finish(let list, let position):
             let row = try store.finishAdmission(list, position: position)
             replies.spool.append(.finished(row))

@@ -245,6 +245,7 @@ extension Engine {
         let settings = TransferSettings(
             partsDirectory: store.place.parts, outputRoot: store.place.root,
             connectionCacheSize: max(64, configuration.transfersPerWorker),
+            connectionsPerHost: configuration.hosts.mostConnections,
             streamsPerConnection: configuration.hosts.defaults.streams,
             totalLimiter: configuration.limits.totalRate.map { RateLimiter(rate: $0, now: now) },
             isDurable: configuration.durability == .full)

@@ -60,8 +60,18 @@ struct DaemonLogHandler: LogHandler {
     private static func pairs(_ facts: [(String, String)]) -> String {
         facts.map { key, value in
             let isPlain = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") }
-            return isPlain ? " \(key)=\(value)" : " \(key)=\"\(value)\""
+            return " \(key)=" + (isPlain ? value : quoted(value))
         }.joined()
+    }
+
+    /// A quote inside must not look like the end of the value, and what follows like a key.
+    private static func quoted(_ value: String) -> String {
+        var text = "\""
+        for character in value {
+            if character == "\"" || character == "\\" { text.append("\\") }
+            text.append(character)
+        }
+        return text + "\""
     }
 
     /// syslog(3) priorities.

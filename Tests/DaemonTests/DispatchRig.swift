@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Config
+import ControlAPI
+import JobModel
+import LinuxKit
+import Publish
+import SumPool
+
+@testable import Daemon
+@testable import Transfer
+
+/// The dispatcher without its threads: what it would send is looked at, what it would be told is called.
+final class DispatchRig {
+    var loop: DispatchLoop
+    /// Transfers handed out and not yet ended, in order.
+    var orders: [TransferOrder] = []
+    var cancels: [UInt64] = []
+    var changes: [JobChange] = []
+    var ledger: [LedgerRequest] = []
+    var discarded: [String] = []
+    private var commits: [(JobSeq, JobMachine.Event)] = []
+
+    static let list = ListID(1)
+    static let host = HostKey("h.example")
+    static let lane = LaneKey(list: list, host: HostID(rawValue: 1))
+
+    init(
+        workers: Int = 2, publishes: [InterruptedPublish] = [], trouble: OutputCondition.Trouble? = nil,
+        _ configure: (inout Configuration) -> Void = { _ in }
+    ) {
+        var configuration = Configuration(cores: workers)
+        configuration.network.privateAddresses = .allow
+        configure(&configuration)
+        let plan = DispatchPlan(
+            configuration: configuration, workers: workers, outputRoot: "/out", partsDirectory: "/out/.dld/x",
+            endsWhenIdle: false, environmentProxy: nil, version: "1")
+        let bell = Doorbell()
+        let ports = DispatchLoop.Ports(
+            workers: [], publishers: [Mailbox {}, Mailbox {}], sums: Mailbox {}, ledger: Mailbox {},
+            board: StatusBoard(config: .init()), jobsLog: { _ in }, remark: { _ in }, closed: { _ in },
+            ended: {})
+        loop = DispatchLoop(
+            inbox: Mailbox {}, bell: bell, heartbeat: Heartbeat(name: "test"), ports: ports, plan: plan,
+            start: .init(
+                lists: [], publishes: publishes,
+                output: OutputCondition(freeBytes: 1, totalBytes: 1, trouble: trouble)))
+        loop.workerLoads = Array(repeating: WorkerLoad(), count: workers)
+    }
+
+    static func job(
+        _ seq: Int64, url: String = "http://h.example/a", host: HostKey = DispatchRig.host,
+        list: ListID = list,
+        attempts: Int = 0, resume: ResumePoint? = nil, options: JobOptions = JobOptions()
+    ) -> QueuedJob {
+        QueuedJob(
+            seq: JobSeq(seq), id: JobID(rawValue: UInt64(seq)),
+            lane: LaneKey(list: list, host: HostID(rawValue: 1)),
+            line: Int(seq), rank: 0,
+            work: .download(
+                urls: [DownloadURL(text: url, scheme: String(url.prefix { $0 != ":" }), host: host)],
+                path: OutputPath(trusted: "f\(seq)")),
+            options: options, attempts: attempts, fetchedBytes: 0, admittedAt: WallTime(milliseconds: 0),
+            startedAt: nil, waited: 0, resume: resume)
+    }
+
+    /// Jobs come in as the ledger would send them, and what may start is started.
+    func arrive(_ jobs: [(QueuedJob, PathClaim)], host: HostKey = DispatchRig.host) {
+        guard let key = jobs.first?.0.lane else { return }
+        loop.board.wake(key.list)
+        answerLanes(key, host: host, jobs)
+        turn()
+    }
+
+    /// Answers lanes, then jobs; both once.
+    func answerLanes(_ key: LaneKey, host: HostKey = DispatchRig.host, _ jobs: [(QueuedJob, PathClaim)]) {
+        for _ in 0..<2 {
+            for request in loop.board.takeRequests() {
+                switch request {
+                case .lanes(let list, _, _, _):
+                    let row = LaneRow(
+                        key: key, host: host, queued: jobs.count, heldUntil: nil, holdReason: nil)
+                    loop.ledgerReplied(.lanes(list, list == key.list ? [row] : [], isLast: true))
+                case .jobs(let lane, let generation, _, _):
+                    let entries = lane == key ? jobs.map { LaneBoard.Entry(job: $0.0, claim: $0.1) } : []
+                    loop.ledgerReplied(.jobs(lane, generation: generation, entries, isLast: true))
+                }
+            }
+        }
+    }
+
+    func arrive(_ job: QueuedJob) { arrive([(job, .granted(known: nil))]) }
+
+    /// What one turn of the loop does, but for the sending.
+    func turn() {
+        loop.now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
+        loop.fireTimers()
+        loop.startJobs()
+        take()
+    }
+
+    private func take() {
+        let box = loop.outbox
+        loop.outbox = DispatchLoop.Outbox()
+        for command in box.workers.sorted(by: { $0.key < $1.key }).flatMap(\.value) {
+            switch command {
+            case .start(let order): orders.append(order)
+            case .cancel(let token, _): cancels.append(token)
+            default: break
+            }
+        }
+        for command in box.publish.values.flatMap({ $0 }) {
+            if case .discard(let names) = command { discarded += names }
+        }
+        changes += box.changes
+        commits += box.commits
+        ledger += box.ledger
+    }
+
+    /// The ledger has committed everything that was sent.
+    func commit() {
+        take()
+        let taken = commits
+        commits = []
+        let ticket = loop.nextTicket
+        loop.nextTicket += 1
+        loop.commits[ticket] = taken
+        loop.ledgerReplied(.committed(ticket: ticket))
+        take()
+    }
+
+    func end(_ order: TransferOrder, _ result: TransferResult, status: Int? = nil) {
+        orders.removeAll { $0.token == order.token }
+        var report = TransferReport(token: order.token, seq: order.seq, worker: 0, result: result)
+        report.response.httpStatus = status
+        loop.transferReported(.finished(report))
+        take()
+    }
+
+    func command(_ verb: ControlCommand.Verb, _ target: ControlCommand.Target) {
+        loop.commanded(ControlCommand(verb: verb, target: target) { _ in })
+        take()
+    }
+
+    static func failure(
+        _ code: ErrorCode, resume: ResumePoint? = nil, isConnect: Bool = false
+    ) -> TransferResult {
+        var failure = TransferFailure(JobError(code, "x"))
+        failure.resume = resume
+        failure.isConnectFailure = isConnect
+        return .failed(failure)
+    }
+
+    static let resume = ResumePoint(
+        url: "http://h.example/a", bytes: 10, total: 20, etag: "\"e\"", lastModified: nil, device: 1, inode: 2
+    )
+    static let part = PartFile(name: "x", device: 1, inode: 2, size: 20, isLengthVerified: true)
+
+    static func outcome(_ state: JobState = .done) -> Outcome {
+        Outcome(state: state, endedAt: WallTime(milliseconds: 1))
+    }
+    static func row(_ list: ListID = list, isPaused: Bool) -> ListRow {
+        ListRow(
+            id: list, name: "l", acceptedName: "l", finalName: nil, format: .text, isGzip: false,
+            state: .running,
+            device: 1, inode: 1, position: ListPosition(), defaults: JobOptions(), isPaused: isPaused,
+            counts: StateCounts(), bytes: 0, admittedAt: WallTime(milliseconds: 0), endedAt: nil)
+    }
+}
