@@ -54,15 +54,16 @@ let package = Package(
         .target(name: "CLinux"),
 
         // Layer 1: safe handles over C, and the pure values.
-        module("Curl", ["CCurl"]),
-        module("LinuxKit", ["CLinux", system]),
+        module("Locking", ["CLinux"]),
+        module("Curl", ["CCurl", "Locking"]),
+        module("LinuxKit", ["CLinux", "Locking", system]),
         module("JobModel", []),
 
         // Layer 2: one concern each; siblings never import each other.
         module("Spool", ["LinuxKit", "JobModel", "Curl", "CZlib", system]),
         module("Ledger", ["JobModel", .product(name: "GRDB", package: "GRDB.swift")]),
-        module("Transfer", ["Curl", "LinuxKit", "JobModel", system]),
-        module("Publish", ["LinuxKit", "JobModel", system]),
+        module("Transfer", ["Locking", "Curl", "LinuxKit", "JobModel", system]),
+        module("Publish", ["Locking", "LinuxKit", "JobModel", system]),
         .target(
             name: "SumWorker", dependencies: ["LinuxKit", "JobModel", "CDigest", system],
             swiftSettings: strict,
@@ -76,7 +77,7 @@ let package = Package(
         module(
             "ControlServer",
             [
-                "ControlAPI", "JobModel", logging,
+                "ControlAPI", "JobModel", "Locking", logging,
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -89,7 +90,7 @@ let package = Package(
             "Daemon",
             [
                 "Spool", "Ledger", "Transfer", "Publish", "SumPool", "ControlAPI", "ControlServer", "Config",
-                "Curl", "LinuxKit", "JobModel", logging, system,
+                "Curl", "LinuxKit", "Locking", "JobModel", logging, system,
             ]),
 
         // Layer 5: programs.
@@ -99,21 +100,21 @@ let package = Package(
 
         // Tests.
         .target(
-            name: "TestKit", dependencies: ["LinuxKit", system], path: "Tests/TestKit", swiftSettings: tests),
+            name: "TestKit", dependencies: ["LinuxKit", "Locking", system], path: "Tests/TestKit", swiftSettings: tests),
         suite("CurlTests", ["Curl", "TestKit"]),
-        suite("LinuxKitTests", ["LinuxKit", "TestKit", system]),
+        suite("LinuxKitTests", ["LinuxKit", "Locking", "TestKit", system]),
         suite("JobModelTests", ["JobModel"]),
-        suite("SpoolTests", ["Spool", "LinuxKit", "JobModel", "TestKit", system]),
+        suite("SpoolTests", ["Spool", "LinuxKit", "Locking", "JobModel", "TestKit", system]),
         suite(
             "LedgerTests", ["Ledger", "JobModel", "TestKit", .product(name: "GRDB", package: "GRDB.swift")]),
-        suite("TransferTests", ["Transfer", "Curl", "JobModel", "TestKit"]),
-        suite("PublishTests", ["Publish", "LinuxKit", "JobModel", "TestKit", system]),
-        suite("SumTests", ["SumWorker", "SumPool", "LinuxKit", "JobModel", "TestKit", "sumd"]),
+        suite("TransferTests", ["Transfer", "Locking", "Curl", "JobModel", "TestKit"]),
+        suite("PublishTests", ["Publish", "Locking", "LinuxKit", "JobModel", "TestKit", system]),
+        suite("SumTests", ["Locking", "SumWorker", "SumPool", "LinuxKit", "JobModel", "TestKit", "sumd"]),
         suite(
             "ControlTests",
             [
-                "ControlAPI", "ControlServer", "ControlClient", "JobModel", "LinuxKit", "TestKit", "dlctl",
-                logging,
+                "ControlAPI", "ControlServer", "ControlClient", "JobModel", "LinuxKit", "Locking", "TestKit",
+                "dlctl", logging,
             ]),
         suite("ConfigTests", ["Config", "JobModel", "TestKit"]),
         suite(

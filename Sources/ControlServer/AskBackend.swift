@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ControlAPI
+import Locking
 import NIOCore
-import Synchronization
 
 extension ControlResponder {
     /// The bridge from replies to `async`: hands the question out and sleeps until its answer, the end of
@@ -37,7 +37,7 @@ final class PendingReplies: Sendable {
         var failures: [UInt64: @Sendable () -> Void] = [:]
         var isClosed = false
     }
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     /// - Parameter fail: answers the question; called at once where the stop has come already.
     func insert(_ fail: @escaping @Sendable () -> Void) -> UInt64 {
@@ -69,7 +69,7 @@ private final class ReplyCell<Value: Sendable>: Sendable {
         case answered(Result<Value, ControlFailure>)
         case over
     }
-    private let state = Mutex(State.idle)
+    private let state = Guarded(State.idle)
 
     func wait(_ continuation: CheckedContinuation<Result<Value, ControlFailure>, Never>) {
         let early: Result<Value, ControlFailure>? = state.withLock { state in

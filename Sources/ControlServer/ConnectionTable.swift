@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Locking
 import NIOCore
-import Synchronization
 
 /// The connections that are open, so that a stop can close those that will not end by themselves (a client
 /// that
 /// does not read its answer holds its handler for ever).
 final class ConnectionTable: Sendable {
-    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+    private let channels = Guarded<[ObjectIdentifier: any Channel]>([:])
 
     var count: Int { channels.withLock { $0.count } }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import ControlAPI
-import Synchronization
+import Locking
 
 /// The way back for one answer. Any thread calls it, once; what comes later (the client gone, the time over)
 /// is
@@ -9,11 +9,11 @@ import Synchronization
 /// message lost
 /// in a shutdown does not leave a client hanging.
 public final class ControlReply<Value: Sendable>: Sendable {
-    private let handler: Mutex<(@Sendable (Result<Value, ControlFailure>) -> Void)?>
+    private let handler: Guarded<(@Sendable (Result<Value, ControlFailure>) -> Void)?>
 
     /// - Parameter handler: called exactly once, on the thread that answers; must return at once.
     public init(_ handler: @escaping @Sendable (Result<Value, ControlFailure>) -> Void) {
-        self.handler = Mutex(handler)
+        self.handler = Guarded(handler)
     }
     deinit { answer(.failure(.unavailable("the daemon is stopping"))) }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
+import Locking
 
 /// How the watchdog knows that a thread still goes round.
 ///
@@ -24,7 +24,7 @@ public final class Heartbeat: Sendable {
 
     /// Whose beat it is: the thread's name.
     public let name: String
-    private let state: Mutex<State>
+    private let state: Guarded<State>
 
     private struct State {
         var marked: Int64
@@ -34,7 +34,7 @@ public final class Heartbeat: Sendable {
     /// Starts fresh, outside any call.
     public init(name: String) {
         self.name = name
-        state = Mutex(State(marked: Monotonic.nanoseconds(), call: nil))
+        state = Guarded(State(marked: Monotonic.nanoseconds(), call: nil))
     }
 
     /// Once a turn.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
+import Locking
 
 /// The only way into a thread: any thread sends, the owning loop drains. A send never blocks and never fails;
 /// memory is bounded by the credits that the protocols above it keep.
@@ -8,7 +8,7 @@ import Synchronization
 /// `wake` is called outside the lock, and only when the box was empty: a loop that drains everything each
 /// time it wakes misses nothing.
 public final class Mailbox<Message: Sendable>: Sendable {
-    private let messages = Mutex<[Message]>([])
+    private let messages = Guarded<[Message]>([])
     private let wake: @Sendable () -> Void
 
     /// - Parameter wake: rings the owner's bell (`Doorbell.ring`, `MultiWaker.wake`); callable from any

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import JobModel
-import Synchronization
+import Locking
 
 /// One finished part file on its way to its final name.
 public struct PublishItem: Sendable, Hashable {
@@ -101,7 +101,7 @@ public struct PublishSettings: Sendable {
 /// One loop may rename into a directory that the other has just made: it must not report the file as durable
 /// while the directory's own name is not. So both look here. Holds paths in flight only. Any thread.
 final class UnsyncedDirectories: Sendable {
-    private let paths = Mutex<Set<[UInt8]>>([])
+    private let paths = Guarded<Set<[UInt8]>>([])
 
     /// Before they are made.
     func insert(_ added: [[UInt8]]) { paths.withLock { $0.formUnion(added) } }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import JobModel
-import Synchronization
+import Locking
 
 /// A limit on bytes a second that transfers on several workers share: for a host, for everything.
 ///
 /// Any thread. The lock is held for a handful of arithmetic; a block is 16 KiB.
 public final class RateLimiter: Sendable {
-    private let bucket: Mutex<TokenBucket?>
+    private let bucket: Guarded<TokenBucket?>
 
     /// - Parameter rate: bytes a second; nil is no limit.
     public init(rate: Int64?, now: MonotonicTime) {
-        bucket = Mutex(rate.map { Self.makeBucket(rate: $0, now: now) })
+        bucket = Guarded(rate.map { Self.makeBucket(rate: $0, now: now) })
     }
 
     /// A new rate from now on. Transfers that wait ask again within a second.

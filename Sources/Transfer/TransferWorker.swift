@@ -2,7 +2,7 @@
 
 import Curl
 public import LinuxKit
-import Synchronization
+import Locking
 
 /// The handle that others hold of one worker thread, `dld-xfer-N`.
 ///
@@ -56,7 +56,7 @@ public final class TransferWorker: Sendable {
 ///
 /// A ring before `install` is not lost: the loop drains its inbox once before it first sleeps.
 public final class WakePort: Sendable {
-    private let waker = Mutex<MultiWaker?>(nil)
+    private let waker = Guarded<MultiWaker?>(nil)
     public init() {}
     /// Any thread.
     public func wake() { waker.withLock { $0 }?.wake() }

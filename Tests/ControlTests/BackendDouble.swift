@@ -4,8 +4,8 @@ import ControlAPI
 import ControlServer
 import JobModel
 import LinuxKit
+import Locking
 import Logging
-import Synchronization
 import TestKit
 
 /// A daemon that answers from what it was given and remembers what it was asked. Replies come from another
@@ -32,8 +32,8 @@ final class BackendDouble: ControlBackend {
         var peers: [Peer] = []
         var kept: [any Sendable] = []
     }
-    let given = Mutex(Given())
-    let seen = Mutex(Seen())
+    let given = Guarded(Given())
+    let seen = Guarded(Seen())
 
     func note(_ question: String) { seen.withLock { $0.questions.append(question) } }
     var questions: [String] { seen.withLock { $0.questions } }
@@ -150,8 +150,8 @@ final class RunningServer: Sendable {
 
 /// A value that threads share.
 final class Shared<Value: Sendable>: Sendable {
-    private let box: Mutex<Value>
-    init(_ value: Value) { box = Mutex(value) }
+    private let box: Guarded<Value>
+    init(_ value: Value) { box = Guarded(value) }
     var value: Value { box.withLock { $0 } }
     func update(_ change: (inout Value) -> Void) { box.withLock { change(&$0) } }
 }

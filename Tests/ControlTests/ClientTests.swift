@@ -5,7 +5,7 @@ import ControlClient
 import ControlServer
 import Glibc
 import JobModel
-import Synchronization
+import Locking
 import TestKit
 import Testing
 
@@ -143,8 +143,8 @@ import Testing
 
 /// Answers from a list of answers, in turn.
 private final class TransportDouble: ControlTransport {
-    let answers = Mutex<[Result<ControlResponse, TransportError>]>([])
-    let asked = Mutex<[String]>([])
+    let answers = Guarded<[Result<ControlResponse, TransportError>]>([])
+    let asked = Guarded<[String]>([])
     func send(_ request: ControlRequest) throws(TransportError) -> ControlResponse {
         asked.withLock { $0.append(request.target) }
         return try answers.withLock {

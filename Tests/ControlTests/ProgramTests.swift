@@ -3,7 +3,7 @@
 import ControlAPI
 import ControlServer
 import Glibc
-import Synchronization
+import Locking
 import TestKit
 import Testing
 

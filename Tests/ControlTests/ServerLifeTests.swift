@@ -5,8 +5,8 @@ import ControlServer
 import Glibc
 import JobModel
 import LinuxKit
+import Locking
 import Logging
-import Synchronization
 import TestKit
 import Testing
 

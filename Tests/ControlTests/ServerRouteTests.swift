@@ -4,7 +4,7 @@ import ControlAPI
 import ControlServer
 import Glibc
 import JobModel
-import Synchronization
+import Locking
 import TestKit
 import Testing
 

@@ -5,7 +5,7 @@ import ControlClient
 import ControlServer
 import Glibc
 import JobModel
-import Synchronization
+import Locking
 import TestKit
 import Testing
 

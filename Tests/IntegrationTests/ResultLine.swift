@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ControlAPI
 import Foundation
+import Glibc
 import TestKit
 import Testing
 
@@ -23,7 +25,12 @@ struct ResultLine: Decodable {
     let attempts: Int
     let flags: [String]
     let error: Failure?
+    let urls: [String]?
+    let finalUrl: String?
+    let host: String?
+    let etag: String?
     let httpStatus: Int?
+    let httpVersion: String?
     let fetchedBytes: Int?
     let resumedBytes: Int?
 
@@ -59,7 +66,21 @@ extension RunningDaemon {
             return
         }
         let found = try FileTree.read(path)
-        #expect(found == bytes, "\(name): \(found.count) bytes of \(bytes.count)", sourceLocation: place)
+        // memcmp: comparing arrays of many megabytes takes seconds in a debug build.
+        let isSame = found.count == bytes.count && memcmp(found, bytes, bytes.count) == 0
+        #expect(isSame, "\(name): \(found.count) bytes of \(bytes.count)", sourceLocation: place)
+    }
+
+    /// Permission bits of a path below the test's directory; nil where there is nothing.
+    func mode(_ name: String) -> UInt32? { FileTree.status(directory.sub(name)).map { $0.st_mode & 0o7777 } }
+
+    /// All that was published, and nothing else.
+    var published: [String] { FileTree.files(below: output).filter { !$0.hasPrefix(".dld/") } }
+
+    /// What `GET /v1/status` says.
+    func status() throws -> StatusDocument {
+        let answer = try UnixHTTP.get(socket, "/v1/status")
+        return try JSONDecoder().decode(StatusDocument.self, from: Data(answer.body.utf8))
     }
 
     /// Nothing unfinished is left in the output directory.
@@ -77,5 +98,27 @@ func sample(_ seed: Int, _ count: Int) -> [UInt8] {
     }
 }
 
+/// As `sample`, a word at a time: for megabytes.
+func bulk(_ seed: Int, _ count: Int) -> [UInt8] {
+    var state = UInt64(truncatingIfNeeded: seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
+    return [UInt8](unsafeUninitializedCapacity: count + 8) { buffer, filled in
+        let bytes = UnsafeMutableRawBufferPointer(buffer)
+        var at = 0
+        while at < count {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            bytes.storeBytes(of: state, toByteOffset: at, as: UInt64.self)
+            at += 8
+        }
+        filled = count
+    }
+}
+
 /// Fast retries, for tests that want failures.
 let quickRetries: ConfigValue = ["retry": ["max_attempts": 2, "base_delay": "20ms", "max_delay": "100ms"]]
+
+/// A symbolic link for a test.
+func symlinkOrFail(_ target: String, _ path: String, _ place: SourceLocation = #_sourceLocation) {
+    #expect(symlink(target, path) == 0, "symlink \(path)", sourceLocation: place)
+}

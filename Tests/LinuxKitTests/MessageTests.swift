@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
-import Synchronization
+import Locking
 import SystemPackage
 import Testing
-
 @testable import LinuxKit
 
 /// A value that a thread leaves for the test.
 final class Mutexed<Value: Sendable>: Sendable {
-    private let value: Mutex<Value>
-    init(_ value: Value) { self.value = Mutex(value) }
+    private let value: Guarded<Value>
+    init(_ value: Value) { self.value = Guarded(value) }
     func set(_ new: Value) { value.withLock { $0 = new } }
     func get() -> Value { value.withLock { $0 } }
 }

@@ -3,9 +3,8 @@
 import Glibc
 import JobModel
 import LinuxKit
-import Synchronization
+import Locking
 import SystemPackage
-
 @testable import Publish
 
 /// An output directory with parts, and one publish thread whose events the test awaits.
@@ -64,8 +63,8 @@ final class PublishFixture {
     func message(of number: Int64) -> String { log.message(of: number) }
 
     private final class EventLog: Sendable {
-        private let events = Mutex<[PublishEvent]>([])
-        private let messages = Mutex<[Int64: String]>([:])
+        private let events = Guarded<[PublishEvent]>([])
+        private let messages = Guarded<[Int64: String]>([:])
         private let bell = Doorbell()
 
         func add(_ more: [PublishEvent]) {

@@ -3,11 +3,10 @@
 import Glibc
 import JobModel
 import LinuxKit
-import Synchronization
+import Locking
 import SystemPackage
 import TestKit
 import Testing
-
 @testable import Spool
 
 @Suite struct SpoolFaultTests {

@@ -3,8 +3,8 @@
 import Glibc
 import JobModel
 import LinuxKit
+import Locking
 import Spool
-import Synchronization
 import TestKit
 import Testing
 

@@ -3,8 +3,8 @@
 import Glibc
 import JobModel
 import LinuxKit
+import Locking
 import Spool
-import Synchronization
 import TestKit
 import Testing
 
@@ -13,8 +13,8 @@ final class SpoolRig: Sendable {
     let folder: TempDirectory
     let ledger: StandInLedger
     let inbox: Mailbox<SpoolMessage>
-    let events = Mutex<[SpoolEvent]>([])
-    private let thread = Mutex<WorkerThread?>(nil)
+    let events = Guarded<[SpoolEvent]>([])
+    private let thread = Guarded<WorkerThread?>(nil)
     private let bell: Doorbell
 
     var spool: String { folder.sub("spool") }

@@ -2,8 +2,8 @@
 
 import JobModel
 import LinuxKit
+import Locking
 import Spool
-import Synchronization
 
 /// The ledger's side of the spool's protocol, in memory: rows, positions, entries. Answers at once, or when told to.
 final class StandInLedger: Sendable {
@@ -20,7 +20,7 @@ final class StandInLedger: Sendable {
         var nextID: Int64 = 1
         var refusal: JobError?
     }
-    let state = Mutex(State())
+    let state = Guarded(State())
     private let inbox: Mailbox<SpoolMessage>
 
     init(inbox: Mailbox<SpoolMessage>) { self.inbox = inbox }

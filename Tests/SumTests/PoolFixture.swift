@@ -3,8 +3,8 @@
 import Glibc
 import JobModel
 import LinuxKit
+import Locking
 import SumPool
-import Synchronization
 import TestKit
 
 /// A SumPoolLoop on a thread of its own with the built `sumd` below it. Stopped and joined at the end.
@@ -12,10 +12,10 @@ final class RunningPool: Sendable {
     private let inbox: Mailbox<SumCommand>
     private let seen = Seen()
     private let thread: WorkerThread
-    private let isStopped = Mutex(false)
+    private let isStopped = Guarded(false)
 
     private final class Seen: Sendable {
-        let events = Mutex<[SumEvent]>([])
+        let events = Guarded<[SumEvent]>([])
     }
 
     init(

@@ -2,7 +2,7 @@
 
 import Glibc
 import LinuxKit
-import Synchronization
+import Locking
 
 /// How a program ended.
 public enum ProgramEnd: Sendable, Hashable {
@@ -27,10 +27,10 @@ public final class ChildProcess: Sendable {
     private let result: ResultBox
     private let captures: Captures
 
-    private final class ResultBox: Sendable { let value = Mutex<(ProgramEnd, ProgramUsage)?>(nil) }
+    private final class ResultBox: Sendable { let value = Guarded<(ProgramEnd, ProgramUsage)?>(nil) }
     private final class Launch: Sendable {
-        let pid = Mutex<pid_t>(0)
-        let status = Mutex<Int32>(0)
+        let pid = Guarded<pid_t>(0)
+        let status = Guarded<Int32>(0)
         let done = Latch()
     }
 

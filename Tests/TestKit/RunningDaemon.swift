@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
-import Synchronization
+import Locking
 
 /// A `dld run` with directories, configuration and control socket of its own.
 ///
@@ -17,9 +17,9 @@ public final class RunningDaemon: Sendable {
     public var configFile: String { directory.sub("config.json") }
     public var ledger: String { "\(state)/ledger.db" }
 
-    private let settings: Mutex<ConfigValue>
+    private let settings: Guarded<ConfigValue>
     private let environment: [String: String?]
-    private let current = Mutex<ChildProcess?>(nil)
+    private let current = Guarded<ChildProcess?>(nil)
 
     /// Makes the directories and writes the configuration; starts nothing yet.
     ///
@@ -33,7 +33,7 @@ public final class RunningDaemon: Sendable {
             "log": ["jobs_file": .text(directory.sub("logs/jobs.log"))],
             "spool": ["quiet": "200ms"],
         ]
-        settings = Mutex(base.merged(with: config))
+        settings = Guarded(base.merged(with: config))
         self.environment = environment
         for name in ["spool", "output", "state", "logs", "run"] { try directory.directory(name) }
         try writeConfig()

@@ -2,7 +2,7 @@
 
 import Glibc
 import LinuxKit
-import Synchronization
+import Locking
 
 /// An in-process HTTP/1.1 server whose answers are data, faults included.
 ///
@@ -30,8 +30,8 @@ public final class ScriptedServer: Sendable {
     public let port: UInt16
     private let listener: Int32
     let stopping = Latch()
-    let state = Mutex(State())
-    private let accepting = Mutex<WorkerThread?>(nil)
+    let state = Guarded(State())
+    private let accepting = Guarded<WorkerThread?>(nil)
 
     public init(address: String = "127.0.0.1") throws {
         guard let (listener, port) = FreePort.bound(address, port: 0) else {

@@ -2,7 +2,7 @@
 
 import Glibc
 import LinuxKit
-import Synchronization
+import Locking
 
 /// A server on plain sockets that answers each request with the bytes a test scripted, right or wrong.
 ///
@@ -48,7 +48,7 @@ public final class SocketServer: Sendable {
         var connections = 0
         var isStopped = false
     }
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     public init(_ address: Address = .loopback, script: @escaping @Sendable (Request) -> [Step]) {
         self.script = script

@@ -3,7 +3,7 @@
 import Curl
 import Glibc
 import JobModel
-import Synchronization
+import Locking
 import TestKit
 import Transfer
 
@@ -109,7 +109,7 @@ final class WorkerBench {
 
 /// Everything a worker told, with a bell for who waits. Waiting is bounded: a hang is a failure, not a hang.
 private final class EventLog: Sendable {
-    private let box = Mutex<[TransferEvent]>([])
+    private let box = Guarded<[TransferEvent]>([])
     private let bell = Bell()
 
     func take(_ batch: [TransferEvent]) {

@@ -58,3 +58,9 @@ int dld_has_exited(int word);
 int dld_exit_status(int word);
 int dld_term_signal(int word);
 int dld_has_dumped_core(int word);
+
+// Locks told to the thread sanitizer (its public interface, sanitizer/tsan_interface.h); nothing in other builds.
+unsigned long dld_lock_name(void);
+void dld_lock_forget(unsigned long name);
+void dld_lock_taken(unsigned long name);
+void dld_lock_given(unsigned long name);

@@ -2,7 +2,7 @@
 
 import ControlAPI
 import JobModel
-import Synchronization
+import Locking
 
 /// The snapshot in memory: dispatch publishes it, anybody reads it, nobody waits.
 ///
@@ -18,10 +18,10 @@ final class StatusBoard: Sendable {
         var config = ConfigStatus()
         var heartbeats: [(name: String, age: Duration, call: String?)] = []
     }
-    private let snapshot = Mutex(Snapshot())
-    private let facts: Mutex<Facts>
+    private let snapshot = Guarded(Snapshot())
+    private let facts: Guarded<Facts>
 
-    init(config: ConfigStatus) { facts = Mutex(Facts(config: config)) }
+    init(config: ConfigStatus) { facts = Guarded(Facts(config: config)) }
 
     func publish(_ fresh: Snapshot) { snapshot.withLock { $0 = fresh } }
     func read() -> Snapshot { snapshot.withLock { $0 } }

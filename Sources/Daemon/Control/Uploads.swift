@@ -5,8 +5,8 @@ import ControlServer
 import Glibc
 import JobModel
 import LinuxKit
+import Locking
 import Spool
-import Synchronization
 import SystemPackage
 
 /// Posted lists on their way: a hidden file in the spool each, told to the spool once it is whole and durable.
@@ -15,7 +15,7 @@ final class Uploads: Sendable {
         var nextTicket: UInt64 = 1
         var waiting: [UInt64: (name: String, reply: ControlReply<AddedDocument>)] = [:]
     }
-    private let box = Mutex(Box())
+    private let box = Guarded(Box())
 
     /// Uploads that a crash cut off: nobody was told they were taken. At a start, before any thread.
     static func removeLeftovers(in spoolPath: String) {
@@ -63,7 +63,7 @@ final class Uploads: Sendable {
 final class UploadFile: Sendable {
     let path: String
     /// The number of a descriptor of ours: a Mutex cannot lend a `~Copyable` one to a throwing call.
-    private let open = Mutex<Int32?>(nil)
+    private let open = Guarded<Int32?>(nil)
 
     init(path: String) { self.path = path }
     deinit { if let number = take() { _ = Descriptor(owning: number) } }

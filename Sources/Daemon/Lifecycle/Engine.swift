@@ -6,6 +6,7 @@ import ControlServer
 import JobModel
 import Ledger
 import LinuxKit
+import Locking
 import Logging
 import Publish
 import Spool
@@ -64,7 +65,7 @@ final class Engine {
         let hasEnded = Atomic(false)
         let reserve: Atomic<Int64>
         /// Why the daemon cannot go on; the main thread ends it.
-        private let failure = Mutex<StartError?>(nil)
+        private let failure = Guarded<StartError?>(nil)
 
         func fail(_ error: StartError) {
             failure.withLock { if $0 == nil { $0 = error } }

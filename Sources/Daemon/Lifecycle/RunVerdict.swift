@@ -4,7 +4,7 @@ import ControlAPI
 import ControlServer
 import JobModel
 import LinuxKit
-import Synchronization
+import Locking
 
 /// How a run that ends by itself went: what `dld once` and `dld get` exit with.
 final class RunVerdict: Sendable {
@@ -12,7 +12,7 @@ final class RunVerdict: Sendable {
         var done = 0, failed = 0, cancelled = 0, rejected = 0
         var isGood: Bool { failed == 0 && cancelled == 0 && rejected == 0 }
     }
-    private let tally = Mutex(Tally())
+    private let tally = Guarded(Tally())
 
     /// A list is closed: with it every job of it has ended, bad lines included.
     func closed(_ row: ListRow) {
@@ -28,7 +28,7 @@ final class RunVerdict: Sendable {
 
 /// Reloads wished for over the socket, for the main thread.
 final class ReloadRequests: Sendable {
-    private let waiting = Mutex<[ControlReply<ReloadDocument>]>([])
+    private let waiting = Guarded<[ControlReply<ReloadDocument>]>([])
     private let bell: Doorbell
     init(bell: Doorbell) { self.bell = bell }
 

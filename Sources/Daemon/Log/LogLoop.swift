@@ -3,8 +3,8 @@
 import Glibc
 import JobModel
 import LinuxKit
+import Locking
 import Logging
-import Synchronization
 import SystemPackage
 
 /// Runs on: `dld-log`.
@@ -88,8 +88,8 @@ final class LogPort: Sendable {
     }
     /// Bytes of each kind that may wait.
     static let maxQueued = 8 << 20
-    private let box = Mutex(Box())
-    private let level = Mutex(Logger.Level.info)
+    private let box = Guarded(Box())
+    private let level = Guarded(Logger.Level.info)
     private let wake: @Sendable () -> Void
 
     init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
