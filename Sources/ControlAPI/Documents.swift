@@ -74,7 +74,16 @@ public struct ListDocument: Codable, Sendable, Hashable {
         bytes = row.bytes
         admittedAt = Timestamp(row.admittedAt)
         endedAt = row.endedAt.map { Timestamp($0) }
-        finalName = row.finalName
+        finalName = row.finalName.map { Self.folder(of: row) + $0 }
+    }
+
+    /// Where the file of an ended list lies in the spool.
+    private static func folder(of row: ListRow) -> String {
+        switch row.state {
+        case .admitting, .running: "accepted/"
+        case .rejected: "rejected/"
+        case .closed: row.counts.failed + row.counts.cancelled == 0 ? "done/" : "failed/"
+        }
     }
 
     enum CodingKeys: String, CodingKey {

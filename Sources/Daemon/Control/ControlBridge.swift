@@ -58,7 +58,6 @@ final class ControlBridge: ControlBackend {
     }
 
     func act(_ verb: ControlVerb, on target: ControlTarget, by peer: Peer, reply: ControlReply<ActionDocument>) {
-        ports.logger.info("control", metadata: ["verb": "\(verb)", "target": "\(target)", "peer": "\(peer)"])
         guard let wish = ControlCommand.Verb(rawValue: verb.rawValue) else { return }
         let cipher = cipher
         let dispatch = ports.dispatch
@@ -83,17 +82,18 @@ final class ControlBridge: ControlBackend {
     }
 
     func release(host: HostKey, by peer: Peer, reply: ControlReply<ActionDocument>) {
-        ports.logger.info("control", metadata: ["verb": "release", "target": "\(host)", "peer": "\(peer)"])
         ports.dispatch.send(
             .command(
-                ControlCommand(verb: .resume, target: .host(host)) { _ in
+                ControlCommand(verb: .resume, target: .host(host)) { result in
+                    guard case .success(1...) = result else {
+                        return reply.fail(.notFound("no host \(host) is known just now"))
+                    }
                     reply.succeed(
                         ActionDocument(verb: "release", target: host.rawValue, changed: 1, complete: true))
                 }))
     }
 
     func reload(by peer: Peer, reply: ControlReply<ReloadDocument>) {
-        ports.logger.info("control", metadata: ["verb": "reload", "peer": "\(peer)"])
         ports.reload(reply)
     }
 

@@ -18,20 +18,21 @@ final class Uploads: Sendable {
     private let box = Guarded(Box())
 
     /// Uploads that a crash cut off: nobody was told they were taken. At a start, before any thread.
-    static func removeLeftovers(in spoolPath: String) {
+    /// - Parameter known: inodes of lists that the ledger took and whose move is still to come.
+    static func removeLeftovers(in spoolPath: String, known: Set<UInt64>) {
         guard let folder = unsafe opendir(spoolPath) else { return }
         defer { unsafe _ = closedir(folder) }
         while let entry = unsafe readdir(folder) {
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
             }
-            guard name.hasPrefix(prefix) else { continue }
+            guard name.hasPrefix(prefix), unsafe !known.contains(UInt64(entry.pointee.d_ino)) else { continue }
             do { _ = try unlink(FilePath("\(spoolPath)/\(name)")) } catch {
                 // A hidden file more in the spool, which never looks at it.
             }
         }
     }
-    private static let prefix = ".upload-"
+    private static let prefix = ".dld-upload-"
 
     func begin(
         name: String, in spoolPath: String, reads: Mailbox<ReadLoop.Message>, spool: Mailbox<SpoolMessage>

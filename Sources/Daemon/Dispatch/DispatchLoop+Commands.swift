@@ -12,7 +12,6 @@ extension DispatchLoop {
         case .list(let list):
             listCommanded(list, command)
         case .host(let key):
-            ensureHost(key)
             command.answer(.success(releaseHost(key) ? 1 : 0))
         }
     }

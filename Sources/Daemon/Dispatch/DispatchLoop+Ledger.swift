@@ -107,6 +107,7 @@ extension DispatchLoop {
         if let ends = localTroubleEnds, ends <= now {
             localTroubleEnds = nil
             localTrouble = nil
+            renameStalled()
             view.isDirty = true
         }
         if let relist = nextRelist, relist <= now {

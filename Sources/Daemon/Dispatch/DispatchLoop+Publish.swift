@@ -27,7 +27,7 @@ extension DispatchLoop {
             nameTaken(task)
         case .renameFailed(let seq, let error):
             guard let task = tasks[seq] else { return }
-            publishBroke(task, error)
+            renameBroke(task, error)
         case .kept(let seq, let isKept):
             guard let task = tasks[seq] else { return }
             if !isKept { task.resume = nil }
@@ -67,6 +67,26 @@ extension DispatchLoop {
         case .fail:
             discardPart(task)
             fail(task, JobError(.exists, "\(task.path?.description ?? "") appeared while it was fetched"))
+        }
+    }
+
+    /// A rename may have happened though its directory could not be synced: it is asked for once more when the
+    /// trouble is over, which harms nothing, and only given up when the disk is well and it fails all the same.
+    private mutating func renameBroke(_ task: JobTask, _ error: JobError) {
+        task.renameFailures += 1
+        guard error.code == .disk, task.renameFailures < Self.maxRenames || output?.trouble != nil else {
+            return publishBroke(task, error)
+        }
+        localTroubleBegan(error.message)
+        stalledRenames.append(task.seq)
+    }
+
+    mutating func renameStalled() {
+        let seqs = stalledRenames
+        stalledRenames = []
+        for seq in seqs {
+            guard let task = tasks[seq], case .renaming = task.machine.state else { continue }
+            act(.rename, on: task)
         }
     }
 

@@ -217,7 +217,7 @@ extension DispatchLoop {
         metrics.sumsRunning = status.sums.running
         metrics.sumsQueued = status.sums.queued
         metrics.sumRestarts = status.sums.restarts
-        for disk in status.disks { metrics.diskFree[disk.path] = disk.free }
+        for disk in status.disks { metrics.diskFree[disk.role] = disk.free }
         metrics.queues = ["window": tasks.count, "commits": commits.count]
         return metrics
     }

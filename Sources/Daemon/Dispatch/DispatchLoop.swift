@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Config
 import JobModel
 import LinuxKit
 import Publish
@@ -95,6 +96,9 @@ struct DispatchLoop: ~Copyable {
     var output: OutputCondition?
     var localTrouble: String?
     var localTroubleEnds: MonotonicTime?
+    /// Renames to be asked for again when local trouble is over.
+    var stalledRenames: [JobSeq] = []
+    static let maxRenames = 5
     var ledgerTrouble: String?
     var isSpoolIdle = false
     var view: DispatchView
@@ -166,7 +170,21 @@ struct DispatchLoop: ~Copyable {
 
     private mutating func replan(_ plan: DispatchPlan) {
         self.plan = plan
-        for host in Array(hosts.keys) { hosts[host]?.machine.caps = plan.caps(for: host) }
+        for host in Array(hosts.keys) {
+            hosts[host]?.machine.caps = plan.caps(for: host)
+            let rate = plan.configuration.hosts.rule(for: host).rate
+            if let limiter = hosts[host]?.limiter {
+                limiter.setRate(rate, now: now)
+            } else if let rate {
+                hosts[host]?.limiter = RateLimiter(rate: rate, now: now)
+            }
+        }
+        for worker in ports.workers {
+            worker.send(
+                .connectionLimits(
+                    cacheSize: max(64, plan.slotsPerWorker), perHost: plan.configuration.hosts.mostConnections,
+                    streams: plan.configuration.hosts.defaults.streams))
+        }
         for host in board.parkedHosts { freed(host) }
     }
 

@@ -95,7 +95,7 @@ struct DispatchView {
             if outcome.state == .done { metrics.sumsDone += 1 } else { metrics.sumsFailed += 1 }
             if outcome.timings.cpu > 0 { metrics.sumCPUSeconds += Double(outcome.timings.cpu) / 1e9 }
         }
-        lists[task.job.lane.list]?.received &+= outcome.bytes ?? 0
+        lists[task.job.lane.list]?.received &+= Self.published(outcome)
         if let error = outcome.error, outcome.state == .failed { append(error, of: task.job) }
     }
 
@@ -110,6 +110,12 @@ struct DispatchView {
             hostCounts[other.key] = nil
         }
         hostCounts[key] = counts
+    }
+
+    /// Bytes of a file that this job brought, not of one that was there already.
+    private static func published(_ outcome: Outcome) -> Int64 {
+        let wasThere = !outcome.flags.allSatisfy { $0 != .skipped && $0 != .unchanged && $0 != .duplicate }
+        return wasThere ? 0 : outcome.bytes ?? 0
     }
 
     /// Whether it was still shown as open.

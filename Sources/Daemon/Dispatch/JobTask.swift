@@ -48,6 +48,7 @@ final class JobTask {
     var finalURL: String?
     var timings = JobTimings()
     var publishStarted: MonotonicTime?
+    var renameFailures = 0
     var digest: Checksum?
     var flags: [JobFlag] = []
     var sumValue: String?

@@ -21,11 +21,31 @@ struct GetPlace {
         root = "\(base)/dld/get/\(Self.identity([output] + list.identity))"
         let alreadyKnown = try FileStatus.of(FilePath(root + "/state/ledger.db")) != nil
         try DirectoryMaking.make(FilePath(root + "/state"), mode: 0o700)
-        guard !alreadyKnown else { return }
+        if alreadyKnown {
+            try dropFailedAgain()
+            return
+        }
         try DirectoryMaking.make(FilePath(spool), mode: 0o700)
         try SafeFileWriter.write(
             list.bytes, to: FilePath("\(spool)/\(list.name)"), permissions: [.ownerReadWrite])
     }
+
+    /// The same call again: what failed in the last one is tried again, and only that.
+    private func dropFailedAgain() throws {
+        let folder = spool + "/failed"
+        let manager = FileManager.default
+        guard manager.fileExists(atPath: folder) else { return }
+        for (number, name) in try manager.contentsOfDirectory(atPath: folder).sorted().enumerated() {
+            if name.hasSuffix(".failed.jsonl") {
+                try manager.moveItem(atPath: "\(folder)/\(name)", toPath: "\(spool)/again-\(number).jsonl")
+            } else {
+                try manager.removeItem(atPath: "\(folder)/\(name)")
+            }
+        }
+    }
+
+    /// Whether the same call again has something to try.
+    var canGoOn: Bool { !files(in: "failed", ending: ".failed.jsonl").isEmpty }
 
     /// What did not end well, a line each, from the results of the closed lists.
     func failures() -> [String] {
@@ -35,7 +55,9 @@ struct GetPlace {
                     let error = result.error
                 else { return nil }
                 let what = result.url ?? result.urls?.first ?? "line \(result.line)"
-                return "\(what): \(error.message) (\(error.code))"
+                // A bad line's message begins with its line already.
+                let begins = error.message.hasPrefix(what) ? error.message : "\(what): \(error.message)"
+                return "\(begins) (\(error.code))"
             }
         }
     }
@@ -46,22 +68,14 @@ struct GetPlace {
         }
     }
 
-    /// The state goes; `OUTPUT/.dld` too, if nobody else has parts there.
-    func remove() {
-        let manager = FileManager.default
-        for path in [root] { do { try manager.removeItem(atPath: path) } catch { continue } }
-        removeParts()
-    }
-
-    private func removeParts() {
+    /// The state goes; the parts directory of this call and `OUTPUT/.dld` too, if they are empty.
+    func remove(parts: String) {
+        do { try FileManager.default.removeItem(atPath: root) } catch {
+            DaemonRun.complain("warning: \(root) could not be removed: \(error)")
+        }
         // rmdir refuses what is not empty, which is just what is wanted: others may have parts there.
-        let parts = output + "/.dld"
-        do {
-            for name in try FileManager.default.contentsOfDirectory(atPath: parts) {
-                unsafe _ = rmdir("\(parts)/\(name)")
-            }
-        } catch { return }
         unsafe _ = rmdir(parts)
+        unsafe _ = rmdir(output + "/.dld")
     }
 
     private struct ShownResult: Decodable {

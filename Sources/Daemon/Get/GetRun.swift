@@ -71,14 +71,18 @@ public enum GetRun {
         _ engine: Engine, _ supervisor: Supervisor, _ progress: GetProgress, _ place: GetPlace
     ) -> Int32 {
         progress.finish()
-        if supervisor.wasInterrupted {
-            DaemonRun.complain("interrupted; the same call again goes on from here")
-            return ExitStatus.interrupted
+        if supervisor.wasStopped {
+            DaemonRun.complain("stopped; the same call again goes on from here")
+            return supervisor.wasInterrupted ? ExitStatus.interrupted : ExitStatus.failed
         }
         let tally = engine.verdicts.result
         for failure in place.failures() { DaemonRun.complain(failure) }
         if tally.rejected > 0 { for reason in place.rejections() { DaemonRun.complain(reason) } }
-        place.remove()
+        if place.canGoOn {
+            DaemonRun.complain("the same call again tries what failed, and only that")
+        } else {
+            place.remove(parts: engine.store.place.parts)
+        }
         return tally.isGood ? ExitStatus.fine : ExitStatus.failed
     }
 }

@@ -37,6 +37,8 @@ public enum ConfigLoading {
             }
         } catch let error as StartError {
             throw error
+        } catch let error as SystemError where error.code == .permissionDenied {
+            throw StartError(ExitStatus.notPermitted, "config: \(error); members of group dld may read it")
         } catch {
             throw StartError(ExitStatus.config, "config: \(error)")
         }

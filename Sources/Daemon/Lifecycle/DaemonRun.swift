@@ -51,7 +51,7 @@ public enum DaemonRun {
         if supervisor.wasInterrupted { return ExitStatus.interrupted }
         let tally = engine.verdicts.result
         complain("done \(tally.done), failed \(tally.failed), cancelled \(tally.cancelled)")
-        return tally.isGood ? ExitStatus.fine : ExitStatus.failed
+        return tally.isGood && !supervisor.wasStopped ? ExitStatus.fine : ExitStatus.failed
     }
 
     /// What must happen before the first thread: signals blocked so that every thread inherits that, libcurl's

@@ -47,6 +47,8 @@ final class Engine {
     let verdicts: RunVerdict
     /// Reloads asked for over the control socket; the main thread serves them.
     let reloads: ReloadRequests
+    /// `limits.total_rate`, shared by all workers; a reload changes it.
+    let totalLimiter: RateLimiter
 
     /// The mailboxes and bells; Sendable, so that closures may hold them.
     final class Wires: Sendable {
@@ -105,8 +107,8 @@ final class Engine {
         places = try Places(
             spool: configuration.spoolDir, output: configuration.outputDir, state: configuration.stateDir,
             version: plan.version)
-        Uploads.removeLeftovers(in: configuration.spoolDir)
         store = try OpenedLedger(plan)
+        Uploads.removeLeftovers(in: configuration.spoolDir, known: Set(store.lists.map(\.inode)))
         partsLock = try PartsLock(store.place, missing: store.missingOutput)
         wires = Wires(reserve: configuration.limits.minFree)
         board = StatusBoard(config: .init())
@@ -121,6 +123,8 @@ final class Engine {
             started: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         verdicts = RunVerdict()
         reloads = ReloadRequests(bell: wires.mainBell)
+        totalLimiter = RateLimiter(
+            rate: configuration.limits.totalRate, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         let jobsPath = plan.jobsLog
         threads.log = WorkerThread(name: "dld-log") {
             var loop = LogLoop(port: port, bell: logBell, jobsPath: jobsPath)
@@ -161,10 +165,11 @@ final class Engine {
         for thread in threads.publish { thread.join() }
         wires.sums.send(.stop)
         threads.sum?.join()
-        wires.ledger.send(.stop)
-        threads.ledger?.join()
+        // The reader first: the last connection to go writes the WAL home.
         wires.reads.send(.stop)
         threads.read?.join()
+        wires.ledger.send(.stop)
+        threads.ledger?.join()
         logPort.stop()
         threads.log?.join()
         // dld-watch may sit in a call to a dead file system for ever; the process ends without it.
@@ -242,13 +247,12 @@ extension Engine {
 
     private func startWorkers() {
         let configuration = plan.configuration
-        let now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
         let settings = TransferSettings(
             partsDirectory: store.place.parts, outputRoot: store.place.root,
             connectionCacheSize: max(64, configuration.transfersPerWorker),
             connectionsPerHost: configuration.hosts.mostConnections,
             streamsPerConnection: configuration.hosts.defaults.streams,
-            totalLimiter: configuration.limits.totalRate.map { RateLimiter(rate: $0, now: now) },
+            totalLimiter: totalLimiter,
             isDurable: configuration.durability == .full)
         let wires = wires
         threads.workers = (0..<configuration.workers).map { index in

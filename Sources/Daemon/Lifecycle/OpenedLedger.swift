@@ -35,6 +35,7 @@ struct OpenedLedger: Sendable {
             let recovery = try store.group { () throws(LedgerError) in try store.recover(now: now) }
             let settings = PublishSettings(outputDirectory: place.root, partsDirectory: place.parts)
             publishes = try Self.goOn(recovery.publishes, settings, missing: missingOutput, store, now)
+            if missingOutput == nil { try PartSweep.run(in: place.parts, ledger: path, cipher: store.cipher) }
             lists = try store.openLists()
             nextSeq = store.nextSeq
             try store.close()

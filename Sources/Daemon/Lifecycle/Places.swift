@@ -117,7 +117,7 @@ struct OutputPlace: Sendable {
                     permissions: [.ownerReadWrite, .groupRead, .otherRead])
             case nil:
                 return "\(root) has no .dld/id though the ledger has jobs there: not mounted? "
-                    + "If the files are there all the same: echo \(identity) > \(idPath)"
+                    + "If the files are there all the same: mkdir -p \(root)/.dld && echo \(identity) > \(idPath)"
             case let other?:
                 return "\(root) belongs to another ledger (\(other)): not mounted, or the config changed? "
                     + "To take it over: echo \(identity) > \(idPath)"

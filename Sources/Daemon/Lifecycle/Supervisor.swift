@@ -9,6 +9,7 @@ import LinuxKit
 import Logging
 import Spool
 import Synchronization
+import Transfer
 
 /// Runs on: main.
 /// Owns: signals, the watchdog, reloads, the words to systemd; decides when the engine ends.
@@ -30,6 +31,8 @@ final class Supervisor {
     private var lastBeat = MonotonicTime(nanoseconds: 0)
     private var drainSince: MonotonicTime?
     private(set) var wasInterrupted = false
+    /// A signal ended it, not the work.
+    private(set) var wasStopped = false
     /// Called about once a second, and when something rang.
     var onTick: (() -> Void)?
 
@@ -50,7 +53,10 @@ final class Supervisor {
             while let number = signals.next() { received(number) }
             if let failure = engine.wires.failed { throw failure }
             if engine.wires.hasEnded.load(ordering: .acquiring) { return }
-            for reply in engine.reloads.take() { reload(reply) }
+            for reply in engine.reloads.take() {
+                reload(reply)
+                engine.logPort.reopen()
+            }
             beat()
             onTick?()
         }
@@ -69,6 +75,7 @@ final class Supervisor {
     }
 
     private func stop(_ number: Int32) {
+        wasStopped = true
         wasInterrupted = wasInterrupted || number == SIGINT
         let now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
         guard drainSince == nil else {
@@ -118,6 +125,8 @@ final class Supervisor {
         next.durability = configuration.durability
         next.sum = configuration.sum
         configuration = next
+        engine.totalLimiter.setRate(
+            next.limits.totalRate, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         engine.wires.reserve.store(next.limits.minFree, ordering: .relaxed)
         engine.logPort.setLevel(Logger.Level(rawValue: next.log.level.rawValue) ?? .info)
         engine.wires.dispatch.send(.plan(engine.dispatchPlan(next)))

@@ -19,9 +19,11 @@ struct DaemonLogHandler: LogHandler {
     private let port: LogPort
     private let style: LogStyle
     private let label: String
+    /// A logger's own level, where somebody set one; else the daemon's, which a reload changes for all at once.
+    private var ownLevel: Logger.Level?
     var logLevel: Logger.Level {
-        get { port.currentLevel }
-        set { port.setLevel(newValue) }
+        get { ownLevel ?? port.currentLevel }
+        set { ownLevel = newValue }
     }
     var metadata: Logger.Metadata = [:]
 
