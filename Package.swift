@@ -123,7 +123,7 @@ let package = Package(
                 "Daemon", "Transfer", "Publish", "SumPool", "LinuxKit", "JobModel", "Config", "ControlAPI",
                 "TestKit", logging,
             ]),
-        suite("IntegrationTests", ["TestKit", "ControlAPI", "dld", "sumd", "dlctl"]),
+        suite("IntegrationTests", ["TestKit", "ControlAPI", "JobModel", "dld", "sumd", "dlctl"]),
     ],
     swiftLanguageModes: [.v6]
 )

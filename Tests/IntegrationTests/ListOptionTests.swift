@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ControlAPI
 import Glibc
+import JobModel
 import TestKit
 import Testing
 
@@ -12,7 +14,7 @@ import Testing
         let daemon = try RunningDaemon.start()
         try daemon.drop("paused.txt", "\(server.url("now"))\n\(server.url("later"))\n  pause=true\n")
         try eventually("the other one is done", context: { daemon.account }) {
-            daemon.published == ["now"] && (try daemon.status().jobs.paused) == 1
+            try daemon.published == ["now"] && daemon.status().jobs.paused == 1
         }
         #expect(server.count("/later") == 0)
         let resumed = try daemon.dlctl("resume", "paused.txt")

@@ -138,12 +138,13 @@ import Testing
         #expect(ended.results[0].path == "\(host)/a/b/c.txt?v=1")
         #expect(ended.results[1].path == "\(host)/index")
         // A file where a directory is needed: whichever comes later.
-        #expect(ended.results[2].error?.code == "path_conflict" || ended.results[0].error?.code == "path_conflict")
+        let codes = [ended.results[0].error?.code, ended.results[2].error?.code]
+        #expect(codes.contains("path_conflict"), "\(ended.results)")
     }
 
     @Test func `a layout template is filled in for every job`() throws {
         let server = try answering()
-        let daemon = try RunningDaemon.start(["output": ["layout": "{host}/{list}/{line}-{stem}.{ext}"]])
+        let daemon = try RunningDaemon.start(["output": ["layout": "{host}/{list}/{line}-{stem}{ext}"]])
         let ended = try daemon.finish("t.txt", "# one\n\(server.url("p/q/name.iso?x"))\n")
         #expect(ended.results.map(\.path) == ["127.0.0.1/1/2-name.iso"], Comment(rawValue: daemon.account))
         try daemon.configure(["output": ["layout": "{nonsense}"]])
@@ -161,7 +162,7 @@ import Testing
         for result in ended.results {
             #expect(result.state == "done", "\(result)")
             let path = try #require(result.path)
-            #expect(!path.hasPrefix("/") && !path.contains("..") && path.utf8.count <= 255, "\(path)")
+            #expect(!path.contains("/") && path != ".." && path.utf8.count <= 255, "\(path)")
             #expect(path.unicodeScalars.allSatisfy { $0.value >= 32 }, "\(path)")
         }
         #expect(daemon.published.count == targets.count, "\(daemon.published)")

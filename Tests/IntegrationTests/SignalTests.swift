@@ -2,6 +2,8 @@
 
 import ControlAPI
 import Foundation
+import Glibc
+import JobModel
 import TestKit
 import Testing
 
@@ -45,7 +47,7 @@ import Testing
         let daemon = try RunningDaemon.start(["timeouts": ["drain": "10m"]])
         try daemon.drop("part.txt", "\(server.url("part"))\n")
         try eventually("most of it is there", context: { daemon.account }) {
-            (try daemon.status().transfers.first?.bytes ?? 0) >= 600_000
+            try daemon.status().transfers.first?.bytes ?? 0 >= 600_000
         }
         let child = try daemon.process()
         child.kill(.terminate)
@@ -71,7 +73,7 @@ import Testing
         let daemon = try RunningDaemon.start(["timeouts": ["drain": "50ms"]])
         try daemon.drop("big.txt", "\(nginx.url("slow/big.iso"))\n")
         try eventually("a good piece is there", context: { daemon.account }) {
-            (try daemon.status().transfers.first?.bytes ?? 0) >= 1_000_000
+            try daemon.status().transfers.first?.bytes ?? 0 >= 1_000_000
         }
         #expect(try daemon.terminate() == .exited(0))
         #expect(FileTree.files(below: daemon.output).allSatisfy { $0.hasPrefix(".dld/") })

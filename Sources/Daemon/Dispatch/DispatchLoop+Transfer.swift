@@ -132,13 +132,13 @@ extension DispatchLoop {
         } catch {
             return fail(task, JobError(.badURL, "redirect to \(Masking.url(location)): \(error)"))
         }
-        task.hops += 1
         let network = plan.configuration.network
         let policy = RedirectPolicy(
             maxRedirects: plan.configuration.limits.maxRedirects, protocols: network.protocols,
             allowsDowngrade: network.httpsDowngrade)
         let next = DownloadURL(text: target.text, scheme: target.scheme, host: HostKey(target.hostKeyText))
         if let error = policy.verdict(from: from, to: next, hops: task.hops) { return fail(task, error) }
+        task.hops += 1
         task.url = next
         task.preflightDone = true
         act(task.machine.handle(.redirected), on: task)
