@@ -204,4 +204,13 @@ import Testing
         rig.end(try first(rig), .failed(failure), status: nil)
         #expect(attempts(rig.changes.last) == 0)
     }
+
+    @Test func `a job that was cancelled while it was being read does not run on`() throws {
+        let rig = DispatchRig()
+        rig.arrive(DispatchRig.job(1))
+        let order = try first(rig)
+        rig.loop.ledgerReplied(.ignored([JobSeq(1)]))
+        rig.turn()
+        #expect(rig.cancels == [order.token])
+    }
 }

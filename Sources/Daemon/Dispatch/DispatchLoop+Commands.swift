@@ -91,7 +91,7 @@ extension DispatchLoop {
     }
 
     /// Whether it could still be asked.
-    private mutating func ask(_ request: JobMachine.Request, of task: JobTask) -> Bool {
+    mutating func ask(_ request: JobMachine.Request, of task: JobTask) -> Bool {
         switch task.machine.state {
         case .ready, .transferring, .hopping, .checking, .summing:
             act(task.machine.handle(.requested(request)), on: task)

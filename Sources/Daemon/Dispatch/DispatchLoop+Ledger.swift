@@ -20,6 +20,9 @@ extension DispatchLoop {
                 guard let task = tasks[seq] else { continue }
                 act(task.machine.handle(event), on: task)
             }
+        case .ignored(let seqs):
+            // Cancelled while a page with them was on its way here: started all the same, and to be stopped.
+            for seq in seqs { if let task = tasks[seq] { _ = ask(.cancel, of: task) } }
         case .suffix(let seq, let number):
             guard let task = tasks[seq], case .download(_, let base) = task.job.work else { return }
             task.path = base.numbered(number)

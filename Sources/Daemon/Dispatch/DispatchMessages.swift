@@ -67,6 +67,8 @@ enum LedgerReply: Sendable {
     case lanes(ListID, [LaneRow], isLast: Bool)
     case jobs(LaneKey, generation: Int, [LaneBoard.Entry], isLast: Bool)
     case committed(ticket: UInt64)
+    /// Changes of these jobs were dropped: they have ended in the ledger.
+    case ignored([JobSeq])
     case suffix(JobSeq, Int)
     /// Lanes that got due jobs back, and when the next one is due.
     case due([LaneKey], next: WallTime?)

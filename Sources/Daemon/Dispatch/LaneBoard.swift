@@ -85,8 +85,6 @@ struct LaneBoard {
 
     var residentLanes: Int { lanes.count }
     var residentJobs: Int { lanes.values.reduce(0) { $0 + $1.buffer.count } }
-    /// Lists wait for room.
-    var isCrowded: Bool { !hungry.isEmpty && lanes.count >= maxLanes }
     var parkedHosts: [HostKey] { Array(parked.keys) }
     func parkedCount(at host: HostKey) -> Int { parked[host]?.count ?? 0 }
     var isEmpty: Bool { lanes.isEmpty && !lists.values.contains { $0.hasMoreLanes || $0.isLoading } }

@@ -58,18 +58,25 @@ struct OrderBuilder {
         // 0 is aria2's word for "no limit", and clears a default.
         order.lowestSpeed = options.lowestSpeed.flatMap { $0 > 0 ? $0 : nil }
         order.maxRate = options.maxRate.flatMap { $0 > 0 ? $0 : nil }
-        if let limit = configuration.timeouts.job, let first = task.firstStarted { order.deadline = first + limit }
+        if let limit = configuration.timeouts.job, let first = task.firstStarted {
+            order.deadline = first + limit
+        }
     }
 
     private func policy(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {
         let network = plan.configuration.network
         order.checkCertificate = network.checkCertificate
         if let wish = task.job.options.checkCertificate {
-            if wish { order.checkCertificate = true } else if network.checkCertificate { flags.append(.optionIgnored) }
+            if wish {
+                order.checkCertificate = true
+            } else if network.checkCertificate {
+                flags.append(.optionIgnored)
+            }
         }
         order.caFile = network.caFile
         order.protocols = network.protocols
-        order.addressPolicy = AddressPolicy(rule: network.privateAddresses, isRedirectFromPublic: task.isFromPublic)
+        order.addressPolicy = AddressPolicy(
+            rule: network.privateAddresses, isRedirectFromPublic: task.isFromPublic)
     }
 
     private func isOwnOrigin(_ url: DownloadURL, of task: JobTask) -> Bool {

@@ -21,7 +21,8 @@ extension LedgerLoop {
             for job in jobs { entries.append(LaneBoard.Entry(job: job, claim: try claim(job))) }
             replies.dispatch.append(.jobs(lane, generation: generation, entries, isLast: jobs.count < limit))
         case .apply(let changes, let ticket):
-            _ = try store.apply(changes, now: now)
+            let ignored = try store.apply(changes, now: now)
+            if !ignored.isEmpty { replies.dispatch.append(.ignored(ignored)) }
             replies.dispatch.append(.committed(ticket: ticket))
         case .suffix(let seq, let path):
             replies.dispatch.append(.suffix(seq, try freeSuffix(for: path, seq)))

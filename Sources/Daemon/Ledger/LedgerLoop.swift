@@ -55,7 +55,8 @@ struct LedgerLoop: ~Copyable {
     var isInTrouble = false
 
     init(
-        store: LedgerStore, requests: Mailbox<LedgerRequest>, spoolRequests: Mailbox<SpoolRequest>, bell: Doorbell,
+        store: LedgerStore, requests: Mailbox<LedgerRequest>, spoolRequests: Mailbox<SpoolRequest>,
+        bell: Doorbell,
         heartbeat: Heartbeat, ports: Ports
     ) {
         self.store = store
@@ -132,7 +133,9 @@ struct LedgerLoop: ~Copyable {
         let lists = try store.takeChangedLists()
         if !lists.isEmpty { replies.dispatch.append(.lists(lists)) }
         let hosts = try store.takeChangedHosts()
-        if !hosts.isEmpty { replies.dispatch.append(.hosts(Dictionary(hosts.map { ($0.host, $0.counts) }) { $1 })) }
+        if !hosts.isEmpty {
+            replies.dispatch.append(.hosts(Dictionary(hosts.map { ($0.host, $0.counts) }) { $1 }))
+        }
         self.works = works
         pendingSpool = spool
         self.ended = ended
