@@ -32,7 +32,8 @@ public enum DaemonRun {
                 jobsLog: JobsLogPlace.path(for: loaded.configuration), environmentProxy: nil)
             let engine = try Engine(plan, style: LogPlace.style(for: loaded.configuration))
             engine.board.change { $0.config.path = loaded.path }
-            engine.logger.notice("starting", metadata: ["version": "\(version)", "config": "\(loaded.path ?? "defaults")"])
+            engine.logger.notice(
+                "starting", metadata: ["version": "\(version)", "config": "\(loaded.path ?? "defaults")"])
             try engine.start()
             let supervisor = Supervisor(engine: engine, configPath: path, notify: notify)
             try supervisor.run(signals)
@@ -71,6 +72,8 @@ public enum DaemonRun {
     static func complain(_ text: String) {
         let bytes = Array("dld: \(text)\n".utf8)
         // Nothing is left to tell if standard error is gone.
-        _ = unsafe bytes.span.bytes.withUnsafeBytes { buffer in unsafe write(2, buffer.baseAddress, buffer.count) }
+        _ = unsafe bytes.span.bytes.withUnsafeBytes { buffer in
+            unsafe write(2, buffer.baseAddress, buffer.count)
+        }
     }
 }
