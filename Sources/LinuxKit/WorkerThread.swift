@@ -33,6 +33,10 @@ public final class WorkerThread: Sendable {
     /// Waits for the body to return. Call once, from any other thread.
     public func join() { _ = pthread_join(handle, nil) }
 
+    /// Lets go of a thread that may never return: nobody joins it. Call instead of `join`.
+    /// The corresponding C function is `pthread_detach`.
+    public func abandon() { _ = pthread_detach(handle) }
+
     private final class Box {
         let name: String
         let body: () -> Void

@@ -172,7 +172,8 @@ final class Engine {
         threads.ledger?.join()
         logPort.stop()
         threads.log?.join()
-        // dld-watch may sit in a call to a dead file system for ever; the process ends without it.
+        // It may sit in a call to a dead file system for ever; the process ends without it.
+        threads.watch?.abandon()
     }
 }
 

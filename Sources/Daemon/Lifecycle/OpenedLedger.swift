@@ -98,8 +98,9 @@ struct OpenedLedger: Sendable {
     /// Results of closed lists and finished files are whole without the ledger; lists under way start over.
     private static func mending(_ file: String) -> String {
         """
-        Put a backup in its place, or begin a new ledger: move \(file) and its -wal and -shm aside, move the lists \
-        in the spool's accepted/ back into the spool, and remove .dld/id in the output directory.
+        Put a backup in its place, or begin a new ledger:
+          mv \(file) \(file).broken; rm -f \(file)-wal \(file)-shm
+        and then move the lists in the spool's accepted/ back into the spool and remove .dld/id in the output directory.
         """
     }
 
