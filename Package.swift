@@ -100,7 +100,8 @@ let package = Package(
 
         // Tests.
         .target(
-            name: "TestKit", dependencies: ["LinuxKit", "Locking", system], path: "Tests/TestKit", swiftSettings: tests),
+            name: "TestKit", dependencies: ["LinuxKit", "Locking", system], path: "Tests/TestKit",
+            swiftSettings: tests),
         suite("CurlTests", ["Curl", "TestKit"]),
         suite("LinuxKitTests", ["LinuxKit", "Locking", "TestKit", system]),
         suite("JobModelTests", ["JobModel"]),

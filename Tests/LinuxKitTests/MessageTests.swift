@@ -4,6 +4,7 @@ import Glibc
 import Locking
 import SystemPackage
 import Testing
+
 @testable import LinuxKit
 
 /// A value that a thread leaves for the test.

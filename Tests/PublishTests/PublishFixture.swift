@@ -5,6 +5,7 @@ import JobModel
 import LinuxKit
 import Locking
 import SystemPackage
+
 @testable import Publish
 
 /// An output directory with parts, and one publish thread whose events the test awaits.

@@ -7,6 +7,7 @@ import Locking
 import SystemPackage
 import TestKit
 import Testing
+
 @testable import Spool
 
 @Suite struct SpoolFaultTests {

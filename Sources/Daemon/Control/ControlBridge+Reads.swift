@@ -10,7 +10,8 @@ import Spool
 extension ControlBridge {
     func lists(_ query: ListQuery, reply: ControlReply<PageDocument<ListDocument>>) {
         ask(reply) { reader in
-            let page = try reader.lists(after: query.after, limit: query.limit, state: Self.state(query.state))
+            let page = try reader.lists(
+                after: query.after, limit: query.limit, state: Self.state(query.state))
             return PageDocument(items: page.rows.map { ListDocument($0) }, next: page.next?.description)
         }
     }
@@ -37,7 +38,9 @@ extension ControlBridge {
                 }
                 return document
             }
-            if case .name(let name) = reference, let found = SpooledFile.look(for: name, in: spoolPath) { return found }
+            if case .name(let name) = reference, let found = SpooledFile.look(for: name, in: spoolPath) {
+                return found
+            }
             throw ControlFailure.notFound("no list \(reference)")
         }
     }
@@ -54,7 +57,8 @@ extension ControlBridge {
                 list = row.id
             }
             let page = try reader.jobs(
-                state: query.state, list: list, after: query.after.map { cipher.seq(of: $0) }, limit: query.limit)
+                state: query.state, list: list, after: query.after.map { cipher.seq(of: $0) },
+                limit: query.limit)
             return PageDocument(
                 items: page.rows.map { Self.document($0, holds: holds) },
                 next: page.next.map { cipher.id(of: $0).description })

@@ -57,7 +57,9 @@ final class ControlBridge: ControlBackend {
             healthy: problems.isEmpty, state: status.state, version: identity.version, problems: problems)
     }
 
-    func act(_ verb: ControlVerb, on target: ControlTarget, by peer: Peer, reply: ControlReply<ActionDocument>) {
+    func act(
+        _ verb: ControlVerb, on target: ControlTarget, by peer: Peer, reply: ControlReply<ActionDocument>
+    ) {
         guard let wish = ControlCommand.Verb(rawValue: verb.rawValue) else { return }
         let cipher = cipher
         let dispatch = ports.dispatch
@@ -74,7 +76,8 @@ final class ControlBridge: ControlBackend {
                         switch result {
                         case .success(let changed):
                             reply.succeed(
-                                ActionDocument(verb: verb.rawValue, target: name, changed: changed, complete: true))
+                                ActionDocument(
+                                    verb: verb.rawValue, target: name, changed: changed, complete: true))
                         case .failure(let error): reply.fail(.conflict(error.message))
                         }
                     }))
@@ -140,7 +143,9 @@ final class ControlBridge: ControlBackend {
                     let reader = try reader.get()
                     switch target {
                     case .job(let id):
-                        guard let row = try reader.job(id) else { throw ControlFailure.notFound("no job \(id)") }
+                        guard let row = try reader.job(id) else {
+                            throw ControlFailure.notFound("no job \(id)")
+                        }
                         let host = try reader.host(row.host)?.id
                         then(.job(row.record.seq, host.map { LaneKey(list: row.record.list, host: $0) }))
                     case .list(let reference):

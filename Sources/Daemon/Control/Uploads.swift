@@ -26,7 +26,9 @@ final class Uploads: Sendable {
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
                 unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
             }
-            guard name.hasPrefix(prefix), unsafe !known.contains(UInt64(entry.pointee.d_ino)) else { continue }
+            guard name.hasPrefix(prefix), unsafe !known.contains(UInt64(entry.pointee.d_ino)) else {
+                continue
+            }
             do { _ = try unlink(FilePath("\(spoolPath)/\(name)")) } catch {
                 // A hidden file more in the spool, which never looks at it.
             }

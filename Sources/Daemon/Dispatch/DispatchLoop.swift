@@ -182,7 +182,8 @@ struct DispatchLoop: ~Copyable {
         for worker in ports.workers {
             worker.send(
                 .connectionLimits(
-                    cacheSize: max(64, plan.slotsPerWorker), perHost: plan.configuration.hosts.mostConnections,
+                    cacheSize: max(64, plan.slotsPerWorker),
+                    perHost: plan.configuration.hosts.mostConnections,
                     streams: plan.configuration.hosts.defaults.streams))
         }
         for host in board.parkedHosts { freed(host) }

@@ -47,7 +47,9 @@ final class GetProgress {
     private func write(_ text: String) {
         let bytes = Array(text.utf8)
         // A terminal that is gone shows nothing any more.
-        _ = unsafe bytes.span.bytes.withUnsafeBytes { buffer in unsafe Glibc.write(2, buffer.baseAddress, buffer.count) }
+        _ = unsafe bytes.span.bytes.withUnsafeBytes { buffer in
+            unsafe Glibc.write(2, buffer.baseAddress, buffer.count)
+        }
     }
 
     private static var width: Int {

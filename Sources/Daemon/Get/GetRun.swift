@@ -32,7 +32,8 @@ public enum GetRun {
             let place = try GetPlace(request)
             let engine = try engine(request, place, version: version)
             try engine.start()
-            let supervisor = Supervisor(engine: engine, configPath: nil, notify: try NotifySocket(address: nil))
+            let supervisor = Supervisor(
+                engine: engine, configPath: nil, notify: try NotifySocket(address: nil))
             let progress = GetProgress(board: engine.board)
             supervisor.onTick = { progress.tick() }
             try supervisor.run(signals)

@@ -198,14 +198,16 @@ extension Engine {
                 return wires.fail(OpenedLedger.startError(error))
             }
             var loop = LedgerLoop(
-                store: store, requests: wires.ledger, spoolRequests: wires.spoolRequests, bell: wires.ledgerBell,
+                store: store, requests: wires.ledger, spoolRequests: wires.spoolRequests,
+                bell: wires.ledgerBell,
                 heartbeat: beat, ports: ports)
             loop.run()
         }
         let cipher = store.cipher
         let readBeat = heartbeat("dld-ledger-read")
         threads.read = WorkerThread(name: "dld-ledger-read") {
-            var loop = ReadLoop(path: path, cipher: cipher, inbox: wires.reads, bell: wires.readBell, heartbeat: readBeat)
+            var loop = ReadLoop(
+                path: path, cipher: cipher, inbox: wires.reads, bell: wires.readBell, heartbeat: readBeat)
             loop.run()
         }
     }

@@ -48,7 +48,9 @@ struct OpenedLedger: Sendable {
         }
     }
 
-    private static func preparing(_ place: OutputPlace, isNew: Bool, dirMode: UInt32) throws(StartError) -> String? {
+    private static func preparing(
+        _ place: OutputPlace, isNew: Bool, dirMode: UInt32
+    ) throws(StartError) -> String? {
         do {
             try Places.tryAccess(place.root)
             let missing = try place.prepare(isNew: isNew, dirMode: dirMode)
@@ -65,7 +67,8 @@ struct OpenedLedger: Sendable {
 
     /// Those whose file is found go on to their rename; the others start over.
     private static func goOn(
-        _ publishes: [InterruptedPublish], _ settings: PublishSettings, missing: String?, _ store: LedgerStore,
+        _ publishes: [InterruptedPublish], _ settings: PublishSettings, missing: String?,
+        _ store: LedgerStore,
         _ now: WallTime
     ) throws -> [InterruptedPublish] {
         guard !publishes.isEmpty, missing == nil else { return publishes }

@@ -42,7 +42,9 @@ struct Places: ~Copyable {
     }
 
     private static func lockSpool(_ spool: String) throws(StartError) -> FileLock {
-        do { return try FileLock(directory: FilePath(spool)) } catch { throw held(error, what: spool, note: "") }
+        do { return try FileLock(directory: FilePath(spool)) } catch {
+            throw held(error, what: spool, note: "")
+        }
     }
 
     static func make(_ path: String, mode: UInt32) throws(StartError) {
@@ -55,7 +57,8 @@ struct Places: ~Copyable {
         do {
             _ = try unlink(name)
             let file = try Descriptor.open(
-                name, .writeOnly, options: [.create, .exclusiveCreate, .noFollow], permissions: [.ownerReadWrite])
+                name, .writeOnly, options: [.create, .exclusiveCreate, .noFollow],
+                permissions: [.ownerReadWrite])
             try file.close(name.string)
             _ = try unlink(name)
         } catch {

@@ -38,7 +38,9 @@ enum JobsLogPlace {
         case .path(let path): return path
         case .automatic: break
         }
-        if let folder = Environment.value("LOGS_DIRECTORY")?.split(separator: ":").first { return "\(folder)/jobs.log" }
+        if let folder = Environment.value("LOGS_DIRECTORY")?.split(separator: ":").first {
+            return "\(folder)/jobs.log"
+        }
         let isDefaultState = configuration.stateDir == Configuration(cores: 1).stateDir
         if isDefaultState, isWritable("/var/log/dld") { return "/var/log/dld/jobs.log" }
         return "\(configuration.stateDir)/jobs.log"

@@ -98,15 +98,25 @@ final class Supervisor {
         do {
             let loaded = try ConfigLoading.load(configPath)
             let restart = Configuration.keysNeedingRestart(from: configuration, to: loaded.configuration)
-            for key in restart { engine.logger.warning("needs a restart to change", metadata: ["key": "\(key)"]) }
-            for warning in loaded.warnings { engine.logger.warning("config", metadata: ["warning": "\(warning)"]) }
+            for key in restart {
+                engine.logger.warning("needs a restart to change", metadata: ["key": "\(key)"])
+            }
+            for warning in loaded.warnings {
+                engine.logger.warning("config", metadata: ["warning": "\(warning)"])
+            }
             apply(loaded.configuration)
-            engine.board.change { $0.config.state = .ok; $0.config.reason = nil }
+            engine.board.change {
+                $0.config.state = .ok
+                $0.config.reason = nil
+            }
             engine.logger.notice("config reloaded")
             reply?.succeed(
                 ReloadDocument(warnings: loaded.warnings.map(\.description), needsRestart: restart))
         } catch {
-            engine.board.change { $0.config.state = .stale; $0.config.reason = "\(error)" }
+            engine.board.change {
+                $0.config.state = .stale
+                $0.config.reason = "\(error)"
+            }
             for line in "\(error)".split(separator: "\n") {
                 engine.logger.error("config refused, the old one stays", metadata: ["why": "\(line)"])
             }
@@ -151,7 +161,8 @@ final class Supervisor {
         let stuck = readings.first { !$0.reading.isFresh(limit: Self.freshness) }
         if let stuck {
             let call = stuck.reading.call.map { " in \($0)" } ?? ""
-            engine.logger.critical("a thread is stuck; the watchdog will restart the daemon",
+            engine.logger.critical(
+                "a thread is stuck; the watchdog will restart the daemon",
                 metadata: ["thread": "\(stuck.beat.name)\(call)"])
         } else {
             _ = notify.send(.watchdog)

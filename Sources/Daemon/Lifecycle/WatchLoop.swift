@@ -43,7 +43,8 @@ struct WatchLoop: ~Copyable {
         while !isStopping() {
             let condition = look()
             // Free space moves all the time: told when it moved by a thousandth, or when trouble comes or goes.
-            let moved = last.map { abs($0.freeBytes - condition.freeBytes) > max(1, $0.totalBytes / 1000) } ?? true
+            let moved =
+                last.map { abs($0.freeBytes - condition.freeBytes) > max(1, $0.totalBytes / 1000) } ?? true
             if moved || condition.trouble != last?.trouble {
                 last = condition
                 report(condition)

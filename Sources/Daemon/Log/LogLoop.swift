@@ -45,7 +45,8 @@ struct LogLoop: ~Copyable {
         guard let jobsPath else { return }
         do {
             jobsFile = try Descriptor.open(
-                FilePath(jobsPath), .writeOnly, options: [.create, .append, .noFollow], permissions: [.ownerReadWrite, .groupRead])
+                FilePath(jobsPath), .writeOnly, options: [.create, .append, .noFollow],
+                permissions: [.ownerReadWrite, .groupRead])
         } catch {
             write(Array("jobs.log: \(error)\n".utf8), to: 2)
         }
@@ -98,7 +99,9 @@ final class LogPort: Sendable {
     var currentLevel: Logger.Level { level.withLock { $0 } }
     func setLevel(_ fresh: Logger.Level) { level.withLock { $0 = fresh } }
 
-    func line(_ text: String) { add { Self.append(Array(text.utf8), to: &$0.taken.lines, dropped: &$0.dropped) } }
+    func line(_ text: String) {
+        add { Self.append(Array(text.utf8), to: &$0.taken.lines, dropped: &$0.dropped) }
+    }
     func job(_ record: ResultRecord) {
         let line = record.logLine()
         add { Self.append(line, to: &$0.taken.jobs, dropped: &$0.dropped) }
@@ -106,7 +109,9 @@ final class LogPort: Sendable {
     func reopen() { add { $0.taken.reopens = true } }
     func stop() { add { $0.taken.stops = true } }
     var isEmpty: Bool {
-        box.withLock { $0.taken.lines.isEmpty && $0.taken.jobs.isEmpty && !$0.taken.reopens && !$0.taken.stops }
+        box.withLock {
+            $0.taken.lines.isEmpty && $0.taken.jobs.isEmpty && !$0.taken.reopens && !$0.taken.stops
+        }
     }
 
     func take() -> Taken {
@@ -114,7 +119,8 @@ final class LogPort: Sendable {
             var taken = Taken()
             swap(&taken, &box.taken)
             if box.dropped > 0 {
-                taken.lines += Array("log: \(box.dropped) lines dropped, the log is not read fast enough\n".utf8)
+                taken.lines += Array(
+                    "log: \(box.dropped) lines dropped, the log is not read fast enough\n".utf8)
                 box.dropped = 0
             }
             return taken
