@@ -103,9 +103,9 @@ extension LedgerStore {
         }
     }
 
-    /// Begins failed and cancelled jobs of an open list anew, in the order of the list: looks at up to
-    /// `limit` (at most 10,000) jobs after `after`. `next` is where to go on; nil when the end is reached or
-    /// the list has ended.
+    /// Queues waiting jobs of an open list at once and begins failed and cancelled ones anew, in the order of
+    /// the list: looks at up to `limit` (at most 10,000) jobs after `after`. `next` is where to go on; nil when
+    /// the end is reached or the list has ended.
     public func retrySlice(
         list: ListID, after: JobSeq?, limit: Int, now: WallTime
     ) throws(LedgerError) -> (changed: Int, next: JobSeq?) {
@@ -115,9 +115,9 @@ extension LedgerStore {
             let bound = min(max(limit, 1), Self.pageLimit)
             let seqs = try SpanPages.seqs(db, list: list, after: after, limit: bound)
             var changed = 0
-            for (seq, state) in seqs where state == .failed || state == .cancelled {
+            for (seq, state) in seqs where state == .failed || state == .cancelled || state == .waiting {
                 guard let job = try head(seq, db), job.kind != .badLine else { continue }
-                try retry(job, now: now, db)
+                if state == .waiting { try requeue(job, now: now, db) } else { try retry(job, now: now, db) }
                 changed += 1
             }
             return (changed, seqs.count < bound ? nil : seqs.last?.seq)

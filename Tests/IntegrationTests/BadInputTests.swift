@@ -9,7 +9,11 @@ import Testing
     private func reason(_ daemon: RunningDaemon, _ name: String) throws -> String {
         try eventuallySome("the reason of \(name)", context: { daemon.account }) {
             let path = "\(daemon.spool)/rejected/\(name).reason.txt"
-            return FileTree.exists(path) ? try FileTree.text(path) : nil
+            // The reason stands there before the file does.
+            guard FileTree.exists(path), FileTree.exists("\(daemon.spool)/rejected/\(name)") else {
+                return nil
+            }
+            return try FileTree.text(path)
         }
     }
 
@@ -38,6 +42,31 @@ import Testing
         #expect(try daemon.finish("good.txt", "\(server.url("g"))\n").folder == "done")
         for name in ["link.txt", "pipe.txt"] { #expect(try !reason(daemon, name).isEmpty) }
         #expect(try daemon.process().isRunning)
+    }
+
+    @Test func `a hard link, a foreign format and results of a list are rejected in words`() throws {
+        let daemon = try RunningDaemon.start()
+        let own = try daemon.directory.file("own.txt", "sum:1\n")
+        #expect(link(own, "\(daemon.spool)/linked.txt") == 0)
+        #expect(try reason(daemon, "linked.txt").contains("hard links"))
+        for name in ["a.meta4", "b.torrent", "c.xz", "d.results.jsonl", "e.json"] {
+            try daemon.drop(name, "sum:1\n")
+            #expect(try reason(daemon, name).count > 10)
+        }
+        #expect(try FileTree.text(own) == "sum:1\n")
+        #expect(try daemon.finish("good.txt", "sum:1\n").folder == "done")
+    }
+
+    @Test func `a list that nobody may read is told how to be, unless dld is root`() throws {
+        let daemon = try RunningDaemon.start()
+        try FileTree.write("sum:4\n", to: "\(daemon.spool)/.shut.tmp")
+        chmod("\(daemon.spool)/.shut.tmp", 0)
+        try FileTree.rename("\(daemon.spool)/.shut.tmp", "\(daemon.spool)/shut.txt")
+        if geteuid() == 0 {
+            #expect(try daemon.waitFor("shut.txt").results.map(\.value) == ["10"])
+        } else {
+            #expect(try reason(daemon, "shut.txt").contains("chmod g+r"))
+        }
     }
 
     @Test func `a line without end costs that line and no memory`() throws {

@@ -20,14 +20,19 @@ import Testing
         let ended = try daemon.finish("look.txt", "\(server.url("ok"))\n\(server.url("missing"))\nsum:9\n")
         let job = try #require(ended.results[0].job)
         let verbs = [
-            ["status"], ["lists"], ["jobs"], ["hosts"], ["metrics"], ["show", "look.txt"], ["show", "1"], ["show", job],
-            ["jobs", "--state", "failed"], ["jobs", "--list", "look.txt", "--limit", "1"], ["lists", "--state", "closed"],
+            ["status"], ["lists"], ["jobs"], ["hosts"], ["metrics"], ["show", "look.txt"], ["show", "1"],
+            ["show", job],
+            ["jobs", "--state", "failed"], ["jobs", "--list", "look.txt", "--limit", "1"],
+            ["lists", "--state", "closed"],
         ]
         for verb in verbs {
             let words = try ProgramRun.run("dlctl", verb + ["--socket", daemon.socket])
             #expect(words.status == 0, Comment(rawValue: words.transcript))
-            #expect(!words.output.isEmpty && !words.output.contains("\u{1b}"), Comment(rawValue: words.transcript))
-            let json = try ProgramRun.run("dlctl", verb + ["--json"], environment: ["DLD_SOCKET": daemon.socket])
+            #expect(
+                !words.output.isEmpty && !words.output.contains("\u{1b}"), Comment(rawValue: words.transcript)
+            )
+            let json = try ProgramRun.run(
+                "dlctl", verb + ["--json"], environment: ["DLD_SOCKET": daemon.socket])
             #expect(json.status == 0 && isJSON(json.output), Comment(rawValue: json.transcript))
         }
         #expect(try daemon.dlctl("jobs", "--state", "failed").output.contains("missing"))
@@ -88,9 +93,12 @@ import Testing
         try eventually("it runs", context: { daemon.account }) { server.count("/held") == 1 }
         #expect(try daemon.dlctl("pause", "steer.txt").status == 0)
         gate.open()
-        try eventually("what ran is done or back", context: { daemon.account }) { try daemon.status().transfers.isEmpty }
+        try eventually("what ran is done or back", context: { daemon.account }) {
+            try daemon.status().transfers.isEmpty
+        }
         #expect(server.count("/a") == 0 && server.count("/b") == 0)
-        let id = try #require(try page(daemon, "jobs", "--list", "steer.txt").first { ($0["line"] as? Int) == 2 }?["job"])
+        let id = try #require(
+            try page(daemon, "jobs", "--list", "steer.txt").first { ($0["line"] as? Int) == 2 }?["job"])
         let job = try #require(id as? String)
         let cancel = try daemon.dlctl("cancel", job, "--json")
         #expect(cancel.status == 0 && isJSON(cancel.output), Comment(rawValue: cancel.transcript))

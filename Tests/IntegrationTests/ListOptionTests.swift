@@ -61,12 +61,15 @@ import Testing
         #expect(server.requests.map(\.path) == ["/first", "/highest", "/high", "/normal", "/low"])
     }
 
-    @Test func `packed lists of both formats are read, and a torn one is rejected before its first job`() throws {
+    @Test func `packed lists of both formats are read, and a torn one is rejected before its first job`()
+        throws
+    {
         let server = try ScriptedServer()
         server.routeAll { ScriptedReply(body: $0.path.utf8) }
         let daemon = try RunningDaemon.start()
         let text = try daemon.directory.file("t.txt", "\(server.url("t"))\n  out=packed/t\nsum:4\n")
-        let json = try daemon.directory.file("j.jsonl", "{\"url\": \"\(server.url("j"))\", \"out\": \"packed/j\"}\n")
+        let json = try daemon.directory.file(
+            "j.jsonl", "{\"url\": \"\(server.url("j"))\", \"out\": \"packed/j\"}\n")
         let torn = try daemon.directory.file("torn.txt", "\(server.url("torn"))\n")
         for path in [text, json, torn] { #expect(try ProgramRun.run("/bin/gzip", [path]).status == 0) }
         let whole = try FileTree.read("\(torn).gz")
@@ -86,7 +89,8 @@ import Testing
         server.routeAll { _ in ScriptedReply(body: "x".utf8) }
         let daemon = try RunningDaemon.start()
         let ended = try daemon.finish(
-            "defaults.txt", "  dir=common\n  user-agent=all/1\n\(server.url("a"))\n\(server.url("b"))\n  dir=own\n")
+            "defaults.txt",
+            "  dir=common\n  user-agent=all/1\n\(server.url("a"))\n\(server.url("b"))\n  dir=own\n")
         #expect(ended.folder == "done", Comment(rawValue: daemon.account))
         #expect(daemon.published == ["common/a", "own/b"])
         #expect(Set(server.requests.map { $0.header("user-agent") }) == ["all/1"])
@@ -132,7 +136,10 @@ import Testing
             {"url": "\(server.url("hidden"))"}
             {"url": "\(server.url("right"))", "size": 10, "checksum": "md5=781e5e245d69b566979b86e28d23f2c7"}
             """)
-        #expect(ended.results.map(\.error?.code) == ["digest_mismatch", "bad_length", "too_large", "too_large", nil])
+        #expect(
+            ended.results.map(\.error?.code) == [
+                "digest_mismatch", "bad_length", "too_large", "too_large", nil,
+            ])
         #expect(daemon.published == ["right"])
         #expect(daemon.partFiles.isEmpty)
     }
@@ -141,7 +148,8 @@ import Testing
         let server = try ScriptedServer()
         server.route("/short", ScriptedReply(body: "123456".utf8, ending: .cut(after: 3)))
         server.route("/reset", ScriptedReply(body: "123456".utf8, ending: .reset(after: 3)))
-        server.route("/range", ScriptedReply(206, headers: [("Content-Range", "bytes 0-2/6")], body: "123".utf8))
+        server.route(
+            "/range", ScriptedReply(206, headers: [("Content-Range", "bytes 0-2/6")], body: "123".utf8))
         server.route("/error", ScriptedReply(500, body: "an error page".utf8))
         server.route("/teapot", ScriptedReply(418, body: "tea".utf8))
         let daemon = try RunningDaemon.start(quickRetries)

@@ -81,7 +81,8 @@ import Testing
               http-user=joe
               http-passwd=pw
             """
-        let ended = try daemon.finish("away.txt", "\(server.url("away"))\n\(fields)\n\(server.url("home"))\n\(fields)\n")
+        let ended = try daemon.finish(
+            "away.txt", "\(server.url("away"))\n\(fields)\n\(server.url("home"))\n\(fields)\n")
         #expect(ended.folder == "done", Comment(rawValue: daemon.account))
         let landed = try #require(other.requests("/landed").first)
         for name in ["authorization", "cookie", "x-secret"] { #expect(landed.header(name) == nil, "\(name)") }
@@ -98,7 +99,8 @@ import Testing
         server.routeAll { request in
             guard let number = Int(request.path.dropFirst(2)) else { return ScriptedReply(404) }
             return number == 0
-                ? ScriptedReply(body: "end".utf8) : ScriptedReply(302, headers: [("Location", "/r\(number - 1)")])
+                ? ScriptedReply(body: "end".utf8)
+                : ScriptedReply(302, headers: [("Location", "/r\(number - 1)")])
         }
         server.route("/loop", ScriptedReply(302, headers: [("Location", "/loop")]))
         server.route("/file", ScriptedReply(302, headers: [("Location", "file:///etc/passwd")]))
@@ -119,7 +121,9 @@ import Testing
         let server = try ScriptedServer()
         server.route("/down", ScriptedReply(503))
         server.route("/back", ScriptedReply(500), ScriptedReply(502), ScriptedReply(body: "ok".utf8))
-        server.route("/cut", ScriptedReply(body: "123456".utf8, ending: .cut(after: 3)), ScriptedReply(body: "123456".utf8))
+        server.route(
+            "/cut", ScriptedReply(body: "123456".utf8, ending: .cut(after: 3)),
+            ScriptedReply(body: "123456".utf8))
         let daemon = try RunningDaemon.start(["retry": ["base_delay": "10ms", "max_delay": "50ms"]])
         let ended = try daemon.finish(
             "tries.txt",
@@ -172,11 +176,14 @@ import Testing
         let shown = try daemon.results("secret.txt").joined()
         try eventually("jobs.log has the job") { FileTree.exists(daemon.jobsLog) }
         let places = [
-            shown, try FileTree.text(daemon.jobsLog), try daemon.process().errors, try daemon.process().output,
+            shown, try FileTree.text(daemon.jobsLog), try daemon.process().errors,
+            try daemon.process().output,
             try daemon.dlctl("jobs", "--json").output, try daemon.dlctl("status").output,
         ]
         for text in places {
-            for secret in ["hunter2", "abc123", "xyz789"] { #expect(!text.contains(secret), Comment(rawValue: text)) }
+            for secret in ["hunter2", "abc123", "xyz789"] {
+                #expect(!text.contains(secret), Comment(rawValue: text))
+            }
         }
         #expect(shown.contains("page=2"))
         let retry = try FileTree.text("\(daemon.spool)/failed/secret.failed.jsonl")

@@ -51,7 +51,9 @@ import Testing
             {"url": "\(nginx.url("a", tls: true))"}
             {"url": "\(nginx.url("b", tls: true))", "check_certificate": false}
             """)
-        #expect(ended.results.map(\.error?.code) == ["tls_verify", "tls_verify"], Comment(rawValue: daemon.account))
+        #expect(
+            ended.results.map(\.error?.code) == ["tls_verify", "tls_verify"],
+            Comment(rawValue: daemon.account))
         #expect(ended.results.map(\.attempts) == [1, 1])
         #expect(try nginx.log().isEmpty)
         #expect(daemon.published.isEmpty)
@@ -73,7 +75,9 @@ import Testing
         for server in servers {
             server.routeAll { _ in ScriptedReply(body: "x".utf8, delay: .milliseconds(5)) }
         }
-        let daemon = try RunningDaemon.start(["hosts": ["default": ["connections": 4], "127.0.0.2": ["connections": 1]]])
+        let daemon = try RunningDaemon.start([
+            "hosts": ["default": ["connections": 4], "127.0.0.2": ["connections": 1]]
+        ])
         let urls = (0..<40).flatMap { number in servers.map { $0.url("f\(number)") } }
         #expect(try daemon.finish("caps.txt", urls.joined(separator: "\n")).folder == "done")
         #expect(servers[0].mostOpenConnections <= 4)
@@ -85,7 +89,8 @@ import Testing
         let server = try ScriptedServer()
         server.routeAll { _ in ScriptedReply(body: "x".utf8) }
         let daemon = try RunningDaemon.start(["hosts": ["default": ["requests_per_second": 10]]])
-        let ended = try daemon.finish("rate.txt", (0..<16).map { server.url("f\($0)") }.joined(separator: "\n"))
+        let ended = try daemon.finish(
+            "rate.txt", (0..<16).map { server.url("f\($0)") }.joined(separator: "\n"))
         #expect(ended.folder == "done")
         let times = server.requests.map(\.arrived)
         // A burst of a second may go first; what is left comes at a tenth of a second each.
@@ -100,8 +105,10 @@ import Testing
             "retry": ["max_attempts": 2, "base_delay": "20ms", "max_delay": "50ms"],
             "hosts": ["default": ["give_up": "2s"]],
         ])
-        try daemon.drop("dead.txt", (0..<30).map { "http://127.0.0.4:\(dead.port)/f\($0)" }.joined(separator: "\n"))
-        let good = try daemon.finish("good.txt", (0..<30).map { server.url("g\($0)") }.joined(separator: "\n"))
+        try daemon.drop(
+            "dead.txt", (0..<30).map { "http://127.0.0.4:\(dead.port)/f\($0)" }.joined(separator: "\n"))
+        let good = try daemon.finish(
+            "good.txt", (0..<30).map { server.url("g\($0)") }.joined(separator: "\n"))
         #expect(good.folder == "done")
         let ended = try daemon.waitFor("dead.txt")
         #expect(ended.folder == "failed")

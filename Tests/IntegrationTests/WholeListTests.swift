@@ -17,7 +17,8 @@ import Testing
         "started_at", "ended_at", "timings",
     ]
     private static let downloadTimings: Set = [
-        "queued_ms", "waiting_ms", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms", "publish_ms",
+        "queued_ms", "waiting_ms", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "transfer_ms",
+        "publish_ms",
         "total_ms",
     ]
 
@@ -38,7 +39,8 @@ import Testing
             "output": ["file_mode": "0600", "dir_mode": "0750"], "digest": ["always": "sha-256"],
         ])
         let lines = (0..<count).map { "\(nginx.url("m/f\($0).bin"))\n  out=deep/er/f\($0).bin" }
-        let ended = try daemon.finish("mixed.txt", lines.joined(separator: "\n") + "\nsum:10\n", within: .seconds(90))
+        let ended = try daemon.finish(
+            "mixed.txt", lines.joined(separator: "\n") + "\nsum:10\n", within: .seconds(90))
         #expect(ended.folder == "done", Comment(rawValue: daemon.account))
         #expect(ended.results.map(\.line) == (0...count).map { $0 * 2 + 1 })
         for number in 0..<count {
@@ -70,7 +72,9 @@ import Testing
             #expect(Set(object.keys) == Self.downloadKeys)
             let timings = try #require(object["timings"] as? [String: Any])
             #expect(Set(timings.keys) == Self.downloadTimings)
-            #expect(timings.values.allSatisfy { ($0 as? NSNumber).map { $0.doubleValue >= 0 } ?? false }, "\(line)")
+            #expect(
+                timings.values.allSatisfy { ($0 as? NSNumber).map { $0.doubleValue >= 0 } ?? false },
+                "\(line)")
             #expect((object["digest"] as? String)?.hasPrefix("sha256:") == true)
         }
         for line in lines.suffix(sums) { #expect(Set(try object(line).keys) == Self.sumKeys) }
@@ -155,7 +159,10 @@ import Testing
             FileTree.names("\(daemon.spool)/done").count == 4
         }
         let names = FileTree.names("\(daemon.spool)/done")
-        #expect(Set(names) == ["hourly.txt", "hourly.txt.results.jsonl", "hourly.2.txt", "hourly.2.txt.results.jsonl"])
+        #expect(
+            Set(names) == [
+                "hourly.txt", "hourly.txt.results.jsonl", "hourly.2.txt", "hourly.2.txt.results.jsonl",
+            ])
     }
 
     @Test func `deleting a list in accepted changes nothing`() throws {

@@ -124,8 +124,11 @@ extension DispatchLoop {
             board.hostFreed(key, slots: 1)
             return
         }
-        if case .start = machine.verdict(now: now) {
-            board.hostFreed(key, slots: machine.capacity - machine.active)
+        switch machine.verdict(now: now) {
+        case .start: board.hostFreed(key, slots: machine.capacity - machine.active)
+        // Its lanes were parked because it was full: without this nobody would look again when the time has come.
+        case .wait: considerHost(key)
+        case .full: break
         }
     }
 

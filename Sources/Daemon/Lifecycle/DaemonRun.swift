@@ -4,6 +4,7 @@ import Config
 import ControlAPI
 import Curl
 import Glibc
+import JobModel
 import LinuxKit
 import Logging
 
@@ -51,8 +52,14 @@ public enum DaemonRun {
     private static func onceStatus(_ engine: Engine, _ supervisor: Supervisor) -> Int32 {
         if supervisor.wasInterrupted { return ExitStatus.interrupted }
         let tally = engine.verdicts.result
-        complain("done \(tally.done), failed \(tally.failed), cancelled \(tally.cancelled)")
-        return tally.isGood && !supervisor.wasStopped ? ExitStatus.fine : ExitStatus.failed
+        // A list with a paused job stays open, so its jobs are not in the tally.
+        let open = engine.board.read().status.jobs
+        let paused = open.paused > 0 ? ", paused \(open.paused)" : ""
+        complain(
+            "done \(tally.done + open.done), failed \(tally.failed + open.failed), "
+                + "cancelled \(tally.cancelled + open.cancelled)\(paused)")
+        let isGood = tally.isGood && open.open == 0 && open.failed == 0 && open.cancelled == 0
+        return isGood ? ExitStatus.fine : ExitStatus.failed
     }
 
     /// What must happen before the first thread: signals blocked so that every thread inherits that, libcurl's
