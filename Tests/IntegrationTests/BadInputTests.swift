@@ -45,7 +45,8 @@ import Testing
     }
 
     @Test func `a hard link, a foreign format and results of a list are rejected in words`() throws {
-        let daemon = try RunningDaemon.start()
+        // A link is neither renamed in nor closed by a writer: only the scan finds it.
+        let daemon = try RunningDaemon.start(["spool": ["rescan": "1s"]])
         let own = try daemon.directory.file("own.txt", "sum:1\n")
         #expect(link(own, "\(daemon.spool)/linked.txt") == 0)
         #expect(try reason(daemon, "linked.txt").contains("hard links"))
