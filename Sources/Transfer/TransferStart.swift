@@ -58,9 +58,7 @@ extension TransferLoop {
                 fail(transfer, denied, nil)
                 return
             }
-            let easy = try multi.takeEasy()
-            try RequestSetup.apply(order, ask: ask, sink: reception, to: easy, now: now)
-            try enter(transfer, easy)
+            try enter(transfer, try readyEasy(order, ask, reception, now))
         } catch let error as SystemError {
             tools.folder.forget()
             fail(transfer, FailureMap.failure(error), nil)
@@ -69,6 +67,25 @@ extension TransferLoop {
         } catch {
             fail(transfer, TransferFailure(JobError(.badURL, Masking.text("\(error)"))), nil)
         }
+    }
+
+    /// A handle with the request's settings.
+    ///
+    /// A rested handle that libcurl still ties to a shared HTTP/2 connection refuses its buffer size as a bad
+    /// argument (seen with 7.88.1, a few in a thousand). Letting go of it unties it; a fresh one takes its place.
+    private mutating func readyEasy(
+        _ order: TransferOrder, _ ask: ResponseAsk, _ sink: Reception, _ now: MonotonicTime
+    ) throws(CurlError) -> EasyHandle {
+        let rested = try multi.takeEasy()
+        do throws(CurlError) {
+            try RequestSetup.apply(order, ask: ask, sink: sink, to: rested, now: now)
+            return rested
+        } catch {
+            guard error.code == .badArgument else { throw error }
+        }
+        let fresh = try EasyHandle.make()
+        try RequestSetup.apply(order, ask: ask, sink: sink, to: fresh, now: now)
+        return fresh
     }
 
     /// The part to go on with. One that is not what the resume point says starts from zero.
