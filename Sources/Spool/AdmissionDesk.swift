@@ -40,7 +40,8 @@ final class AdmissionDesk {
     func markStuck(_ file: FilePath) {
         // A full table forgets: saying it again is better than growing.
         if stuck.count >= 1000 { stuck = [:] }
-        if let status = try? FileStatus.of(file, in: context.directories[.spool].descriptor.rawValue) {  // gone: fine
+        let folder = context.directories[.spool].descriptor.rawValue
+        if let status = try? FileStatus.of(file, in: folder) {  // gone: fine
             stuck[file.string] = status
         }
     }

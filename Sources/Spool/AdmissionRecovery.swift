@@ -51,7 +51,8 @@ extension AdmissionDesk {
             if let found = open(FilePath(name), place, row) { return found }
         }
         // A list from the control socket lies in the spool under a name of its own.
-        guard let scan = try? FolderScan(context.directories[.spool]) else { return nil }  // not to be read: not found
+        let found = try? FolderScan(context.directories[.spool])  // not to be read: not found
+        guard let scan = found else { return nil }
         while let entry = scan.next() {
             guard entry.inode == row.inode else { continue }
             if let found = open(FilePath(component: entry.name), .spool, row) { return found }

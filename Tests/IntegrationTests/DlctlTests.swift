@@ -9,8 +9,9 @@ import Testing
 /// Every verb of `dlctl` against a running daemon.
 @Suite struct DlctlTests {
     private func isJSON(_ text: String) -> Bool {
-        // nil and an error both mean: no JSON.
-        (try? JSONSerialization.jsonObject(with: Data(text.utf8), options: [.fragmentsAllowed])) != nil
+        let options: JSONSerialization.ReadingOptions = [.fragmentsAllowed]
+        let value = try? JSONSerialization.jsonObject(with: Data(text.utf8), options: options)  // an error: no JSON
+        return value != nil
     }
 
     @Test func `every looking verb answers in words and in JSON`() throws {

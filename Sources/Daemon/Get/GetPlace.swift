@@ -51,9 +51,9 @@ struct GetPlace {
     func failures() -> [String] {
         results(in: "failed").flatMap { text in
             text.split(separator: "\n").compactMap { line in
-                guard let result = try? JSONDecoder().decode(ShownResult.self, from: Data(line.utf8)),  // ours; checked by tests
-                    let error = result.error
-                else { return nil }
+                let decoder = JSONDecoder()
+                let read = try? decoder.decode(ShownResult.self, from: Data(line.utf8))  // ours; checked by tests
+                guard let result = read, let error = result.error else { return nil }
                 let what = result.url ?? result.urls?.first ?? "line \(result.line)"
                 // A bad line's message begins with its line already.
                 let begins = error.message.hasPrefix(what) ? error.message : "\(what): \(error.message)"
