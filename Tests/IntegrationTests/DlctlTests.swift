@@ -10,7 +10,8 @@ import Testing
 @Suite struct DlctlTests {
     private func isJSON(_ text: String) -> Bool {
         let options: JSONSerialization.ReadingOptions = [.fragmentsAllowed]
-        let value = try? JSONSerialization.jsonObject(with: Data(text.utf8), options: options)  // an error: no JSON
+        let bytes = Data(text.utf8)
+        let value = try? JSONSerialization.jsonObject(with: bytes, options: options)  // an error: no JSON
         return value != nil
     }
 

@@ -52,7 +52,8 @@ struct GetPlace {
         results(in: "failed").flatMap { text in
             text.split(separator: "\n").compactMap { line in
                 let decoder = JSONDecoder()
-                let read = try? decoder.decode(ShownResult.self, from: Data(line.utf8))  // ours; checked by tests
+                let bytes = Data(line.utf8)
+                let read = try? decoder.decode(ShownResult.self, from: bytes)  // ours; checked by tests
                 guard let result = read, let error = result.error else { return nil }
                 let what = result.url ?? result.urls?.first ?? "line \(result.line)"
                 // A bad line's message begins with its line already.
