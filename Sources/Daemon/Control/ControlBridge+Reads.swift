@@ -47,7 +47,7 @@ extension ControlBridge {
 
     func jobs(_ query: JobQuery, reply: ControlReply<PageDocument<JobDocument>>) {
         let cipher = cipher
-        let holds = board.read().holds
+        let snapshot = board.read()
         ask(reply) { reader in
             var list: ListID?
             if let reference = query.list {
@@ -60,16 +60,16 @@ extension ControlBridge {
                 state: query.state, list: list, after: query.after.map { cipher.seq(of: $0) },
                 limit: query.limit)
             return PageDocument(
-                items: page.rows.map { Self.document($0, holds: holds) },
+                items: page.rows.map { Self.document($0, snapshot) },
                 next: page.next.map { cipher.id(of: $0).description })
         }
     }
 
     func job(_ id: JobID, reply: ControlReply<JobDocument>) {
-        let holds = board.read().holds
+        let snapshot = board.read()
         ask(reply) { reader in
             guard let row = try reader.job(id) else { throw ControlFailure.notFound("no job \(id)") }
-            return Self.document(row, holds: holds)
+            return Self.document(row, snapshot)
         }
     }
 
@@ -93,21 +93,31 @@ extension ControlBridge {
     }
 
     /// The ledger's row and, while it has not ended, why it does not run.
-    private static func document(
-        _ row: JobRow, holds: [HostKey: (until: WallTime, reason: String)]
-    ) -> JobDocument {
+    private static func document(_ row: JobRow, _ snapshot: StatusBoard.Snapshot) -> JobDocument {
         switch row.record.state {
         case .waiting:
-            return JobDocument(
-                row.record, wait: WaitDocument(reason: .backoff, until: row.due.map { Timestamp($0) }))
+            let until = row.due.map { Timestamp($0) }
+            return JobDocument(row.record, wait: WaitDocument(reason: .backoff, until: until))
         case .queued:
-            if let hold = holds[row.host] {
-                return JobDocument(
-                    row.record, wait: WaitDocument(reason: .hostHeld, until: Timestamp(hold.until)))
-            }
-            return JobDocument(row.record, wait: WaitDocument(reason: .window, until: nil))
+            return JobDocument(row.record, wait: wait(of: row.host, snapshot))
         case .active, .publishing, .paused, .done, .failed, .cancelled:
             return JobDocument(row.record)
         }
+    }
+
+    /// Why a queued job of this host has not started: everything waits, the host is held or full, or others are first.
+    private static func wait(of host: HostKey, _ snapshot: StatusBoard.Snapshot) -> WaitDocument {
+        let general = snapshot.status.waiting.first { group in
+            group.host == nil && [.disk, .outputMissing, .ledger, .network].contains(group.reason)
+        }
+        if let general { return WaitDocument(reason: general.reason, until: general.until) }
+        if let hold = snapshot.holds[host] {
+            return WaitDocument(reason: .hostHeld, until: Timestamp(hold.until))
+        }
+        let shown = snapshot.status.hosts.first { $0.host == host.rawValue }
+        if let shown, shown.active > 0, shown.connections >= shown.connectionLimit {
+            return WaitDocument(reason: .hostLimit, until: nil)
+        }
+        return WaitDocument(reason: .window, until: nil)
     }
 }
