@@ -3,8 +3,7 @@
 /// What a list entry asks for beyond its URLs. Everything is optional: nil means "as the list's defaults,
 /// else as the config says".
 ///
-/// Stored in the ledger as JSON with only the keys that are set; the names here are those of design.md's
-/// JSON Lines format, so that `STEM.failed.jsonl` can be written from it as it is.
+/// Stored in the ledger as JSON with only the keys that are set; the names are those of JSON Lines lists, so that `STEM.failed.jsonl` can be written from it as it is.
 public struct JobOptions: Sendable, Hashable, Codable {
     /// The user's own join key, copied to the results; at most 1 KiB.
     public var id: String?

@@ -38,7 +38,7 @@ extension LedgerStore {
             try move(
                 job, to: .waiting, waited: waited, due: due, now: now, db,
                 also: Self.keeping + ", error = ?, error_message = ?",
-                [attempts, fetched, JSONColumn.text(resume), ErrorColumn.word(error.code), error.message])
+                [attempts, fetched, JSONColumn.text(resume), error.code.name, error.message])
         case .paused(_, let attempts, let fetched, let resume):
             try move(
                 job, to: .paused, now: now, db, also: Self.keeping,

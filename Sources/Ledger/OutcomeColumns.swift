@@ -23,7 +23,7 @@ enum OutcomeColumns {
     static func insert(_ db: Database, _ seq: JobSeq, _ outcome: Outcome) throws {
         let timings = outcome.timings
         let values: [(any DatabaseValueConvertible)?] = [
-            seq.rawValue, outcome.state.rawValue, outcome.error.map { ErrorColumn.word($0.code) },
+            seq.rawValue, outcome.state.rawValue, outcome.error.map(\.code.name),
             outcome.error?.message, outcome.path?.description, outcome.finalURL, outcome.bytes,
             outcome.fetchedBytes, outcome.resumedBytes, outcome.digest?.description, outcome.contentType,
             outcome.etag, outcome.lastModified, outcome.httpStatus, outcome.httpVersion, outcome.remoteIP,

@@ -12,9 +12,7 @@ import Testing
         _ = write(STDERR_FILENO, line, line.count)
     }
     private func residentKiB(_ daemon: RunningDaemon) throws -> Int {
-        let status = try FileTree.lines("/proc/\(daemon.process().pid)/status")
-        let line = status.first { $0.hasPrefix("VmRSS:") } ?? ""
-        return Int(line.split(whereSeparator: { !$0.isNumber }).first ?? "0") ?? 0
+        try ProcessMemory.resident(of: daemon.process().pid)
     }
 
     @Test func `ten thousand files from one list, some missing, then only those again`() throws {

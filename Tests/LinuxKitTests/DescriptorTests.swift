@@ -2,6 +2,7 @@
 
 import Glibc
 import SystemPackage
+import TestKit
 import Testing
 
 @testable import LinuxKit

@@ -3,6 +3,7 @@
 import Glibc
 import Locking
 import SystemPackage
+import TestKit
 import Testing
 
 @testable import LinuxKit

@@ -5,6 +5,7 @@ import JobModel
 import LinuxKit
 import Locking
 import SystemPackage
+import TestKit
 
 @testable import Publish
 

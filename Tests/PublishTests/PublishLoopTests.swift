@@ -4,6 +4,7 @@ import Glibc
 import JobModel
 import LinuxKit
 import SystemPackage
+import TestKit
 import Testing
 
 @testable import Publish

@@ -12,7 +12,6 @@ public enum ProgramEnd: Sendable, Hashable {
 
 /// What the kernel counted for an ended program.
 public struct ProgramUsage: Sendable {
-    public let peakResidentKiB: Int
     public let cpuSeconds: Double
 }
 
@@ -89,7 +88,7 @@ public final class ChildProcess: Sendable {
             status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : .signalled(status & 0x7f)
         let seconds = { (time: timeval) in Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
         let cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime)
-        return (end, ProgramUsage(peakResidentKiB: Int(usage.ru_maxrss), cpuSeconds: cpu))
+        return (end, ProgramUsage(cpuSeconds: cpu))
     }
 
     /// nil while it runs.

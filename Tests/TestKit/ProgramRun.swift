@@ -36,7 +36,7 @@ public struct ProgramRun: Sendable {
         let end = try child.wait(atMost: limit)
         return ProgramRun(
             end: end, output: child.output, errors: child.errors,
-            usage: child.usage ?? ProgramUsage(peakResidentKiB: 0, cpuSeconds: 0),
+            usage: child.usage ?? ProgramUsage(cpuSeconds: 0),
             commandLine: child.commandLine)
     }
 

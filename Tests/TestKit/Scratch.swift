@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
-import SystemPackage
+public import SystemPackage
 
 /// A directory of one test's own, removed with what it holds.
-final class Scratch {
-    let path: FilePath
+public final class Scratch {
+    public let path: FilePath
 
-    init() {
+    public init() {
         var template = Array("/tmp/dld-test-XXXXXX".utf8CString)
         precondition(mkdtemp(&template) != nil, "mkdtemp: errno \(errno)")
         path = template.withUnsafeBufferPointer { FilePath(platformString: $0.baseAddress!) }
     }
     deinit { Self.remove(path.string) }
 
-    func sub(_ name: String) -> FilePath { path.appending(name) }
+    public func sub(_ name: String) -> FilePath { path.appending(name) }
 
     @discardableResult
-    func write(_ name: String, _ text: String) -> FilePath {
+    public func write(_ name: String, _ text: String) -> FilePath {
         let full = sub(name)
         let number = open(full.string, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         precondition(number >= 0, "open \(full): errno \(errno)")
@@ -28,17 +28,17 @@ final class Scratch {
     }
 
     @discardableResult
-    func folder(_ name: String) -> FilePath {
+    public func folder(_ name: String) -> FilePath {
         let full = sub(name)
         precondition(mkdir(full.string, 0o755) == 0, "mkdir \(full): errno \(errno)")
         return full
     }
 
-    func link(_ name: String, to target: String) {
+    public func link(_ name: String, to target: String) {
         precondition(symlink(target, sub(name).string) == 0, "symlink \(name): errno \(errno)")
     }
 
-    func text(_ name: String) -> String? {
+    public func text(_ name: String) -> String? {
         let number = open(sub(name).string, O_RDONLY | O_CLOEXEC)
         guard number >= 0 else { return nil }
         defer { close(number) }
@@ -48,7 +48,9 @@ final class Scratch {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    func names(_ name: String = "") -> [String] { Self.list(name.isEmpty ? path.string : sub(name).string) }
+    public func names(_ name: String = "") -> [String] {
+        Self.list(name.isEmpty ? path.string : sub(name).string)
+    }
 
     private static func list(_ path: String) -> [String] {
         guard let stream = opendir(path) else { return [] }
