@@ -2,6 +2,7 @@
 
 import CLinux
 import Glibc
+import Synchronization
 
 /// A joinable pthread that owns whatever its body creates.
 ///
@@ -9,6 +10,8 @@ import Glibc
 /// messages through mailboxes cross. The corresponding C function is `pthread_create`.
 public final class WorkerThread: Sendable {
     private let handle: pthread_t
+    /// Joined or let go.
+    private let isSettled = Atomic(false)
     /// As given.
     public let name: String
 
@@ -31,11 +34,20 @@ public final class WorkerThread: Sendable {
     }
 
     /// Waits for the body to return. Call once, from any other thread.
-    public func join() { _ = pthread_join(handle, nil) }
+    public func join() {
+        isSettled.store(true, ordering: .relaxed)
+        _ = pthread_join(handle, nil)
+    }
 
     /// Lets go of a thread that may never return: nobody joins it. Call instead of `join`.
     /// The corresponding C function is `pthread_detach`.
-    public func abandon() { _ = pthread_detach(handle) }
+    public func abandon() {
+        isSettled.store(true, ordering: .relaxed)
+        _ = pthread_detach(handle)
+    }
+
+    /// Dropped without `join`: nobody will ever wait for it.
+    deinit { if !isSettled.load(ordering: .relaxed) { _ = pthread_detach(handle) } }
 
     private final class Box {
         let name: String
