@@ -71,9 +71,6 @@ final class JobTask {
 
     var seq: JobSeq { job.seq }
     var partName: String { "\(job.id).part" }
-    var firstURL: DownloadURL? {
-        if case .download(let urls, _) = job.work { urls.first } else { nil }
-    }
 }
 
 /// Bytes a second over the last few seconds, from samples of a growing total.
