@@ -187,7 +187,7 @@ enum LedgerFile {
 typealias LedgerStep = @Sendable (Database) throws -> Void
 
 extension LedgerFile {
-    static let steps: [LedgerStep] = [makeVersion1]
+    static let steps: [LedgerStep] = [makeVersion1, makeVersion2]
 
     @Sendable private static func makeVersion1(_ db: Database) throws {
         for statement in LedgerSchema.version1 { try db.execute(sql: statement) }
@@ -202,5 +202,8 @@ extension LedgerFile {
                 sql: "INSERT INTO meta (key, value) VALUES (?, ?)",
                 arguments: [key, String(repeating: "0", count: 16 - hex.utf8.count) + hex])
         }
+    }
+    @Sendable private static func makeVersion2(_ db: Database) throws {
+        for statement in LedgerSchema.version2 { try db.execute(sql: statement) }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The tables, as version 1 made them. A released version's text is never edited: the next one gets a
+/// The tables, as each version made them. A released version's text is never edited: the next one gets a
 /// migration.
 ///
 /// State numbers are `JobState` and `ListState`; times are milliseconds since 1970 UTC; durations are
@@ -10,7 +10,7 @@ enum LedgerSchema {
     /// "dld1" in ASCII: tells a ledger from any other SQLite file (PRAGMA application_id).
     static let applicationID: Int64 = 0x646C_6431
     /// What this program writes (PRAGMA user_version).
-    static let version = 1
+    static let version = 2
 
     static let version1 = [
         """
@@ -104,6 +104,23 @@ enum LedgerSchema {
         size INTEGER, digest TEXT, etag TEXT, last_modified TEXT, content_type TEXT, published_at INTEGER) \
         WITHOUT ROWID
         """,
+    ]
+
+    /// What hosts have shown and jobs have lived through, kept over restarts.
+    static let version2 = [
+        // Starts of the daemon that found this job active: one that takes the daemon down with it is quarantined.
+        "ALTER TABLE job ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0",
+        // 1: it has answered a range with what was not asked for. No range is asked of it again.
+        "ALTER TABLE host ADD COLUMN lies_about_ranges INTEGER NOT NULL DEFAULT 0",
+        // Milliseconds in which jobs waited for it and it gave nothing usable, stops and pauses left out.
+        "ALTER TABLE host ADD COLUMN barren INTEGER NOT NULL DEFAULT 0",
+        // Parts of failed jobs, for a later job of the same URL and path to go on from. resume: JSON.
+        """
+        CREATE TABLE part (seq INTEGER PRIMARY KEY, path TEXT NOT NULL, url TEXT NOT NULL, resume TEXT NOT NULL, \
+        ended_at INTEGER NOT NULL)
+        """,
+        "CREATE INDEX part_path ON part (path)",
+        "CREATE INDEX part_age ON part (ended_at)",
     ]
 
     private static let openCounts =

@@ -57,16 +57,33 @@ import Testing
         let new = try LedgerStore.open(
             path: scratch.ledger, durability: .none, programVersion: "2", steps: steps)
         #expect(try new.list(list)?.counts.queued == 1)
-        #expect(try new.read { try Int.fetchOne($0, sql: "PRAGMA user_version") } == 2)
+        let version = LedgerSchema.version
+        #expect(try new.read { try Int.fetchOne($0, sql: "PRAGMA user_version") } == version + 1)
         #expect(
             try scratch.shell("SELECT count(*) FROM pragma_table_info('job') WHERE name = 'extra'") == ["1"])
-        let copy = scratch.ledger + ".v1"
-        #expect(try scratch.shell("PRAGMA user_version; SELECT count(*) FROM job", file: copy) == ["1", "1"])
+        let copy = scratch.ledger + ".v\(version)"
+        #expect(
+            try scratch.shell("PRAGMA user_version; SELECT count(*) FROM job", file: copy) == ["\(version)", "1"])
         var status = stat()
         #expect(stat(copy, &status) == 0)
         #expect(status.st_mode & 0o777 == 0o600)
         try new.close()
         try old.close()
+    }
+
+    @Test func `a ledger of the first version is upgraded with everything in it`() throws {
+        let scratch = try Scratch()
+        let old = try LedgerStore.open(
+            path: scratch.ledger, durability: .none, programVersion: "1", steps: [LedgerFile.steps[0]])
+        let list = try old.running([download(1, "a"), download(2, "b")])
+        try old.apply(.ended(JobSeq(1), done("a")))
+        try old.close()
+        let new = try scratch.open()
+        #expect(try new.list(list)?.counts.done == 1)
+        #expect(try new.list(list)?.counts.queued == 1)
+        #expect(try new.audit().isEmpty)
+        #expect(try scratch.shell("PRAGMA user_version") == ["\(LedgerSchema.version)"])
+        try new.close()
     }
 
     @Test func `a migration that fails leaves the old version in place`() throws {
