@@ -12,10 +12,12 @@ extension DispatchLoop {
         case .connected(_, let token, let isHTTP2):
             guard let task = task(of: token), let key = task.slot else { return }
             hosts[key]?.machine.connected(isHTTP2: isHTTP2)
+            uplinkProved()
             freed(key)
         case .progress(_, let samples):
             for sample in samples {
                 guard let task = task(of: sample.token) else { continue }
+                if sample.bytes > task.bytes { uplinkProved(lag: UplinkWatch.progressLag) }
                 task.bytes = sample.bytes
                 task.total = sample.total
                 task.rate.sample(sample.bytes, now: now)
@@ -32,6 +34,7 @@ extension DispatchLoop {
         guard let task = task(of: report.token) else { return }
         tokens[report.token] = nil
         let key = task.slot
+        noteProbe(task.seq)
         noteResponse(report, on: task, host: key)
         freeSlot(task, keptConnection: keepsConnection(report))
         switch report.result {
@@ -151,6 +154,12 @@ extension DispatchLoop {
         if task.machine.request != nil {
             return act(task.machine.handle(.stopped(keepsPart: failure.resume != nil)), on: task)
         }
+        if isDoubted(task, failure, host: key) { return }
+        charge(task, failure, host: key)
+    }
+
+    /// The job's or the host's own fault.
+    mutating func charge(_ task: JobTask, _ failure: TransferFailure, host key: HostKey?) {
         if failure.isUncharged {
             task.attempts = max(0, task.attempts - 1)
             if let key { hosts[key]?.machine.connectionClosed() }
