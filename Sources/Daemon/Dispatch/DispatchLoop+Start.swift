@@ -15,6 +15,7 @@ extension DispatchLoop {
         case .stopping, .ended: return
         }
         guard case .running = mode else { return }
+        startSuspect()
         while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
             guard let pick = nextPick() else { break }
             begin(pick)
@@ -42,9 +43,9 @@ extension DispatchLoop {
     }
 
     /// A job enters the window.
-    private mutating func begin(_ pick: LaneBoard.Pick) {
+    mutating func begin(_ pick: LaneBoard.Pick) {
         let job = pick.job
-        guard tasks[job.seq] == nil else { return }
+        guard tasks[job.seq] == nil, suspects.admits(pick) else { return }
         let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
         switch pick.claim {
         case .duplicate(_, let outcome?):
@@ -88,6 +89,7 @@ extension DispatchLoop {
             task.firstStarted = now + .milliseconds(-min(ago, 1_000_000_000_000))
         }
         outbox.changes.append(.active(task.seq, attempts: task.attempts, startedAt: task.startedAt ?? wall))
+        task.isActiveUncommitted = true
         let url = urls[(task.attempts - 1) % urls.count]
         task.url = url
         task.hops = 0
@@ -146,6 +148,11 @@ extension DispatchLoop {
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.bytes = 0
         task.rate = RateMeter()
-        outbox.workers[worker, default: []].append(.start(built.order))
+        if suspects.isCareful(now), task.isActiveUncommitted {
+            outbox.held.append((worker, built.order))
+        } else {
+            outbox.workers[worker, default: []].append(.start(built.order))
+        }
+        task.isActiveUncommitted = false
     }
 }
