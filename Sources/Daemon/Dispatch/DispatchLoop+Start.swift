@@ -18,6 +18,7 @@ extension DispatchLoop {
         case .stopping, .ended: return
         }
         guard case .running = mode else { return }
+        startSuspect()
         while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
             guard let pick = nextPick() else { break }
             begin(pick)
@@ -47,7 +48,7 @@ extension DispatchLoop {
     /// A job enters the window.
     mutating func begin(_ pick: LaneBoard.Pick) {
         let job = pick.job
-        guard tasks[job.seq] == nil else { return }
+        guard tasks[job.seq] == nil, suspects.admits(pick) else { return }
         let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
         switch pick.claim {
         case .duplicate(_, let outcome?):
@@ -91,6 +92,7 @@ extension DispatchLoop {
             task.firstStarted = now + .milliseconds(-min(ago, 1_000_000_000_000))
         }
         outbox.changes.append(.active(task.seq, attempts: task.attempts, startedAt: task.startedAt ?? wall))
+        task.isActiveUncommitted = true
         let url = urls[(task.attempts - 1) % urls.count]
         task.url = url
         task.hops = 0
@@ -155,6 +157,11 @@ extension DispatchLoop {
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.bytes = 0
         task.rate = RateMeter()
-        outbox.workers[worker, default: []].append(.start(built.order))
+        if suspects.isCareful(now), task.isActiveUncommitted {
+            outbox.held.append((worker, built.order))
+        } else {
+            outbox.workers[worker, default: []].append(.start(built.order))
+        }
+        task.isActiveUncommitted = false
     }
 }

@@ -98,6 +98,8 @@ extension DispatchLoop {
     /// The final path is taken and the policy wants to know before anything is requested.
     private mutating func taken(_ task: JobTask, size: Int64, modified: WallTime) {
         task.preflightDone = true
+        task.foundSize = size
+        if task.mayBeRecovered, recovers(task, size: size) { return }
         switch task.exists {
         case .skip:
             var outcome = outcome(.done, for: task)
@@ -116,6 +118,20 @@ extension DispatchLoop {
         case .rename, .overwrite:
             act(task.machine.handle(.redirected), on: task)
         }
+    }
+
+    /// A file that a lost ledger's job may have published: its job is done if it can be shown to be that file.
+    private mutating func recovers(_ task: JobTask, size: Int64) -> Bool {
+        if let wanted = task.recoverableSize, wanted != size { return false }
+        guard task.job.options.checksum == nil else {
+            act(task.machine.handle(.checkNeeded), on: task)
+            return true
+        }
+        var outcome = outcome(.done, for: task)
+        outcome.bytes = size
+        outcome.flags.append(.recovered)
+        conclude(task, outcome)
+        return true
     }
 
     /// The ledger's validators, else the file's own mtime. A part's mtime never counts: only what stands under the

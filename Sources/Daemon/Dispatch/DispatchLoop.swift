@@ -40,6 +40,8 @@ struct DispatchLoop: ~Copyable {
         /// Publishes that a crash cut off, whose file is still to be found.
         let publishes: [InterruptedPublish]
         let output: OutputCondition
+        /// The last run died by itself.
+        var isAfterCrash = false
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -51,6 +53,8 @@ struct DispatchLoop: ~Copyable {
         var changes: [JobChange] = []
         var commits: [(JobSeq, JobMachine.Event)] = []
         var ledger: [LedgerRequest] = []
+        /// Orders that wait for this turn's commit.
+        var held: [(worker: Int, order: TransferOrder)] = []
     }
     enum Mode { case running, draining(until: MonotonicTime), stopping(until: MonotonicTime), ended }
     /// A stop waits so long for what is being published; the next start finds the rest.
@@ -80,6 +84,9 @@ struct DispatchLoop: ~Copyable {
     var followers: [JobSeq: [QueuedJob]] = [:]
     var followed: [JobSeq: JobSeq] = [:]
     var nextFollowerLook: MonotonicTime?
+    var suspects: Suspects
+    /// Orders that wait for a commit, by its ticket.
+    var held: [UInt64: [(worker: Int, order: TransferOrder)]] = [:]
     var hosts: [HostKey: HostEntry] = [:]
     var hostsWithHops: Set<HostKey> = []
     var starvedHosts: Set<HostKey> = []
@@ -123,6 +130,7 @@ struct DispatchLoop: ~Copyable {
         now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
         view = DispatchView(now: now)
         uplink = UplinkWatch(machine: UplinkMachine(settings: plan.uplink))
+        suspects = Suspects(carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
         output = start.output.trouble == nil ? nil : start.output
         for list in start.lists {
             view.lists[list.id] = ListView(row: list)
@@ -233,6 +241,7 @@ struct DispatchLoop: ~Copyable {
             let ticket = nextTicket
             nextTicket += 1
             commits[ticket] = outbox.commits
+            if !outbox.held.isEmpty { held[ticket] = outbox.held }
             ledger.append(.apply(outbox.changes, ticket: ticket))
         }
         ledger += outbox.ledger

@@ -88,6 +88,7 @@ struct OrderBuilder {
 
     private func preflight(for task: JobTask) -> Preflight? {
         guard !task.preflightDone, let path = task.path else { return nil }
+        if task.mayBeRecovered { return Preflight(path: path) }
         switch task.exists {
         case .skip, .update, .fail: return Preflight(path: path)
         case .rename, .overwrite: return nil

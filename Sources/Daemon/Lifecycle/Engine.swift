@@ -140,6 +140,10 @@ final class Engine {
 
     /// Starts every thread. Jobs may run from here on.
     func start() throws(StartError) {
+        if store.isAfterCrash {
+            logger.warning(
+                "the last run ended without a stop", metadata: ["quarantined": "\(store.quarantined)"])
+        }
         startLedger()
         startSums()
         startPublishers()
@@ -280,7 +284,8 @@ extension Engine {
         let start = DispatchLoop.Start(
             lists: store.lists, publishes: store.publishes,
             output: OutputCondition(
-                freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }))
+                freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }),
+            isAfterCrash: store.isAfterCrash)
         let plan = dispatchPlan(plan.configuration)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {

@@ -30,6 +30,8 @@ final class Supervisor {
     private var lastStatus = ""
     private var lastBeat = MonotonicTime(nanoseconds: 0)
     private var drainSince: MonotonicTime?
+    /// The watchdog was left without its word, and told the next start why.
+    private var isStuck = false
     private(set) var wasInterrupted = false
     /// A signal ended it, not the work.
     private(set) var wasStopped = false
@@ -157,6 +159,10 @@ final class Supervisor {
         }
         guard watchdog != nil else { return }
         let stuck = readings.first { !$0.reading.isFresh(limit: Self.freshness) }
+        let state = configuration.stateDir
+        if stuck != nil, !isStuck { WatchdogNote.leave(in: state) }
+        if stuck == nil, isStuck { WatchdogNote.take(in: state) }
+        isStuck = stuck != nil
         if let stuck {
             let call = stuck.reading.call.map { " in \($0)" } ?? ""
             engine.logger.critical(
