@@ -104,6 +104,9 @@ final class Reception: TransferSink {
 
     func unpaused() { pausedUntil = nil }
 
+    /// The request is over: what was paid for in advance goes back.
+    func settleRates() { gate.close(now: Clock.now()) }
+
     /// The part exists and ends at `place`. Also called at the end of an empty body, which offers no block.
     func openPart(at place: Int64) -> Bool {
         do {

@@ -110,6 +110,7 @@ extension TransferLoop {
 
     private mutating func again(_ transfer: ActiveTransfer, from point: ResumePoint?) {
         transfer.fetchedBefore += transfer.reception?.fetchedBytes ?? 0
+        transfer.reception?.settleRates()
         transfer.reception?.close()
         transfer.resume = point
         if point == nil { tools.folder.remove(transfer.order.partName) }
@@ -140,6 +141,7 @@ extension TransferLoop {
         report.newConnections = transfer.newConnections
         report.fetchedBytes = transfer.fetchedBefore
         if let reception = transfer.reception {
+            reception.settleRates()
             report.fetchedBytes += reception.fetchedBytes
             report.response = Facts.response(reception.machine, reading)
         }
