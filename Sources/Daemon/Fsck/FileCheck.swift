@@ -117,7 +117,7 @@ struct RefetchList: ~Copyable {
         guard let line = again.entryLine() else { return }
         if count == 0 {
             writer = try SafeFileWriter(
-                in: FilePath(spool), permissions: [.ownerReadWrite, .groupRead])
+                in: FilePath(spool), temporaryName: ".dld-refetch.tmp", permissions: [.ownerReadWrite, .groupRead])
         }
         try writer?.append(line)
         count += 1

@@ -24,9 +24,9 @@ struct LeftoverCheck {
         if withOutput { try look(in: context.place.root + "/.dld", Self.isTemporary) }
     }
 
-    /// `.HEX.tmp`, `.LIST.results.tmp`, `.LIST.failed.tmp`, `.dld-...`.
+    /// `.LIST.results.tmp`, `.LIST.failed.tmp`, `.reason.tmp`, `.id.tmp`, `.dld-...`; `.HEX.tmp` by earlier versions.
     private static func isTemporary(_ name: String) -> Bool {
-        if name.hasPrefix(".dld-") { return true }
+        if name.hasPrefix(".dld-") || name == ".reason.tmp" || name == ".id.tmp" { return true }
         guard name.hasPrefix("."), name.hasSuffix(".tmp") else { return false }
         var stem = name.dropFirst().dropLast(4)
         for kind in [".results", ".failed"] where stem.hasSuffix(kind) { stem = stem.dropLast(kind.count) }
