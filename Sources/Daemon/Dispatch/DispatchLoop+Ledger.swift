@@ -108,6 +108,8 @@ extension DispatchLoop {
             for key in hostsWithHops { considerHost(key) }
         }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
+        lookAtUplink()
+        followClock()
         if let ends = localTroubleEnds, ends <= now {
             localTroubleEnds = nil
             localTrouble = nil
@@ -140,6 +142,8 @@ extension DispatchLoop {
         consider(localTroubleEnds)
         consider(nextRelist)
         consider(nextFollowerLook)
+        consider(uplink.machine.nextLook)
+        consider(nextClockLook)
         switch mode {
         case .draining(let until), .stopping(let until): consider(until)
         case .running, .ended: break

@@ -8,10 +8,13 @@ import Transfer
 extension DispatchLoop {
     /// Starts what may start now: hops first, then round over lists and lanes.
     mutating func startJobs() {
-        guard pauseReason == nil else { return }
+        if let (reason, _) = pauseReason {
+            if reason == .network { startProbe() }
+            return
+        }
         switch mode {
         // What is under way may go on to where it was redirected to.
-        case .running, .draining: startHops()
+        case .running, .draining: _ = startHops()
         case .stopping, .ended: return
         }
         guard case .running = mode else { return }
@@ -22,7 +25,7 @@ extension DispatchLoop {
         }
     }
 
-    private mutating func nextPick() -> LaneBoard.Pick? {
+    mutating func nextPick() -> LaneBoard.Pick? {
         var board = LaneBoard(maxLanes: 0, maxJobs: 0)
         swap(&board, &self.board)
         var starved: [HostKey] = []
@@ -104,9 +107,12 @@ extension DispatchLoop {
     }
 
     /// Hops and second looks, before their host's queued jobs.
-    private mutating func startHops() {
+    /// - Returns: the last one that was started.
+    mutating func startHops(atMost limit: Int = .max) -> JobSeq? {
+        var last: JobSeq?
+        var count = 0
         for key in Array(hostsWithHops) {
-            while let host = hosts[key], !host.hops.isEmpty, case .start = host.machine.verdict(now: now),
+            while count < limit, let host = hosts[key], !host.hops.isEmpty, case .start = verdict(for: key),
                 chooseWorker(for: key) != nil, let seq = hosts[key]?.hops.popFirst()
             {
                 guard let task = tasks[seq] else { continue }
@@ -114,11 +120,14 @@ extension DispatchLoop {
                 case .hopping, .ready:
                     _ = task.machine.handle(.started)
                     send(task)
+                    last = seq
+                    count += 1
                 default: continue
                 }
             }
             if hosts[key]?.hops.isEmpty ?? true { hostsWithHops.remove(key) } else { considerHost(key) }
         }
+        return last
     }
 
     mutating func queueHop(_ task: JobTask) {

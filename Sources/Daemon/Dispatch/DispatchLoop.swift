@@ -31,6 +31,8 @@ struct DispatchLoop: ~Copyable {
         let closed: @Sendable (ListRow) -> Void
         /// Called once when drained, stopped or (`endsWhenIdle`) out of work.
         let ended: @Sendable () -> Void
+        /// Shared by all workers; its rate follows the clock.
+        var totalLimiter = RateLimiter(rate: nil, now: MonotonicTime(nanoseconds: 0))
     }
     /// Where an earlier run left off.
     struct Start: Sendable {
@@ -107,6 +109,8 @@ struct DispatchLoop: ~Copyable {
     var stalledRenames: [JobSeq] = []
     static let maxRenames = 5
     var ledgerTrouble: String?
+    var uplink: UplinkWatch
+    var rates = RateClock()
     var isSpoolIdle = false
     var view: DispatchView
     var now: MonotonicTime
@@ -125,12 +129,14 @@ struct DispatchLoop: ~Copyable {
         workerLoads = Array(repeating: WorkerLoad(), count: ports.workers.count)
         now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
         view = DispatchView(now: now)
+        uplink = UplinkWatch(machine: UplinkMachine(settings: plan.uplink))
         suspects = Suspects(carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
         output = start.output.trouble == nil ? nil : start.output
         for list in start.lists {
             view.lists[list.id] = ListView(row: list)
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
+        applyRates()
         outbox.ledger.append(.releaseDue)
         // Nothing is said of a file on a disk that is not there: it may have its name already.
         if output == nil {
@@ -170,6 +176,7 @@ struct DispatchLoop: ~Copyable {
         case .plan(let plan): replan(plan)
         case .output(let condition): outputChanged(condition)
         case .spoolIdle(let isIdle): isSpoolIdle = isIdle
+        case .nameAsked(let answer, let asked): nameAnswered(answer, at: asked)
         case .drain(let until):
             if case .running = mode { mode = .draining(until: until) }
         case .stop(let limit): stopTransfers(within: limit)
@@ -178,15 +185,11 @@ struct DispatchLoop: ~Copyable {
 
     private mutating func replan(_ plan: DispatchPlan) {
         self.plan = plan
+        uplink.machine.settings = plan.uplink
         for host in Array(hosts.keys) {
             hosts[host]?.machine.caps = plan.caps(for: host)
-            let rate = plan.configuration.hosts.rule(for: host).rate
-            if let limiter = hosts[host]?.limiter {
-                limiter.setRate(rate, now: now)
-            } else if let rate {
-                hosts[host]?.limiter = RateLimiter(rate: rate, now: now)
-            }
         }
+        applyRates()
         for worker in ports.workers {
             worker.send(
                 .connectionLimits(
@@ -219,6 +222,7 @@ struct DispatchLoop: ~Copyable {
         }
         if let localTrouble { return (.disk, localTrouble) }
         if let ledgerTrouble { return (.ledger, ledgerTrouble) }
+        if let networkTrouble { return (.network, networkTrouble) }
         return nil
     }
 

@@ -61,6 +61,7 @@ struct OrderBuilder {
         if let limit = configuration.timeouts.job, let first = task.firstStarted {
             order.deadline = first + limit
         }
+        order.attemptDeadline = configuration.timeouts.attempt.map { task.attemptStarted + $0 }
     }
 
     private func policy(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {

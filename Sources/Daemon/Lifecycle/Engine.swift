@@ -123,8 +123,8 @@ final class Engine {
             started: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         verdicts = RunVerdict()
         reloads = ReloadRequests(bell: wires.mainBell)
-        totalLimiter = RateLimiter(
-            rate: configuration.limits.totalRate, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
+        // The dispatcher sets its rate, by the clock.
+        totalLimiter = RateLimiter(rate: nil, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         let jobsPath = plan.jobsLog
         threads.log = WorkerThread(name: "dld-log") {
             var loop = LogLoop(port: port, bell: logBell, jobsPath: jobsPath)
@@ -280,7 +280,7 @@ extension Engine {
             ended: {
                 wires.hasEnded.store(true, ordering: .releasing)
                 wires.mainBell.ring()
-            })
+            }, totalLimiter: totalLimiter)
         let start = DispatchLoop.Start(
             lists: store.lists, publishes: store.publishes,
             output: OutputCondition(
