@@ -81,13 +81,17 @@ public struct SafeFileWriter: ~Copyable {
     private func path(_ name: FilePath) -> String { directoryPath.appending(name.components).string }
 
     /// The whole of it in one call.
+    /// - Parameter temporaryName: as in `init`; nil is `.NAME.tmp`.
     public static func write(
-        _ bytes: some Sequence<UInt8>, to path: FilePath, temporaryName: String, permissions: FilePermissions, isDurable: Bool = true
+        _ bytes: some Sequence<UInt8>, to path: FilePath, temporaryName: String? = nil,
+        permissions: FilePermissions, isDurable: Bool = true
     ) throws(SystemError) {
         let folder = path.removingLastComponent()
+        let name = path.lastComponent?.string ?? ""
         var writer = try SafeFileWriter(
-            in: folder.isEmpty ? "." : folder, temporaryName: temporaryName, permissions: permissions)
+            in: folder.isEmpty ? "." : folder, temporaryName: temporaryName ?? ".\(name).tmp",
+            permissions: permissions)
         try writer.append(bytes)
-        try writer.commit(as: path.lastComponent?.string ?? "", isDurable: isDurable)
+        try writer.commit(as: name, isDurable: isDurable)
     }
 }

@@ -21,14 +21,16 @@ import Testing
         let daemon = try stopped(server)
         let run = try daemon.dld("fsck", "--strict", "--digest")
         #expect(run.status == 0, "\(run.transcript)")
-        #expect(run.output.contains("looked at 1 lists, 3 published files, 0 parts: 0 wrong, 0 mended, 0 notes"))
+        #expect(
+            run.output.contains("looked at 1 lists, 3 published files, 0 parts: 0 wrong, 0 mended, 0 notes"))
         try daemon.start()
         let beside = try daemon.dld("fsck")
         #expect(beside.status == 75, "\(beside.transcript)")
         #expect(beside.errors.contains("in use by dld"))
     }
 
-    @Test func `a file that is gone or changed is a note, an error with strict, and fetched again on request`()
+    @Test
+    func `a file that is gone or changed is a note, an error with strict, and fetched again on request`()
         throws
     {
         let server = try ScriptedServer()

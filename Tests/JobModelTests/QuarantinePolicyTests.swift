@@ -19,14 +19,15 @@ import Testing
         #expect(QuarantinePolicy.verdict(crashes: before, isCrash: isCrash) == verdict)
     }
 
-    @Test(arguments: [
-        ("boot", "boot", false, true),  // killed, or it died
-        ("boot", "boot", true, false),  // by the watchdog
-        (nil, "boot", false, false),  // a clean stop
-        ("before", "boot", false, false),  // a power cut or a reboot
-        ("boot", nil, false, false),  // not known: nobody is accused
-        (nil, nil, false, false),
-    ] as [(String?, String?, Bool, Bool)])
+    @Test(
+        arguments: [
+            ("boot", "boot", false, true),  // killed, or it died
+            ("boot", "boot", true, false),  // by the watchdog
+            (nil, "boot", false, false),  // a clean stop
+            ("before", "boot", false, false),  // a power cut or a reboot
+            ("boot", nil, false, false),  // not known: nobody is accused
+            (nil, nil, false, false),
+        ] as [(String?, String?, Bool, Bool)])
     func `a clean stop, a reboot and the watchdog are no crashes`(
         note: String?, boot: String?, byWatchdog: Bool, isCrash: Bool
     ) {

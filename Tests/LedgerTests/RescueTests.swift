@@ -29,7 +29,9 @@ import Testing
         #expect(pwrite(descriptor, noise, count, off_t(offset)) == count)
     }
 
-    private func rebuild(_ scratch: Scratch, known: LedgerSalvage = LedgerSalvage()) throws -> (
+    private func rebuild(
+        _ scratch: Scratch, known: LedgerSalvage = LedgerSalvage()
+    ) throws -> (
         LedgerStore, LedgerSalvage
     ) {
         let fresh = scratch.directory + "/fresh.db"

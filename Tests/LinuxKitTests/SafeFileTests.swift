@@ -71,7 +71,7 @@ struct SafeFileWriterTests {
         let scratch = Scratch()
         do {
             var writer = try SafeFileWriter(
-            in: scratch.path, temporaryName: ".w.tmp", permissions: [.ownerReadWrite])
+                in: scratch.path, temporaryName: ".w.tmp", permissions: [.ownerReadWrite])
             try writer.append([1, 2, 3])
         }
         #expect(scratch.names() == [])
@@ -105,7 +105,8 @@ struct SafeFileWriterTests {
     @Test func `one call writes a whole file over an old one`() throws {
         let scratch = Scratch()
         scratch.write("a", "old")
-        try SafeFileWriter.write(Array("new".utf8), to: scratch.sub("a"), temporaryName: ".w.tmp", permissions: [.ownerReadWrite])
+        try SafeFileWriter.write(
+            Array("new".utf8), to: scratch.sub("a"), temporaryName: ".w.tmp", permissions: [.ownerReadWrite])
         #expect(scratch.text("a") == "new" && scratch.names() == ["a"])
     }
 }

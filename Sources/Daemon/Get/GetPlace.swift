@@ -27,7 +27,7 @@ struct GetPlace {
         }
         try DirectoryMaking.make(FilePath(spool), mode: 0o700)
         try SafeFileWriter.write(
-            list.bytes, to: FilePath("\(spool)/\(list.name)"), temporaryName: ".list.tmp",
+            list.bytes, to: FilePath("\(spool)/\(list.name)"),
             permissions: [.ownerReadWrite])
     }
 

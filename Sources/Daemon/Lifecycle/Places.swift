@@ -134,7 +134,7 @@ struct OutputPlace: Sendable {
         try DirectoryMaking.make(FilePath(root), mode: dirMode)
         try DirectoryMaking.make(FilePath(root + "/.dld"), mode: 0o755)
         try SafeFileWriter.write(
-            Array((identity + "\n").utf8), to: FilePath(idPath), temporaryName: ".id.tmp",
+            Array((identity + "\n").utf8), to: FilePath(idPath),
             permissions: [.ownerReadWrite, .groupRead, .otherRead])
     }
 
