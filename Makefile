@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # setup: Debian packages that are missing   build: debug build        demo: the whole road on real files
 # test: every test, the booted systemd too  check: the style gates    tsan: every test under the thread sanitizer
+# crash: kills dld at every write, cuts its power 100 times
 # install, uninstall: PREFIX=/usr/local DESTDIR= (see scripts/install)
 
 SWIFT ?= swift
@@ -9,7 +10,7 @@ DESTDIR ?=
 BIN_DIR ?=
 export PREFIX DESTDIR BIN_DIR
 
-.PHONY: all setup build demo test tsan check install uninstall clean
+.PHONY: all setup build demo test tsan crash check install uninstall clean
 all: build
 
 setup:
@@ -26,6 +27,9 @@ test: setup
 
 tsan: setup
 	@scripts/test --tsan
+
+crash: build
+	@scripts/crash
 
 check: setup
 	@scripts/check --self-test
