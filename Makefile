@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # setup: Debian packages that are missing   build: debug build        demo: the whole road on real files
 # test: every test, the booted systemd too  check: the style gates    tsan: every test under the thread sanitizer
+# fuzz: every parser of foreign bytes, MINUTES=1 each
 # install, uninstall: PREFIX=/usr/local DESTDIR= (see scripts/install)
 
 SWIFT ?= swift
 PREFIX ?= /usr/local
+MINUTES ?= 1
 DESTDIR ?=
 BIN_DIR ?=
 export PREFIX DESTDIR BIN_DIR
 
-.PHONY: all setup build demo test tsan check install uninstall clean
+.PHONY: all setup build demo test tsan check fuzz install uninstall clean
 all: build
 
 setup:
@@ -26,6 +28,9 @@ test: setup
 
 tsan: setup
 	@scripts/test --tsan
+
+fuzz: setup
+	@scripts/fuzz $(MINUTES)
 
 check: setup
 	@scripts/check --self-test

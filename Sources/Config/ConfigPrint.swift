@@ -186,7 +186,7 @@ extension HostRule {
         all.requestsPerSecond = .some(requestsPerSecond)
         all.rate = .some(rate)
         all.giveUp = .some(giveUp)
-        all.credentialsFile = .some(credentialsFile)
+        all.credentialsFile = .some(nil)
         return all
     }
 }

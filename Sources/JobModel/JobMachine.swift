@@ -19,6 +19,8 @@ public struct JobMachine: Sendable, Hashable {
         case digesting
         /// The part's data goes to disk. Exits: committing, ending, resting.
         case syncing
+        /// The name that the server gave is being claimed in the ledger. Exits: committing, ending.
+        case naming
         /// `publishing` goes to disk in the ledger. Exits: renaming.
         case committing
         /// The part gets its final name. Exits: ending, committing (another name), numbering.
@@ -53,6 +55,9 @@ public struct JobMachine: Sendable, Hashable {
         case received(needsDigest: Bool)
         case digestMatched
         case synced
+        /// The same, and the file gets another name than was claimed at its start.
+        case syncedForNewName
+        case named
         case committed
         case nameTaken
         case numbered
@@ -75,6 +80,7 @@ public struct JobMachine: Sendable, Hashable {
         case startTransfer
         case queueHop
         case syncPart
+        case claimName
         case commitPublishing
         case rename
         case askNumber
@@ -107,6 +113,7 @@ public struct JobMachine: Sendable, Hashable {
         case .checking: return checking(event)
         case .digesting: return digesting(event)
         case .syncing: return syncing(event)
+        case .naming: return naming(event)
         case .committing: return committing(event)
         case .renaming: return renaming(event)
         case .numbering: return numbering(event)
@@ -131,7 +138,8 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced, .committed,
+        case .syncedForNewName, .named, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .committed,
             .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -157,7 +165,8 @@ public struct JobMachine: Sendable, Hashable {
             return request == before ? .none : .stopTransfer(keepsPart: request != .cancel)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .checkDiffers, .digestMatched, .synced, .committed, .nameTaken,
+        case .syncedForNewName, .named, .started, .sumStarted, .checkDiffers, .digestMatched, .synced,
+            .committed, .nameTaken,
             .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -174,7 +183,8 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+        case .syncedForNewName, .named, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -191,7 +201,8 @@ public struct JobMachine: Sendable, Hashable {
             return .none
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
+        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .received,
+            .digestMatched, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -207,7 +218,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
+        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -217,14 +229,33 @@ public struct JobMachine: Sendable, Hashable {
         switch event {
         case .synced:
             return enter(.committing, .commitPublishing)
+        case .syncedForNewName:
+            return enter(.naming, .claimName)
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested:
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func naming(_ event: Event) -> Action {
+        switch event {
+        case .named:
+            return enter(.committing, .commitPublishing)
+        case .requested:
+            return .tooLate
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced,
+            .syncedForNewName, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .restCommitted,
+            .endCommitted:
             illegal(event)
         }
     }
@@ -235,7 +266,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -252,7 +284,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -264,7 +297,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.committing, .commitPublishing)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -278,7 +312,8 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             // The ledger applies it to the resting row, once that is committed.
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -296,7 +331,8 @@ public struct JobMachine: Sendable, Hashable {
             return .stopSum
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -308,7 +344,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.rested, .leaveWindow)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted:
             illegal(event)
         }
@@ -320,7 +357,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ended, .leaveWindow)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted:
             illegal(event)
         }
