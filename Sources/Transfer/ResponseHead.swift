@@ -21,6 +21,8 @@ struct ResponseHead: Sendable, Equatable {
     private(set) var date: String?
     private(set) var retryAfter: String?
     private(set) var location: String?
+    /// Raw: bytes that are no UTF-8 are the name's reader's business.
+    private(set) var contentDispositions: [[UInt8]] = []
     private(set) var hasTwoLocations = false
     private(set) var isChunked = false
     private(set) var byteCount = 0
@@ -51,7 +53,7 @@ struct ResponseHead: Sendable, Equatable {
     }
 
     private enum Field {
-        case length, range, type, etag, modified, date, retryAfter, location, transferEncoding
+        case length, range, type, etag, modified, date, retryAfter, location, transferEncoding, disposition
     }
 
     private static func known(_ name: RawSpan) -> Field? {
@@ -64,6 +66,7 @@ struct ResponseHead: Sendable, Equatable {
         case 13:
             equals(name, "content-range") ? .range : equals(name, "last-modified") ? .modified : nil
         case 14: equals(name, "content-length") ? .length : nil
+        case 19: equals(name, "content-disposition") ? .disposition : nil
         case 17: equals(name, "transfer-encoding") ? .transferEncoding : nil
         default: nil
         }
@@ -84,6 +87,9 @@ struct ResponseHead: Sendable, Equatable {
             let target = bytes.byteCount <= Self.valueLimit ? Self.percentEncoded(bytes) : "?"
             if let location, location != target { hasTwoLocations = true }
             location = target
+        case .disposition:
+            guard contentDispositions.count < 4 else { break }
+            contentDispositions.append(value == nil ? [] : unsafe bytes.withUnsafeBytes { unsafe Array($0) })
         case .transferEncoding: isChunked = value?.lowercased().hasSuffix("chunked") ?? false
         }
     }

@@ -100,6 +100,8 @@ public struct ResponseFacts: Sendable, Hashable {
     public var contentType: String?
     public var etag: String?
     public var lastModified: String?
+    /// Raw, one each field.
+    public var contentDispositions: [[UInt8]] = []
     /// Length of the whole file as told.
     public var contentLength: Int64?
     public init() {}

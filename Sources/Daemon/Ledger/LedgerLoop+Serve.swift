@@ -26,6 +26,8 @@ extension LedgerLoop {
             replies.dispatch.append(.committed(ticket: ticket))
         case .suffix(let seq, let path):
             replies.dispatch.append(.suffix(seq, try freeSuffix(for: path, seq)))
+        case .name(let seq, let path, let url):
+            replies.dispatch.append(.named(seq, try store.claim(seq, path: path, url: url)))
         case .hold(let host, let until, let reason):
             // A redirect's target may be a host that no list names: its hold lives in memory only.
             if let row = try store.host(host) { try store.hold(host: row.id, until: until, reason: reason) }
