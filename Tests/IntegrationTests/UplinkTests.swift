@@ -22,7 +22,7 @@ struct UplinkTests {
             ProgramRun.find("python3"),
             [
                 script, "--build", BuildProducts.directory, "--hosts", "40", "--stay", "1", "--log",
-                "--stall", "1s",
+                "--stall", "5s",
             ] + arguments,
             within: .seconds(180))
     }
@@ -33,12 +33,12 @@ struct UplinkTests {
     }
 
     @Test func `silence from everywhere costs nobody an attempt, not even who has one only`() throws {
-        let run = try cut("--cut", "silence", "--down-after", "3s", "--connect", "1s", "--tries", "1")
+        let run = try cut("--cut", "silence", "--down-after", "3s", "--connect", "3s", "--tries", "1")
         #expect(run.status == 0, "\(run.transcript)")
     }
 
     @Test func `a resolver that goes silent costs nobody an attempt`() throws {
-        let run = try cut("--cut", "names", "--down-after", "3s", "--connect", "1s", "--delay", "0.5")
+        let run = try cut("--cut", "names", "--down-after", "3s", "--connect", "3s")
         #expect(run.status == 0, "\(run.transcript)")
     }
 
