@@ -104,7 +104,7 @@ extension DispatchLoop {
     /// Hops and second looks, before their host's queued jobs.
     private mutating func startHops() {
         for key in Array(hostsWithHops) {
-            while let host = hosts[key], !host.hops.isEmpty, case .start = host.machine.verdict(now: now),
+            while let host = hosts[key], !host.hops.isEmpty, case .start = verdict(for: key),
                 chooseWorker(for: key) != nil, let seq = hosts[key]?.hops.popFirst()
             {
                 guard let task = tasks[seq] else { continue }
@@ -122,6 +122,7 @@ extension DispatchLoop {
     mutating func queueHop(_ task: JobTask) {
         guard let key = task.url?.host else { return }
         ensureHost(key)
+        guard mayWait(task, for: key) else { return }
         hosts[key]?.hops.append(task.seq)
         hostsWithHops.insert(key)
     }
@@ -138,10 +139,11 @@ extension DispatchLoop {
         task.token = nextToken
         nextToken += 1
         tokens[task.token] = task.seq
-        let isMultiplexed = hosts[url.host]?.machine.stage == .http2 && url.scheme == "https"
+        let isHTTP2 = hosts[url.host]?.machine.stage == .http2
         takeSlot(task, host: url.host, worker: worker)
         var built = OrderBuilder(plan: plan).order(for: task, url: url)
-        built.order.waitsForMultiplex = isMultiplexed
+        // A scout waits for nobody: there may be no connection any more.
+        built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
         built.order.hostLimiter = hosts[url.host]?.limiter
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.bytes = 0
