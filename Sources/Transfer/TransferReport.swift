@@ -84,6 +84,13 @@ public struct TransferFailure: Sendable, Hashable {
     public var isConnectFailure = false
     /// Disk, descriptors, memory: trouble of this machine, not of the job.
     public var isLocal = false
+    /// What it says about this machine's own network.
+    public var uplink = UplinkSign.none
+    /// The errno behind `isLocal`, 0 if none.
+    public var systemCode: Int32 = 0
+
+    public init(_ error: JobError) { self.error = error }
+
     /// The connection or its stream ended under the transfer, or nothing came any more.
     public var isCut: Bool {
         switch error.code {
@@ -91,10 +98,6 @@ public struct TransferFailure: Sendable, Hashable {
         default: false
         }
     }
-    /// The errno behind `isLocal`, 0 if none.
-    public var systemCode: Int32 = 0
-
-    public init(_ error: JobError) { self.error = error }
 }
 
 /// What the answer said. Text is as the server wrote it: escape it where it is shown.

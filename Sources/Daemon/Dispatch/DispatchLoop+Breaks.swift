@@ -13,6 +13,12 @@ extension DispatchLoop {
         if task.machine.request != nil, !failure.isLocal {
             return act(task.machine.handle(.stopped(keepsPart: failure.resume != nil)), on: task)
         }
+        if !failure.isLocal, isDoubted(task, failure, host: key) { return }
+        charge(task, failure, host: key)
+    }
+
+    /// The job's, the host's or this machine's own fault: nobody else is in doubt.
+    mutating func charge(_ task: JobTask, _ failure: TransferFailure, host key: HostKey?) {
         judge(task, failure.error, blame(for: failure, of: task, host: key), failure.retryAfter, host: key)
     }
 

@@ -12,10 +12,12 @@ extension DispatchLoop {
         case .connected(_, let token, let isHTTP2, let isUsable):
             guard let task = task(of: token), let key = task.slot else { return }
             hosts[key]?.machine.answered(isHTTP2: isHTTP2, isUsable: isUsable, to: task.role)
+            uplinkProved()
             freed(key)
         case .progress(_, let samples):
             for sample in samples {
                 guard let task = task(of: sample.token) else { continue }
+                if sample.bytes > task.bytes { uplinkProved(lag: UplinkWatch.progressLag) }
                 task.bytes = sample.bytes
                 task.total = sample.total
                 task.rate.sample(sample.bytes, now: now)
@@ -32,6 +34,7 @@ extension DispatchLoop {
         guard let task = task(of: report.token) else { return }
         tokens[report.token] = nil
         let key = task.slot
+        noteProbe(task.seq)
         noteResponse(report, on: task, host: key)
         freeSlot(task, keptConnection: keepsConnection(report), end: end(of: report))
         switch report.result {
@@ -121,6 +124,8 @@ extension DispatchLoop {
     /// The final path is taken and the policy wants to know before anything is requested.
     private mutating func taken(_ task: JobTask, size: Int64, modified: WallTime) {
         task.preflightDone = true
+        task.foundSize = size
+        if task.mayBeRecovered, recovers(task, size: size) { return }
         switch task.exists {
         case .skip:
             var outcome = outcome(.done, for: task)
@@ -139,6 +144,20 @@ extension DispatchLoop {
         case .rename, .overwrite:
             act(task.machine.handle(.redirected), on: task)
         }
+    }
+
+    /// A file that a lost ledger's job may have published: its job is done if it can be shown to be that file.
+    private mutating func recovers(_ task: JobTask, size: Int64) -> Bool {
+        if let wanted = task.recoverableSize, wanted != size { return false }
+        guard task.job.options.checksum == nil else {
+            act(task.machine.handle(.checkNeeded), on: task)
+            return true
+        }
+        var outcome = outcome(.done, for: task)
+        outcome.bytes = size
+        outcome.flags.append(.recovered)
+        conclude(task, outcome)
+        return true
     }
 
     /// The ledger's validators, else the file's own mtime. A part's mtime never counts: only what stands under the
