@@ -164,6 +164,9 @@ enum Facts {
         facts.lastModified = machine.head.lastModified
         facts.contentDispositions = machine.head.contentDispositions
         facts.contentLength = machine.total
+        if !HeadPolicy.isRefusal(machine.head.status) {
+            facts.quotaReset = machine.head.rateLimit.waitAfterService(now: machine.ask.now)
+        }
         return facts
     }
 

@@ -43,6 +43,7 @@ extension DispatchLoop {
             for row in rows { listChanged(row) }
         case .hosts(let counts):
             for (key, counts) in counts { view.note(counts, of: key) }
+        case .gaveUp(let key, let failed, let isComplete): gaveUp(key, failed: failed, isComplete: isComplete)
         case .trouble(let why):
             if why != nil, ledgerTrouble == nil {
                 remark(.error, "the ledger cannot be written", [("why", why ?? "")])
@@ -60,6 +61,10 @@ extension DispatchLoop {
     private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         for row in rows {
+            if row.barren > .zero {
+                ensureHost(row.host)
+                restoreBarren(row.host, row.barren)
+            }
             guard let until = row.heldUntil, until > wall, hosts[row.host]?.machine.heldUntil == nil else {
                 continue
             }
@@ -112,6 +117,7 @@ extension DispatchLoop {
             for key in hostsWithHops { considerHost(key) }
         }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
+        lookAtBarrenHosts()
         lookAtUplink()
         followClock()
         if let ends = localTroubleEnds, ends <= now {
@@ -143,6 +149,7 @@ extension DispatchLoop {
             consider(now + .milliseconds(left))
         }
         consider(hostLook)
+        consider(barrenLook)
         consider(localTroubleEnds)
         consider(nextRelist)
         consider(nextFollowerLook)
