@@ -7,9 +7,9 @@
 /// `publishing` committed, renamed, `done` committed.
 public struct JobMachine: Sendable, Hashable {
     public enum State: Sendable, Hashable {
-        /// In the window, not started. Exits: transferring, summing, ending, resting.
+        /// In the window, not started. Exits: transferring, summing, digesting, ending, resting.
         case ready
-        /// A transfer is out. Exits: hopping, checking, digesting, syncing, keeping, ending, resting.
+        /// A transfer is out. Exits: hopping, checking, digesting, syncing, keeping, parting, ending, resting.
         case transferring
         /// Redirected: waits for a slot of the target host. Exits: transferring, ending, resting.
         case hopping
@@ -27,6 +27,8 @@ public struct JobMachine: Sendable, Hashable {
         case numbering
         /// What was received so far goes to disk, to be resumed. Exits: resting.
         case keeping(Rest)
+        /// The job has failed; what was received goes to disk, for a later job to go on from. Exits: ending.
+        case parting
         /// On the process pool. Exits: ending, resting.
         case summing
         /// A resting state (waiting, paused, queued) is being committed. Exits: rested.
@@ -51,6 +53,8 @@ public struct JobMachine: Sendable, Hashable {
         /// The file in place is another: fetch it after all.
         case checkDiffers
         case received(needsDigest: Bool)
+        /// The part of an earlier run is whole, and its digest can tell: nothing is requested.
+        case foundWhole
         case digestMatched
         case synced
         case committed
@@ -64,6 +68,8 @@ public struct JobMachine: Sendable, Hashable {
         case stopped(keepsPart: Bool)
         /// The job has its terminal outcome: done, failed or cancelled.
         case concluded
+        /// The job has failed, and its part is worth keeping.
+        case gaveUp
         case restCommitted
         case endCommitted
     }
@@ -111,6 +117,7 @@ public struct JobMachine: Sendable, Hashable {
         case .renaming: return renaming(event)
         case .numbering: return numbering(event)
         case .keeping(let rest): return keeping(event, then: rest)
+        case .parting: return parting(event)
         case .summing: return summing(event)
         case .resting: return resting(event)
         case .ending: return ending(event)
@@ -124,6 +131,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.transferring, .none)
         case .sumStarted:
             return enter(.summing, .none)
+        case .foundWhole:
+            return enter(.digesting, .digestPart)
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested(let wish):
@@ -132,7 +141,7 @@ public struct JobMachine: Sendable, Hashable {
         case .concluded:
             return enter(.ending, .commitEnd)
         case .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced, .committed,
-            .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .gaveUp:
             illegal(event)
         }
     }
@@ -157,8 +166,10 @@ public struct JobMachine: Sendable, Hashable {
             return request == before ? .none : .stopTransfer(keepsPart: request != .cancel)
         case .concluded:
             return enter(.ending, .commitEnd)
+        case .gaveUp:
+            return enter(.parting, .keepPart)
         case .started, .sumStarted, .checkDiffers, .digestMatched, .synced, .committed, .nameTaken,
-            .numbered, .kept, .restCommitted, .endCommitted:
+            .numbered, .kept, .restCommitted, .endCommitted, .foundWhole:
             illegal(event)
         }
     }
@@ -175,7 +186,8 @@ public struct JobMachine: Sendable, Hashable {
         case .concluded:
             return enter(.ending, .commitEnd)
         case .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
+            .gaveUp:
             illegal(event)
         }
     }
@@ -192,7 +204,8 @@ public struct JobMachine: Sendable, Hashable {
         case .concluded:
             return enter(.ending, .commitEnd)
         case .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
+            .gaveUp:
             illegal(event)
         }
     }
@@ -208,7 +221,8 @@ public struct JobMachine: Sendable, Hashable {
         case .concluded:
             return enter(.ending, .commitEnd)
         case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
+            .gaveUp:
             illegal(event)
         }
     }
@@ -224,7 +238,8 @@ public struct JobMachine: Sendable, Hashable {
         case .concluded:
             return enter(.ending, .commitEnd)
         case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
+            .gaveUp:
             illegal(event)
         }
     }
@@ -237,7 +252,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
             .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+            .endCommitted, .foundWhole, .gaveUp:
             illegal(event)
         }
     }
@@ -253,7 +268,8 @@ public struct JobMachine: Sendable, Hashable {
         case .concluded:
             return enter(.ending, .commitEnd)
         case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
+            .gaveUp:
             illegal(event)
         }
     }
@@ -266,7 +282,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
             .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+            .endCommitted, .foundWhole, .gaveUp:
             illegal(event)
         }
     }
@@ -280,7 +296,20 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+            .endCommitted, .foundWhole, .gaveUp:
+            illegal(event)
+        }
+    }
+
+    private mutating func parting(_ event: Event) -> Action {
+        switch event {
+        case .kept:
+            return enter(.ending, .commitEnd)
+        case .requested:
+            return .tooLate
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
+            .endCommitted, .foundWhole, .gaveUp:
             illegal(event)
         }
     }
@@ -297,7 +326,8 @@ public struct JobMachine: Sendable, Hashable {
         case .concluded:
             return enter(.ending, .commitEnd)
         case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
+            .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted, .foundWhole,
+            .gaveUp:
             illegal(event)
         }
     }
@@ -309,7 +339,8 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             return .tooLate
         case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted:
+            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted,
+            .foundWhole, .gaveUp:
             illegal(event)
         }
     }
@@ -321,7 +352,8 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             return .tooLate
         case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted:
+            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
+            .foundWhole, .gaveUp:
             illegal(event)
         }
     }

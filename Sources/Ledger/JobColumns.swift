@@ -55,6 +55,8 @@ struct JobHead {
     var startedAt: WallTime?
     /// When the wait of a `waiting` job began.
     var since: WallTime?
+    /// There are bytes of it on the disk to go on from.
+    var hasResumePoint: Bool
 
     /// The URL that tells a duplicate: the first mirror.
     var url: String { urls.map { WorkColumns.texts($0).first ?? "" } ?? "" }
@@ -72,7 +74,7 @@ extension LedgerStore {
     private static let headQuery = """
         SELECT seq, list, host, state, kind, path, claim, urls, admitted_at, attempts, fetched, waited, \
         started_at, \
-        since FROM job
+        since, resume NOT NULL FROM job
         """
 
     func head(_ seq: JobSeq, _ db: Database) throws -> JobHead? {
@@ -96,7 +98,8 @@ extension LedgerStore {
             kind: kind,
             path: row.text(5), claim: row.text(6), urls: row.text(7),
             admittedAt: row.time(8) ?? WallTime(milliseconds: 0), attempts: Int(row.number(9)),
-            fetched: row.number(10), waited: row.number(11), startedAt: row.time(12), since: row.time(13))
+            fetched: row.number(10), waited: row.number(11), startedAt: row.time(12), since: row.time(13),
+            hasResumePoint: row.number(14) != 0)
     }
 
     /// Who has an id: by the side table first, else the job behind the number, if it has no other id.

@@ -150,7 +150,9 @@ extension DispatchLoop {
     }
 
     mutating func releaseHost(_ key: HostKey) -> Bool {
-        guard hosts[key] != nil else { return false }
+        let hadLied = ranges.forget(key)
+        if hadLied { outbox.ledger.append(.rangeConduct(key, lies: false)) }
+        guard hosts[key] != nil else { return hadLied }
         hosts[key]?.machine.release()
         outbox.ledger.append(.hold(key, until: nil, reason: nil))
         freed(key)

@@ -69,7 +69,7 @@ extension DispatchLoop {
         enter(task)
         switch job.work {
         case .sum(let range): startSum(task, range)
-        case .download: startAttempt(task)
+        case .download: if !digestsWholePart(task) { startAttempt(task) }
         }
     }
 
@@ -142,6 +142,7 @@ extension DispatchLoop {
         takeSlot(task, host: url.host, worker: worker)
         var built = OrderBuilder(plan: plan).order(for: task, url: url)
         built.order.waitsForMultiplex = isMultiplexed
+        built.order.asksRanges = ranges.asksRanges(of: url.host)
         built.order.hostLimiter = hosts[url.host]?.limiter
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.bytes = 0

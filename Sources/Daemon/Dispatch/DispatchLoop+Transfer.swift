@@ -20,6 +20,10 @@ extension DispatchLoop {
                 task.total = sample.total
                 task.rate.sample(sample.bytes, now: now)
             }
+        case .checkpoint(_, let reached):
+            for item in reached {
+                if let task = task(of: item.token) { self.reached(item.checkpoint, by: task) }
+            }
         case .finished(let report):
             finished(report)
         case .stopped: break
@@ -33,6 +37,7 @@ extension DispatchLoop {
         tokens[report.token] = nil
         let key = task.slot
         noteResponse(report, on: task, host: key)
+        noteRanges(report.ranges, host: key)
         freeSlot(task, keptConnection: keepsConnection(report))
         switch report.result {
         case .complete(let part): received(part, by: task)
@@ -41,7 +46,7 @@ extension DispatchLoop {
         case .redirect(let location): redirected(task, to: location)
         case .failed(let failure): broke(task, failure, host: key)
         case .cancelled(let resume):
-            task.resume = resume ?? task.resume
+            task.resume = resume
             act(task.machine.handle(.stopped(keepsPart: resume != nil)), on: task)
         }
     }
@@ -78,7 +83,12 @@ extension DispatchLoop {
     private mutating func received(_ part: PartFile, by task: JobTask) {
         task.part = part
         task.resume = nil
+        if task.isPartSuspect { return startOver(task) }
         let needsDigest = task.job.options.checksum != nil || plan.configuration.alwaysDigest != nil
+        // A digest of a large file takes its time: should it be cut off, the file is not fetched again.
+        if needsDigest, let point = part.point {
+            reached(Checkpoint(resume: point, fetchedBytes: 0), by: task)
+        }
         act(task.machine.handle(.received(needsDigest: needsDigest)), on: task)
     }
 

@@ -38,6 +38,8 @@ struct DispatchLoop: ~Copyable {
         /// Publishes that a crash cut off, whose file is still to be found.
         let publishes: [InterruptedPublish]
         let output: OutputCondition
+        /// Hosts that no range is asked of.
+        var rangeLiars: [HostKey] = []
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -79,6 +81,7 @@ struct DispatchLoop: ~Copyable {
     var followed: [JobSeq: JobSeq] = [:]
     var nextFollowerLook: MonotonicTime?
     var hosts: [HostKey: HostEntry] = [:]
+    var ranges: RangeMemory
     var hostsWithHops: Set<HostKey> = []
     var starvedHosts: Set<HostKey> = []
     var workerLoads: [WorkerLoad]
@@ -88,6 +91,8 @@ struct DispatchLoop: ~Copyable {
     var hostLook = MonotonicTime.distantFuture
     var nextDue: WallTime?
     var nextRelist: MonotonicTime?
+    /// When parts that failed jobs left are looked through for old ones.
+    var nextPartLook: MonotonicTime
     /// Requests that the ledger applies once a job's resting state is in: it was on its way there when they came.
     var lateRequests: [JobSeq: [ControlCommand]] = [:]
 
@@ -116,7 +121,9 @@ struct DispatchLoop: ~Copyable {
         self.ports = ports
         self.plan = plan
         workerLoads = Array(repeating: WorkerLoad(), count: ports.workers.count)
+        ranges = RangeMemory(liars: start.rangeLiars)
         now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
+        nextPartLook = now
         view = DispatchView(now: now)
         output = start.output.trouble == nil ? nil : start.output
         for list in start.lists {

@@ -256,7 +256,9 @@ extension Engine {
             connectionsPerHost: configuration.hosts.mostConnections,
             streamsPerConnection: configuration.hosts.defaults.streams,
             totalLimiter: totalLimiter,
-            isDurable: configuration.durability == .full)
+            isDurable: configuration.durability == .full,
+            checkpointBytes: configuration.segments.checkpointBytes,
+            checkpointInterval: configuration.segments.checkpointInterval)
         let wires = wires
         threads.workers = (0..<configuration.workers).map { index in
             TransferWorker.start(index: index, settings: settings) { wires.dispatch.send(.transfer($0)) }
@@ -280,7 +282,8 @@ extension Engine {
         let start = DispatchLoop.Start(
             lists: store.lists, publishes: store.publishes,
             output: OutputCondition(
-                freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }))
+                freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }),
+            rangeLiars: store.rangeLiars)
         let plan = dispatchPlan(plan.configuration)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {

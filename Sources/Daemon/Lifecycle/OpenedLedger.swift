@@ -17,6 +17,8 @@ struct OpenedLedger: Sendable {
     let place: OutputPlace
     let lists: [ListRow]
     let publishes: [InterruptedPublish]
+    /// Hosts that no range is asked of.
+    let rangeLiars: [HostKey]
     /// Why the output may not be written to yet, if so.
     let missingOutput: String?
 
@@ -35,7 +37,8 @@ struct OpenedLedger: Sendable {
             let recovery = try store.group { () throws(LedgerError) in try store.recover(now: now) }
             let settings = PublishSettings(outputDirectory: place.root, partsDirectory: place.parts)
             publishes = try Self.goOn(recovery.publishes, settings, missing: missingOutput, store, now)
-            if missingOutput == nil { try PartSweep.run(in: place.parts, ledger: path, cipher: store.cipher) }
+            if missingOutput == nil { try PartSweep.run(in: place.parts, store) }
+            rangeLiars = try store.hostsLyingAboutRanges(limit: RangeMemory.limit)
             lists = try store.openLists()
             nextSeq = store.nextSeq
             try store.close()
@@ -77,7 +80,7 @@ struct OpenedLedger: Sendable {
         for publish in publishes {
             let check = try InterruptedPublishCheck.of(
                 path: publish.path, device: publish.device, inode: publish.inode, size: publish.size,
-                partName: "\(publish.job.id).part", settings: settings)
+                partName: publish.part, settings: settings)
             switch check {
             case .renamedAlready, .partStillThere: found.append(publish)
             case .neither:
