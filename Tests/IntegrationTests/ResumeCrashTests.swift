@@ -14,7 +14,7 @@ import Testing
     /// Bytes of the file that the ledger knows to be on the disk.
     private func checkpoint(_ daemon: RunningDaemon) throws -> Int {
         let sql = "SELECT coalesce(max(json_extract(resume, '$.bytes')), 0) FROM job"
-        let run = try ProgramRun.run("sqlite3", ["-readonly", daemon.ledger, sql])
+        let run = try ProgramRun.run(try ProgramRun.find("sqlite3"), ["-readonly", daemon.ledger, sql])
         return Int(run.output.split(separator: "\n").first ?? "0") ?? 0
     }
 
