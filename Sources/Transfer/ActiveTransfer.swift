@@ -57,7 +57,7 @@ final class ActiveTransfer {
         }
         defer { reception.close() }
         let point = point(reception, writer, keeping)
-        if point == nil { tools.folder.remove(order.partName) }
+        if point == nil { tools.folders[order.home].remove(order.partName) }
         return point
     }
 

@@ -66,13 +66,14 @@ extension TransferLoop {
         guard writer.flushedSize == size else {
             let error = JobError(.truncated, "\(writer.flushedSize) of \(size) bytes were written")
             reception.close()
-            tools.folder.remove(transfer.order.partName)
+            tools.folders[transfer.order.home].remove(transfer.order.partName)
             report(transfer, .failed(TransferFailure(error)), reading)
             return
         }
-        let part = PartFile(
+        var part = PartFile(
             name: writer.name, device: writer.device, inode: writer.inode, size: size,
             isLengthVerified: isLengthVerified)
+        if settings.isDurable { part.file = writer.handOver(to: tools.purse) }
         reception.close()
         report(transfer, .complete(part), reading)
     }
@@ -109,7 +110,7 @@ extension TransferLoop {
         transfer.fetchedBefore += transfer.reception?.fetchedBytes ?? 0
         transfer.reception?.close()
         transfer.resume = point
-        if point == nil { tools.folder.remove(transfer.order.partName) }
+        if point == nil { tools.folders[transfer.order.home].remove(transfer.order.partName) }
         request(transfer)
     }
 
@@ -126,7 +127,7 @@ extension TransferLoop {
         // What is too long or of another length than announced is not worth going on with.
         let isWorthless = failure.error.code == .tooLarge || failure.error.code == .badLength
         failure.resume = transfer.settlePart(tools, keeping: isWorthless ? .nothing : .flushed)
-        if failure.isLocal { tools.folder.forget() }
+        if failure.isLocal { tools.folders[transfer.order.home].forget() }
         report(transfer, .failed(failure), reading)
     }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import JobModel
+public import LinuxKit
 
 /// What a worker tells, in batches: one call a turn of its loop.
 public enum TransferEvent: Sendable {
     /// The first header of an answer has been seen: the host has shown what it speaks.
     case connected(worker: Int, token: UInt64, isHTTP2: Bool)
+    /// The answer has told the length of a file that is to ask for its room: before its first byte.
+    case sized(worker: Int, token: UInt64, total: Int64)
     /// Four times a second at most, only transfers that moved since the last time.
     case progress(worker: Int, [TransferProgress])
     case finished(TransferReport)
@@ -61,6 +64,8 @@ public struct PartFile: Sendable, Hashable {
     /// The end was told, by a length, a last chunk, an end of stream or the size expected; false: the server
     /// just closed, which a cut connection looks like too.
     public var isLengthVerified: Bool
+    /// Still open, for its fsync; nil where too many are.
+    public var file: KeptFile?
     public init(name: String, device: UInt64, inode: UInt64, size: Int64, isLengthVerified: Bool) {
         self.name = name
         self.device = device

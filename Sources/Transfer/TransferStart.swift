@@ -23,8 +23,8 @@ extension TransferLoop {
 
     private func preflight(_ order: TransferOrder) throws(SystemError) -> TransferResult? {
         guard let preflight = order.preflight else { return nil }
-        tools.folder.heartbeat.enter("stat output")
-        defer { tools.folder.heartbeat.leave() }
+        tools.folders.heartbeat.enter("stat output")
+        defer { tools.folders.heartbeat.leave() }
         let path = FilePath(settings.outputRoot).appending(preflight.path.description)
         do {
             guard let status = try FileStatus.of(path) else { return nil }
@@ -60,7 +60,7 @@ extension TransferLoop {
             }
             try enter(transfer, try readyEasy(order, ask, reception, now))
         } catch let error as SystemError {
-            tools.folder.forget()
+            tools.folders[order.home].forget()
             fail(transfer, FailureMap.failure(error), nil)
         } catch let error as CurlError {
             fail(transfer, FailureMap.failure(BreakFacts(error: error)), nil)
@@ -95,7 +95,7 @@ extension TransferLoop {
         let hasValidator = point.etag.map { ResponseHead.isStrong($0) } ?? (point.lastModified != nil)
         if isHTTP, hasValidator, point.url == transfer.order.url.text,
             let writer = try PartWriter.resume(
-                transfer.order.partName, from: point, in: tools.folder, pool: tools.pool)
+                transfer.order.partName, from: point, in: tools.folders[transfer.order.home], pool: tools.pool)
         {
             return writer
         }

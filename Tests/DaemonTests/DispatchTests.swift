@@ -177,9 +177,9 @@ import Testing
         let cutOff = InterruptedPublish(
             job: DispatchRig.job(1), path: OutputPath(trusted: "f1"), device: 1, inode: 2, size: 20,
             outcome: DispatchRig.outcome())
-        let rig = DispatchRig(publishes: [cutOff], trouble: .missing("not mounted"))
+        let rig = DispatchRig(publishes: [cutOff], missing: "not mounted")
         #expect(rig.loop.outbox.rename.isEmpty)
-        rig.loop.outputChanged(OutputCondition(freeBytes: 1, totalBytes: 1, trouble: nil))
+        rig.read(free: 1 << 40)
         #expect(rig.loop.outbox.rename.values.flatMap { $0 }.map(\.seq) == [JobSeq(1)])
     }
 

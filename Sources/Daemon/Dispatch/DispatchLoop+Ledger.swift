@@ -107,12 +107,7 @@ extension DispatchLoop {
             for key in hostsWithHops { considerHost(key) }
         }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
-        if let ends = localTroubleEnds, ends <= now {
-            localTroubleEnds = nil
-            localTrouble = nil
-            renameStalled()
-            view.isDirty = true
-        }
+        lookAtDisks()
         if let relist = nextRelist, relist <= now {
             nextRelist = nil
             board.relist()
@@ -136,7 +131,7 @@ extension DispatchLoop {
             consider(now + .milliseconds(left))
         }
         consider(hostLook)
-        consider(localTroubleEnds)
+        consider(nextDiskLook())
         consider(nextRelist)
         consider(nextFollowerLook)
         switch mode {

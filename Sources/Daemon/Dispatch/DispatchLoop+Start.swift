@@ -15,7 +15,8 @@ extension DispatchLoop {
         case .stopping, .ended: return
         }
         guard case .running = mode else { return }
-        while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
+        while tasks.count < plan.window, workerLoads.reduce(0, { $0 + $1.active }) < budget.limit,
+            workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
             guard let pick = nextPick() else { break }
             begin(pick)
         }
@@ -45,7 +46,10 @@ extension DispatchLoop {
     private mutating func begin(_ pick: LaneBoard.Pick) {
         let job = pick.job
         guard tasks[job.seq] == nil else { return }
+        let isTwin = if case .duplicate = pick.claim { true } else { false }
+        guard isTwin || hasRoom(for: job) else { return }
         let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
+        if let path = task.path { task.home = mounts.home(of: path) }
         switch pick.claim {
         case .duplicate(_, let outcome?):
             enter(task)
@@ -146,6 +150,7 @@ extension DispatchLoop {
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.bytes = 0
         task.rate = RateMeter()
+        promiseRoom(task)
         outbox.workers[worker, default: []].append(.start(built.order))
     }
 }

@@ -13,6 +13,7 @@ extension DispatchLoop {
             guard let task = task(of: token), let key = task.slot else { return }
             hosts[key]?.machine.connected(isHTTP2: isHTTP2)
             freed(key)
+        case .sized(_, let token, let total): sized(token, total: total)
         case .progress(_, let samples):
             for sample in samples {
                 guard let task = task(of: sample.token) else { continue }
@@ -31,6 +32,7 @@ extension DispatchLoop {
     private mutating func finished(_ report: TransferReport) {
         guard let task = task(of: report.token) else { return }
         tokens[report.token] = nil
+        disks.release(report.token)
         let key = task.slot
         noteResponse(report, on: task, host: key)
         freeSlot(task, keptConnection: keepsConnection(report))
@@ -191,17 +193,11 @@ extension DispatchLoop {
         act(task.machine.handle(.broke(.waiting, keepsPart: keepsPart)), on: task)
     }
 
-    /// The disk, not the job: no attempt is charged, and nothing starts until the place can be written to again.
+    /// The disk, not the job: no attempt is charged; the governor decides when that disk is tried again.
     private mutating func brokeLocally(_ task: JobTask, _ failure: TransferFailure) {
         task.attempts = max(0, task.attempts - 1)
-        if failure.error.code == .disk { localTroubleBegan(failure.error.message) }
+        if failure.error.code == .disk { diskBroke(task.home, failure.systemCode, failure.error.message) }
         if failure.error.code != .disk, !failure.error.isRetryable { return fail(task, failure.error) }
         act(task.machine.handle(.broke(.requeued, keepsPart: failure.resume != nil)), on: task)
-    }
-
-    mutating func localTroubleBegan(_ why: String) {
-        if localTrouble == nil { remark(.error, "paused: \(why)") }
-        localTrouble = why
-        localTroubleEnds = now + .seconds(5)
     }
 }

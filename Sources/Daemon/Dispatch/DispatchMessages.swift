@@ -13,25 +13,14 @@ enum DispatchMessage: Sendable {
     case sum(SumEvent)
     case command(ControlCommand)
     case plan(DispatchPlan)
-    /// What the watch thread found out about the output's file system.
-    case output(OutputCondition)
+    /// What the watch thread found out about the file systems.
+    case disks(DiskReport)
     /// The spool has nothing left to admit (`dld once` ends on it), or has again.
     case spoolIdle(Bool)
     /// Start nothing more; let what runs go on until then.
     case drain(until: MonotonicTime)
     /// Stop transfers now, parts kept; what is being published gets this long.
     case stop(within: Duration)
-}
-
-/// The state of the place that files are written to.
-struct OutputCondition: Sendable, Hashable {
-    enum Trouble: Sendable, Hashable {
-        case missing(String)
-        case full(String)
-    }
-    var freeBytes: Int64
-    var totalBytes: Int64
-    var trouble: Trouble?
 }
 
 /// A wish from the control socket about jobs or lists, with the place its answer goes to.

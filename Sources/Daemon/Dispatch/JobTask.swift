@@ -43,6 +43,8 @@ final class JobTask {
     // The result.
     var path: OutputPath?
     var exists: ExistsPolicy
+    /// The mount that part and final path lie on.
+    var home = PartHome.output
     var part: PartFile?
     var response: ResponseFacts?
     var finalURL: String?

@@ -137,7 +137,6 @@ final class Supervisor {
         configuration = next
         engine.totalLimiter.setRate(
             next.limits.totalRate, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
-        engine.wires.reserve.store(next.limits.minFree, ordering: .relaxed)
         engine.logPort.setLevel(Logger.Level(rawValue: next.log.level.rawValue) ?? .info)
         engine.wires.dispatch.send(.plan(engine.dispatchPlan(next)))
         engine.wires.spool.send(.settings(engine.spoolSettings(next)))
