@@ -61,6 +61,13 @@ public enum PrometheusText {
         page.gauge(
             "dld_hosts_held", "Hosts that nothing is started for until a hold ends.",
             Double(metrics.heldHosts))
+        page.gauge(
+            "dld_hosts_breaker_open",
+            "Hosts that refused connections again and again; a scout asks now and then.",
+            Double(metrics.openBreakers))
+        page.counter(
+            "dld_host_unavailable_total", "Jobs that failed because their host was given up.",
+            Double(metrics.hostUnavailable))
         page.histogram(
             "dld_first_byte_seconds", "From the start of an attempt to the first byte of its body.",
             metrics.firstByte)

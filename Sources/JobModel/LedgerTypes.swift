@@ -25,12 +25,18 @@ public struct LaneRow: Sendable, Hashable {
     /// A hold that outlived a restart, if it lies ahead.
     public var heldUntil: WallTime?
     public var holdReason: String?
-    public init(key: LaneKey, host: HostKey, queued: Int, heldUntil: WallTime?, holdReason: String?) {
+    /// How long the host has given nothing usable while jobs waited, as an earlier run counted it.
+    public var barren: Duration
+    public init(
+        key: LaneKey, host: HostKey, queued: Int, heldUntil: WallTime?, holdReason: String?,
+        barren: Duration = .zero
+    ) {
         self.key = key
         self.host = host
         self.queued = queued
         self.heldUntil = heldUntil
         self.holdReason = holdReason
+        self.barren = barren
     }
 }
 

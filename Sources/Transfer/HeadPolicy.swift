@@ -117,9 +117,16 @@ enum HeadPolicy {
     private static func failed(
         _ error: JobError, _ ask: ResponseAsk, _ head: ResponseHead
     ) -> ResponseMachine.State {
-        let retryAfter = head.retryAfter.flatMap { RetryAfter.parse($0, now: ask.now) }
+        var retryAfter = head.retryAfter.flatMap { RetryAfter.parse($0, now: ask.now) }
+        // Retry-After takes precedence where both are given.
+        if retryAfter == nil, isRefusal(head.status) {
+            retryAfter = head.rateLimit.waitAfterRefusal(now: ask.now)
+        }
         return discard(.failed(error, retryAfter: retryAfter), head)
     }
+
+    /// An answer about the host, not about the file.
+    static func isRefusal(_ status: Int) -> Bool { status == 429 || status == 503 }
 
     /// Reads a short body to keep the connection; one known to be long is not worth that.
     private static func discard(_ ending: ResponseEnding, _ head: ResponseHead) -> ResponseMachine.State {

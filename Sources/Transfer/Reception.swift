@@ -7,7 +7,7 @@ import LinuxKit
 /// What callbacks leave for the loop, which looks after each turn.
 final class LoopNotes {
     /// Tokens whose first header has come since the last turn.
-    var firstHeads: [(token: UInt64, isHTTP2: Bool)] = []
+    var firstHeads: [(token: UInt64, isHTTP2: Bool, isUsable: Bool)] = []
     /// Tokens that paused themselves.
     var paused: [UInt64] = []
 }
@@ -67,9 +67,11 @@ final class Reception: TransferSink {
     func receiveHeader(_ line: borrowing RawSpan) -> HeaderVerdict {
         if isStopped { return .abort }
         let step = machine.takeHeader(line)
-        if !hasTold, machine.hasHead {
+        // An interim answer shows nothing yet.
+        if !hasTold, machine.head.status >= 200 {
             hasTold = true
-            tools.notes.firstHeads.append((order.token, machine.head.isHTTP2))
+            let isUsable = !HeadPolicy.isRefusal(machine.head.status)
+            tools.notes.firstHeads.append((order.token, machine.head.isHTTP2, isUsable))
         }
         switch step {
         case .proceed: return .proceed

@@ -20,6 +20,7 @@ struct ResponseHead: Sendable, Equatable {
     private(set) var lastModified: String?
     private(set) var date: String?
     private(set) var retryAfter: String?
+    private(set) var rateLimit = RateLimitFields()
     private(set) var location: String?
     private(set) var hasTwoLocations = false
     private(set) var isChunked = false
@@ -52,6 +53,7 @@ struct ResponseHead: Sendable, Equatable {
 
     private enum Field {
         case length, range, type, etag, modified, date, retryAfter, location, transferEncoding
+        case rateLimit(RateLimitFields.Name)
     }
 
     private static func known(_ name: RawSpan) -> Field? {
@@ -59,12 +61,18 @@ struct ResponseHead: Sendable, Equatable {
         switch name.byteCount {
         case 4: equals(name, "etag") ? .etag : equals(name, "date") ? .date : nil
         case 8: equals(name, "location") ? .location : nil
+        case 9: equals(name, "ratelimit") ? .rateLimit(.current) : nil
         case 11: equals(name, "retry-after") ? .retryAfter : nil
         case 12: equals(name, "content-type") ? .type : nil
         case 13:
             equals(name, "content-range") ? .range : equals(name, "last-modified") ? .modified : nil
         case 14: equals(name, "content-length") ? .length : nil
-        case 17: equals(name, "transfer-encoding") ? .transferEncoding : nil
+        case 15: equals(name, "ratelimit-reset") ? .rateLimit(.reset) : nil
+        case 17:
+            equals(name, "transfer-encoding")
+                ? .transferEncoding : equals(name, "x-ratelimit-reset") ? .rateLimit(.oldReset) : nil
+        case 19: equals(name, "ratelimit-remaining") ? .rateLimit(.remaining) : nil
+        case 21: equals(name, "x-ratelimit-remaining") ? .rateLimit(.oldRemaining) : nil
         default: nil
         }
     }
@@ -80,6 +88,7 @@ struct ResponseHead: Sendable, Equatable {
         case .modified: lastModified = value
         case .date: date = value
         case .retryAfter: retryAfter = value
+        case .rateLimit(let name): if let value { rateLimit.take(name, value) }
         case .location:
             let target = bytes.byteCount <= Self.valueLimit ? Self.percentEncoded(bytes) : "?"
             if let location, location != target { hasTwoLocations = true }

@@ -163,6 +163,9 @@ enum Facts {
         facts.etag = machine.head.etag
         facts.lastModified = machine.head.lastModified
         facts.contentLength = machine.total
+        if !HeadPolicy.isRefusal(machine.head.status) {
+            facts.quotaReset = machine.head.rateLimit.waitAfterService(now: machine.ask.now)
+        }
         return facts
     }
 

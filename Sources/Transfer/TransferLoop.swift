@@ -112,7 +112,9 @@ public struct TransferLoop: ~Copyable {
 
     private mutating func takeNotes() {
         for note in tools.notes.firstHeads {
-            events.append(.connected(worker: worker, token: note.token, isHTTP2: note.isHTTP2))
+            events.append(
+                .connected(
+                    worker: worker, token: note.token, isHTTP2: note.isHTTP2, isUsable: note.isUsable))
         }
         tools.notes.firstHeads.removeAll(keepingCapacity: true)
         paused += tools.notes.paused

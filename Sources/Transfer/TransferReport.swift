@@ -4,8 +4,9 @@ public import JobModel
 
 /// What a worker tells, in batches: one call a turn of its loop.
 public enum TransferEvent: Sendable {
-    /// The first header of an answer has been seen: the host has shown what it speaks.
-    case connected(worker: Int, token: UInt64, isHTTP2: Bool)
+    /// The first line of an answer has been seen: the host has shown what it speaks. Usable is any answer but 429
+    /// and 503.
+    case connected(worker: Int, token: UInt64, isHTTP2: Bool, isUsable: Bool)
     /// Four times a second at most, only transfers that moved since the last time.
     case progress(worker: Int, [TransferProgress])
     case finished(TransferReport)
@@ -89,6 +90,14 @@ public struct TransferFailure: Sendable, Hashable {
     public var systemCode: Int32 = 0
 
     public init(_ error: JobError) { self.error = error }
+
+    /// The connection or its stream ended under the transfer, or nothing came any more.
+    public var isCut: Bool {
+        switch error.code {
+        case .truncated, .stalled, .timeout: true
+        default: false
+        }
+    }
 }
 
 /// What the answer said. Text is as the server wrote it: escape it where it is shown.
@@ -102,6 +111,8 @@ public struct ResponseFacts: Sendable, Hashable {
     public var lastModified: String?
     /// Length of the whole file as told.
     public var contentLength: Int64?
+    /// By its RateLimit fields this answer used up the host's quota; it is filled again after this long.
+    public var quotaReset: Duration?
     public init() {}
 }
 

@@ -175,7 +175,8 @@ final class DispatchSimulation {
         default: (result, status) = (.complete(DispatchRig.part), 200)
         }
         if Bool.random(using: &random) {
-            rig.loop.transferReported(.connected(worker: 0, token: order.token, isHTTP2: false))
+            rig.loop.transferReported(
+                .connected(worker: 0, token: order.token, isHTTP2: false, isUsable: status != 503))
         }
         var report = TransferReport(token: order.token, seq: order.seq, worker: 0, result: result)
         report.response.httpStatus = status

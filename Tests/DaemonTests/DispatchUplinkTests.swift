@@ -112,7 +112,8 @@ import Testing
         }
         guard rig.orders.count == 1 else { return #expect(rig.orders.count == 1) }
         rig.loop.now = rig.loop.now + .seconds(1)
-        rig.loop.transferReported(.connected(worker: 0, token: rig.orders[0].token, isHTTP2: false))
+        rig.loop.transferReported(
+            .connected(worker: 0, token: rig.orders[0].token, isHTTP2: false, isUsable: true))
         #expect(rig.loop.pauseReason == nil)
         rig.turn()
         #expect(rig.orders.count == 6)

@@ -40,6 +40,7 @@ extension DispatchLoop {
             for row in rows { listChanged(row) }
         case .hosts(let counts):
             for (key, counts) in counts { view.note(counts, of: key) }
+        case .gaveUp(let key, let failed, let isComplete): gaveUp(key, failed: failed, isComplete: isComplete)
         case .trouble(let why):
             if why != nil, ledgerTrouble == nil {
                 remark(.error, "the ledger cannot be written", [("why", why ?? "")])
@@ -50,12 +51,17 @@ extension DispatchLoop {
     }
 
     private func isNew(_ job: QueuedJob) -> Bool {
-        tasks[job.seq] == nil && followed[job.seq] == nil && !suspects.isWaiting(job.seq) && !haltedLists.contains(job.lane.list)
+        tasks[job.seq] == nil && followed[job.seq] == nil && !suspects.isWaiting(job.seq)
+            && !haltedLists.contains(job.lane.list)
     }
 
     private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         for row in rows {
+            if row.barren > .zero {
+                ensureHost(row.host)
+                restoreBarren(row.host, row.barren)
+            }
             guard let until = row.heldUntil, until > wall, hosts[row.host]?.machine.heldUntil == nil else {
                 continue
             }
@@ -108,6 +114,7 @@ extension DispatchLoop {
             for key in hostsWithHops { considerHost(key) }
         }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
+        lookAtBarrenHosts()
         lookAtUplink()
         followClock()
         if let ends = localTroubleEnds, ends <= now {
@@ -139,6 +146,7 @@ extension DispatchLoop {
             consider(now + .milliseconds(left))
         }
         consider(hostLook)
+        consider(barrenLook)
         consider(localTroubleEnds)
         consider(nextRelist)
         consider(nextFollowerLook)

@@ -93,6 +93,7 @@ extension DispatchLoop {
 
     private func fillHosts(_ status: inout StatusDocument, wall: WallTime) {
         var keys = Set(hosts.filter { $0.value.machine.active > 0 || isHeld($0.value) }.keys)
+        keys.formUnion(barrenHosts.prefix(Self.maxShown.hosts * 4))
         keys.formUnion(view.hostCounts.keys.prefix(Self.maxShown.hosts * 4))
         keys.remove(.none)
         status.hostsTotal = keys.count
@@ -105,7 +106,7 @@ extension DispatchLoop {
         status.hosts = Array(ordered.prefix(Self.maxShown.hosts))
     }
 
-    private func isHeld(_ host: HostEntry) -> Bool { host.machine.heldUntil.map { $0 > now } ?? false }
+    private func isHeld(_ host: HostEntry) -> Bool { host.machine.isHeld(now: now) }
 
     private func hostDocument(_ key: HostKey, wall: WallTime) -> HostDocument {
         var document = HostDocument()
@@ -130,7 +131,21 @@ extension DispatchLoop {
             document.heldUntil = Timestamp(wall + (until - now))
             document.reason = host.machine.holdReason
         }
+        fillTrouble(&document, key, host, wall: wall)
         return document
+    }
+
+    private func fillTrouble(
+        _ document: inout HostDocument, _ key: HostKey, _ host: HostEntry, wall: WallTime
+    ) {
+        document.capacity = host.machine.capacity
+        if host.machine.isBreakerOpen { document.breaker = host.machine.active > 0 ? "probing" : "open" }
+        guard barrenHosts.contains(key) else { return }
+        let barren = host.barren.total(now: now)
+        document.barrenSeconds = barren.secondsDouble
+        if let limit = plan.configuration.hosts.rule(for: key).giveUp, host.barren.isRunning {
+            document.givesUpAt = Timestamp(wall + max(.zero, limit - barren))
+        }
     }
 
     private func holds(wall: WallTime) -> [HostKey: (until: WallTime, reason: String)] {
@@ -154,7 +169,7 @@ extension DispatchLoop {
             waiting.host = host.host
             waiting.count = host.queued
             waiting.until = host.heldUntil
-            waiting.detail = host.reason
+            waiting.detail = host.breaker == nil ? host.reason : "breaker open: \(host.reason ?? "")"
             status.waiting.append(waiting)
         }
         if status.jobs.waiting > 0 {
@@ -216,6 +231,7 @@ extension DispatchLoop {
         metrics.activeTransfers = status.transfersTotal
         metrics.connections = status.totals.connections
         metrics.heldHosts = hosts.values.reduce(0) { $0 + (isHeld($1) ? 1 : 0) }
+        metrics.openBreakers = hosts.values.reduce(0) { $0 + ($1.machine.isBreakerOpen ? 1 : 0) }
         metrics.sumsRunning = status.sums.running
         metrics.sumsQueued = status.sums.queued
         metrics.sumRestarts = status.sums.restarts

@@ -133,6 +133,7 @@ extension DispatchLoop {
     mutating func queueHop(_ task: JobTask) {
         guard let key = task.url?.host else { return }
         ensureHost(key)
+        guard mayWait(task, for: key) else { return }
         hosts[key]?.hops.append(task.seq)
         hostsWithHops.insert(key)
     }
@@ -149,10 +150,11 @@ extension DispatchLoop {
         task.token = nextToken
         nextToken += 1
         tokens[task.token] = task.seq
-        let isMultiplexed = hosts[url.host]?.machine.stage == .http2 && url.scheme == "https"
+        let isHTTP2 = hosts[url.host]?.machine.stage == .http2
         takeSlot(task, host: url.host, worker: worker)
         var built = OrderBuilder(plan: plan).order(for: task, url: url)
-        built.order.waitsForMultiplex = isMultiplexed
+        // A scout waits for nobody: there may be no connection any more.
+        built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
         built.order.hostLimiter = hosts[url.host]?.limiter
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.bytes = 0

@@ -9,9 +9,9 @@ import Transfer
 extension DispatchLoop {
     mutating func transferReported(_ event: TransferEvent) {
         switch event {
-        case .connected(_, let token, let isHTTP2):
+        case .connected(_, let token, let isHTTP2, let isUsable):
             guard let task = task(of: token), let key = task.slot else { return }
-            hosts[key]?.machine.connected(isHTTP2: isHTTP2)
+            hosts[key]?.machine.answered(isHTTP2: isHTTP2, isUsable: isUsable, to: task.role)
             uplinkProved()
             freed(key)
         case .progress(_, let samples):
@@ -36,9 +36,11 @@ extension DispatchLoop {
         let key = task.slot
         noteProbe(task.seq)
         noteResponse(report, on: task, host: key)
-        freeSlot(task, keptConnection: keepsConnection(report))
+        freeSlot(task, keptConnection: keepsConnection(report), end: end(of: report))
         switch report.result {
-        case .complete(let part): received(part, by: task)
+        case .complete(let part):
+            if report.response.httpStatus == nil, let key { fruitful(key) }
+            received(part, by: task)
         case .notModified: unchanged(task)
         case .taken(let size, let modified): taken(task, size: size, modified: modified)
         case .redirect(let location): redirected(task, to: location)
@@ -58,7 +60,7 @@ extension DispatchLoop {
         if report.response.httpStatus != nil {
             task.response = report.response
             task.finalURL = task.url?.text
-            if let key { hosts[key]?.machine.connected(isHTTP2: report.response.httpVersion == "2") }
+            if let key { noteAnswer(report.response, to: task.role, host: key) }
         }
         if let text = report.response.remoteIP, let address = IPAddress(text), !address.isPrivate {
             task.isFromPublic = true
@@ -68,6 +70,30 @@ extension DispatchLoop {
         task.timings.tls = report.timings.tls
         task.timings.firstByte = report.timings.firstByte
         task.timings.transfer = report.timings.transfer
+    }
+
+    /// An answer of the host: anything but 429 and 503 is a usable one.
+    private mutating func noteAnswer(_ response: ResponseFacts, to role: HostMachine.Role, host key: HostKey)
+    {
+        let isUsable = response.httpStatus != 429 && response.httpStatus != 503
+        hosts[key]?.machine.answered(isHTTP2: response.httpVersion == "2", isUsable: isUsable, to: role)
+        if isUsable { fruitful(key) }
+        if let time = response.quotaReset { hold(key, for: time, reason: "rate_limit") }
+    }
+
+    /// What the end of a transfer tells about how much its host can take.
+    private func end(of report: TransferReport) -> AdaptiveCap.End {
+        switch report.result {
+        case .complete, .notModified, .redirect: return .success
+        case .taken, .cancelled: return .neutral
+        case .failed(let failure):
+            if failure.isLocal || failure.isUncharged { return .neutral }
+            guard case .http(let status) = failure.error.code else {
+                return failure.isCut || failure.isConnectFailure ? .trouble : .neutral
+            }
+            if status == 429 || status == 503 { return .trouble }
+            return status < 500 ? .success : .neutral
+        }
     }
 
     private func keepsConnection(_ report: TransferReport) -> Bool {

@@ -96,6 +96,10 @@ struct DispatchLoop: ~Copyable {
     /// When a host with a hold or a pace is looked at next.
     var hostLook = MonotonicTime.distantFuture
     var nextDue: WallTime?
+    /// Hosts that have given nothing usable since their last trouble, and when they are looked at next.
+    var barrenHosts: Set<HostKey> = []
+    var barrenLook = MonotonicTime.distantFuture
+    var wasPaused = false
     var nextRelist: MonotonicTime?
     /// Requests that the ledger applies once a job's resting state is in: it was on its way there when they came.
     var lateRequests: [JobSeq: [ControlCommand]] = [:]

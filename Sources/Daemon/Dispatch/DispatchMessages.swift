@@ -60,6 +60,12 @@ enum LedgerRequest: Sendable {
     case apply([JobChange], ticket: UInt64)
     case suffix(JobSeq, OutputPath)
     case hold(HostKey, until: WallTime?, reason: String?)
+    /// How long the host has given nothing usable while jobs waited for it.
+    case barren(HostKey, Duration)
+    /// All of the host's queued and waiting jobs fail, a slice a turn. Answered by `gaveUp`.
+    case giveUp(HostKey, JobError)
+    /// The host's waiting jobs are queued at once.
+    case hurry(HostKey)
     case releaseDue
     case command(ControlCommand)
     case stop
@@ -81,6 +87,8 @@ enum LedgerReply: Sendable {
     case reread([LaneKey])
     case lists([ListRow])
     case hosts([HostKey: StateCounts])
+    /// So many jobs of the host have failed; the last slice of it where `isComplete`.
+    case gaveUp(HostKey, failed: Int, isComplete: Bool)
     /// The ledger cannot commit (full disk, a lock from outside): why, or nil when it can again.
     case trouble(String?)
 }

@@ -32,6 +32,8 @@ final class JobTask {
     var worker: Int?
     /// The host whose slot this job holds.
     var slot: HostKey?
+    /// What the transfer that is out is to that host.
+    var role = HostMachine.Role.ordinary
     var hops = 0
     var isFromPublic = false
     var condition: Condition?

@@ -26,15 +26,12 @@ extension LedgerLoop {
             replies.dispatch.append(.committed(ticket: ticket))
         case .suffix(let seq, let path):
             replies.dispatch.append(.suffix(seq, try freeSuffix(for: path, seq)))
-        case .hold(let host, let until, let reason):
-            // A redirect's target may be a host that no list names: its hold lives in memory only.
-            if let row = try store.host(host) { try store.hold(host: row.id, until: until, reason: reason) }
         case .releaseDue:
             let lanes = try store.releaseDue(now: now, limit: Self.dueLimit)
             replies.dispatch.append(.due(lanes, next: try store.nextDue()))
         case .command(let command):
             try begin(command, now: now, works: &works, replies: &replies)
-        case .stop: break
+        case .hold, .barren, .giveUp, .hurry, .stop: break
         }
     }
 
