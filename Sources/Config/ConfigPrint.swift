@@ -194,7 +194,7 @@ extension HostRule {
         all.requestsPerSecond = .some(requestsPerSecond)
         all.rate = rate
         all.giveUp = .some(giveUp)
-        all.credentialsFile = .some(credentialsFile)
+        all.credentialsFile = .some(nil)
         return all
     }
 }

@@ -23,6 +23,8 @@ public struct JobMachine: Sendable, Hashable {
         case digesting
         /// The part's data goes to disk. Exits: committing, ending, resting.
         case syncing
+        /// The name that the server gave is being claimed in the ledger. Exits: committing, ending.
+        case naming
         /// `publishing` goes to disk in the ledger. Exits: renaming.
         case committing
         /// The part gets its final name. Exits: ending, committing (another name), numbering.
@@ -59,6 +61,9 @@ public struct JobMachine: Sendable, Hashable {
         case received(needsDigest: Bool)
         case digestMatched
         case synced
+        /// The same, and the file gets another name than was claimed at its start.
+        case syncedForNewName
+        case named
         case committed
         case nameTaken
         case numbered
@@ -81,6 +86,7 @@ public struct JobMachine: Sendable, Hashable {
         case startTransfer
         case queueHop
         case syncPart
+        case claimName
         case commitPublishing
         case rename
         case askNumber
@@ -114,6 +120,7 @@ public struct JobMachine: Sendable, Hashable {
         case .checking: return checking(event)
         case .digesting: return digesting(event)
         case .syncing: return syncing(event)
+        case .naming: return naming(event)
         case .committing: return committing(event)
         case .renaming: return renaming(event)
         case .numbering: return numbering(event)
@@ -138,8 +145,8 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
-            .committed,
+        case .doubted, .syncedForNewName, .named, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced, .committed,
             .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -168,7 +175,8 @@ public struct JobMachine: Sendable, Hashable {
             return request == before ? .none : .stopTransfer(keepsPart: request != .cancel)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .checkDiffers, .digestMatched, .synced, .committed, .nameTaken,
+        case .syncedForNewName, .named, .started, .sumStarted, .checkDiffers, .digestMatched, .synced,
+            .committed, .nameTaken,
             .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -201,8 +209,8 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .synced,
+        case .doubted, .syncedForNewName, .named, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -219,7 +227,8 @@ public struct JobMachine: Sendable, Hashable {
             return .none
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .received,
+            .digestMatched, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -235,7 +244,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -245,15 +255,33 @@ public struct JobMachine: Sendable, Hashable {
         switch event {
         case .synced:
             return enter(.committing, .commitPublishing)
+        case .syncedForNewName:
+            return enter(.naming, .claimName)
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested:
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+        case .doubted, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
             .digestMatched,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func naming(_ event: Event) -> Action {
+        switch event {
+        case .named:
+            return enter(.committing, .commitPublishing)
+        case .requested:
+            return .tooLate
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced,
+            .syncedForNewName, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .restCommitted,
+            .endCommitted:
             illegal(event)
         }
     }
@@ -264,8 +292,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -282,8 +310,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -295,8 +323,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.committing, .commitPublishing)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -310,8 +338,8 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             // The ledger applies it to the resting row, once that is committed.
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -329,8 +357,8 @@ public struct JobMachine: Sendable, Hashable {
             return .stopSum
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -342,8 +370,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.rested, .leaveWindow)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted:
             illegal(event)
         }
@@ -355,8 +383,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ended, .leaveWindow)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted:
             illegal(event)
         }

@@ -52,14 +52,19 @@ final class Reception: TransferSink {
     }
 
     func permits(_ address: PeerAddress) -> Bool {
+        let hasProxy = !(order.proxy ?? "").isEmpty
+        // A list may name a proxy as it may name a host; where a redirect came from is the target's matter.
+        let policy =
+            hasProxy
+            ? AddressPolicy(rule: order.addressPolicy.rule, isRedirectFromPublic: false) : order.addressPolicy
         let isPermitted: Bool
         switch address {
-        case .v4(let bits): isPermitted = order.addressPolicy.permits(.v4(bits))
-        case .v6(let high, let low): isPermitted = order.addressPolicy.permits(.v6(high, low))
+        case .v4(let bits): isPermitted = policy.permits(.v4(bits))
+        case .v6(let high, let low): isPermitted = policy.permits(.v6(high, low))
         // Nothing that downloads are fetched over.
         case .other: isPermitted = false
         }
-        let isExempt = order.isProxyTrusted && !(order.proxy ?? "").isEmpty
+        let isExempt = order.isProxyTrusted && hasProxy
         if isPermitted || isExempt { hasPermittedAddress = true }
         return isPermitted || isExempt
     }

@@ -22,6 +22,8 @@ struct ResponseHead: Sendable, Equatable {
     private(set) var retryAfter: String?
     private(set) var rateLimit = RateLimitFields()
     private(set) var location: String?
+    /// Raw: bytes that are no UTF-8 are the name's reader's business.
+    private(set) var contentDispositions: [[UInt8]] = []
     private(set) var hasTwoLocations = false
     private(set) var isChunked = false
     private(set) var byteCount = 0
@@ -52,7 +54,7 @@ struct ResponseHead: Sendable, Equatable {
     }
 
     private enum Field {
-        case length, range, type, etag, modified, date, retryAfter, location, transferEncoding
+        case length, range, type, etag, modified, date, retryAfter, location, transferEncoding, disposition
         case rateLimit(RateLimitFields.Name)
     }
 
@@ -71,7 +73,9 @@ struct ResponseHead: Sendable, Equatable {
         case 17:
             equals(name, "transfer-encoding")
                 ? .transferEncoding : equals(name, "x-ratelimit-reset") ? .rateLimit(.oldReset) : nil
-        case 19: equals(name, "ratelimit-remaining") ? .rateLimit(.remaining) : nil
+        case 19:
+            equals(name, "ratelimit-remaining")
+                ? .rateLimit(.remaining) : equals(name, "content-disposition") ? .disposition : nil
         case 21: equals(name, "x-ratelimit-remaining") ? .rateLimit(.oldRemaining) : nil
         default: nil
         }
@@ -93,6 +97,9 @@ struct ResponseHead: Sendable, Equatable {
             let target = bytes.byteCount <= Self.valueLimit ? Self.percentEncoded(bytes) : "?"
             if let location, location != target { hasTwoLocations = true }
             location = target
+        case .disposition:
+            guard contentDispositions.count < 4 else { break }
+            contentDispositions.append(value == nil ? [] : unsafe bytes.withUnsafeBytes { unsafe Array($0) })
         case .transferEncoding: isChunked = value?.lowercased().hasSuffix("chunked") ?? false
         }
     }

@@ -162,6 +162,7 @@ enum Facts {
         facts.contentType = machine.head.contentType
         facts.etag = machine.head.etag
         facts.lastModified = machine.head.lastModified
+        facts.contentDispositions = machine.head.contentDispositions
         facts.contentLength = machine.total
         if !HeadPolicy.isRefusal(machine.head.status) {
             facts.quotaReset = machine.head.rateLimit.waitAfterService(now: machine.ask.now)

@@ -109,6 +109,8 @@ public struct ResponseFacts: Sendable, Hashable {
     public var contentType: String?
     public var etag: String?
     public var lastModified: String?
+    /// Raw, one each field.
+    public var contentDispositions: [[UInt8]] = []
     /// Length of the whole file as told.
     public var contentLength: Int64?
     /// By its RateLimit fields this answer used up the host's quota; it is filled again after this long.

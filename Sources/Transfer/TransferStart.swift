@@ -14,6 +14,12 @@ extension TransferLoop {
                 report(transfer, taken, nil)
                 return
             }
+        } catch  where error.code == .tooManySymbolicLinkLevels {
+            let path = transfer.order.preflight?.path ?? OutputPath(trusted: "")
+            let shown = "something on the way"
+            let fault = OutputFault.link(on: path, shown: shown, cause: "\(error)")
+            fail(transfer, TransferFailure(fault), nil)
+            return
         } catch {
             fail(transfer, FailureMap.failure(error), nil)
             return
@@ -25,9 +31,10 @@ extension TransferLoop {
         guard let preflight = order.preflight else { return nil }
         tools.folder.heartbeat.enter("stat output")
         defer { tools.folder.heartbeat.leave() }
-        let path = FilePath(settings.outputRoot).appending(preflight.path.description)
         do {
-            guard let status = try FileStatus.of(path) else { return nil }
+            // Opened anew each time: what was mounted or moved meanwhile counts.
+            let output = try DirectoryTree(root: FilePath(settings.outputRoot), capacity: 1)
+            guard let status = try output.status(of: FilePath(preflight.path.description)) else { return nil }
             return .taken(size: status.size, modified: WallTime(milliseconds: status.modifiedMilliseconds))
         } catch  where error.code == .notDirectory {
             // A file where a directory is needed: for the rename to say.

@@ -40,7 +40,8 @@ struct WalkRandom: RandomNumberGenerator {
         case .hopping: return [.started, .concluded] + plain + wishes
         case .checking: return [.checkDiffers, .concluded] + plain + wishes
         case .digesting: return [.digestMatched, .concluded] + plain + wishes
-        case .syncing: return [.synced, .concluded] + plain + wishes
+        case .syncing: return [.synced, .syncedForNewName, .concluded] + plain + wishes
+        case .naming: return [.named, .concluded] + wishes
         case .committing: return [.committed] + wishes
         case .renaming: return [.nameTaken, .concluded] + plain + wishes
         case .numbering: return [.numbered] + wishes
@@ -110,6 +111,7 @@ struct WalkRandom: RandomNumberGenerator {
         case .leaveWindow: #expect(before == .resting || before == .ending)
         case .syncPart: #expect(machine.state == .syncing)
         case .rename: #expect(before == .committing)
+        case .claimName: #expect(before == .syncing)
         case .stopTransfer: #expect(before == .transferring)
         case .stopSum: #expect(before == .summing)
         case .digestPart, .digestExisting, .startTransfer, .queueHop, .commitPublishing, .askNumber: break

@@ -35,6 +35,9 @@ extension DispatchLoop {
         case .syncPart:
             task.publishStarted = now
             outbox.sync[publisher(for: task), default: []].append(item(for: task))
+        case .claimName:
+            guard let path = task.servedPath, case .download(let urls, _) = task.job.work else { return }
+            outbox.ledger.append(.name(task.seq, path, url: urls.first?.text ?? ""))
         case .commitPublishing:
             guard let part = task.part, let path = task.path else { return }
             let outcome = doneOutcome(for: task)
@@ -140,7 +143,8 @@ extension DispatchLoop {
             size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces)
     }
 
-    private func basePath(of task: JobTask) -> OutputPath? {
-        if case .download(_, let path) = task.job.work { path } else { nil }
+    func basePath(of task: JobTask) -> OutputPath? {
+        if let served = task.servedPath { return served }
+        return if case .download(_, let path) = task.job.work { path } else { nil }
     }
 }

@@ -25,9 +25,12 @@ extension DispatchLoop {
             // Cancelled while a page with them was on its way here: started all the same, and to be stopped.
             for seq in seqs { if let task = tasks[seq] { _ = ask(.cancel, of: task) } }
         case .suffix(let seq, let number):
-            guard let task = tasks[seq], case .download(_, let base) = task.job.work else { return }
+            guard let task = tasks[seq], let base = basePath(of: task) else { return }
             task.path = base.numbered(number)
             act(task.machine.handle(.numbered), on: task)
+        case .named(let seq, let claim):
+            guard let task = tasks[seq] else { return }
+            named(task, claim)
         case .due(let lanes, let next):
             // What was set since the question went out is not in the answer, and must not be forgotten.
             nextDue = [nextDue, next].compactMap { $0 }.min()

@@ -9,7 +9,7 @@ extension DispatchLoop {
     mutating func publishReported(_ event: PublishEvent) {
         switch event {
         case .synced(let seqs):
-            for seq in seqs { step(seq, .synced) }
+            for seq in seqs { step(seq, tasks[seq]?.servedPath == nil ? .synced : .syncedForNewName) }
         case .syncFailed(let seq, let error):
             guard let task = tasks[seq] else { return }
             // After a failed fsync nobody knows what is on disk: the part goes, a second fsync is not believed.
@@ -53,6 +53,21 @@ extension DispatchLoop {
     private mutating func step(_ seq: JobSeq, _ event: JobMachine.Event) {
         guard let task = tasks[seq] else { return }
         act(task.machine.handle(event), on: task)
+    }
+
+    /// The answer about the server's own name. As at a start: another job's name matters to `skip` and `fail`; for
+    /// the others the rename decides.
+    mutating func named(_ task: JobTask, _ claim: PathClaim) {
+        task.path = task.servedPath
+        let isHeld =
+            switch claim {
+            case .taken, .duplicate(_, ended: nil): true
+            case .granted, .duplicate: false
+            }
+        switch task.exists {
+        case .skip where isHeld, .fail where isHeld: nameTaken(task)
+        case .rename, .overwrite, .skip, .update, .fail: act(task.machine.handle(.named), on: task)
+        }
     }
 
     private mutating func nameTaken(_ task: JobTask) {

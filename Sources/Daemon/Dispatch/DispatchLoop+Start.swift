@@ -97,6 +97,7 @@ extension DispatchLoop {
         task.url = url
         task.hops = 0
         task.isFromPublic = false
+        task.hasLeftOrigin = false
         _ = task.machine.handle(.started)
         if url.host == lane {
             send(task)
@@ -157,6 +158,7 @@ extension DispatchLoop {
         built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
         built.order.hostLimiter = hosts[url.host]?.limiter
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
+        task.isProxied = !(built.order.proxy ?? "").isEmpty
         task.bytes = 0
         task.rate = RateMeter()
         if suspects.isCareful(now), task.isActiveUncommitted {

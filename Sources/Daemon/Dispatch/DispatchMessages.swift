@@ -59,6 +59,8 @@ enum LedgerRequest: Sendable {
     /// Answered by `committed` with the same ticket once the changes are durable.
     case apply([JobChange], ticket: UInt64)
     case suffix(JobSeq, OutputPath)
+    /// A claim of the path that the server's own name for the file leads to.
+    case name(JobSeq, OutputPath, url: String)
     case hold(HostKey, until: WallTime?, reason: String?)
     /// How long the host has given nothing usable while jobs waited for it.
     case barren(HostKey, Duration)
@@ -79,6 +81,7 @@ enum LedgerReply: Sendable {
     /// Changes of these jobs were dropped: they have ended in the ledger.
     case ignored([JobSeq])
     case suffix(JobSeq, Int)
+    case named(JobSeq, PathClaim)
     /// Lanes that got due jobs back, and when the next one is due.
     case due([LaneKey], next: WallTime?)
     /// Jobs of this list were admitted, resumed or put back; `lowestRank`: of admitted ones, nil where unknown.

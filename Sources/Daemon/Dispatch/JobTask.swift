@@ -36,6 +36,11 @@ final class JobTask {
     var role = HostMachine.Role.ordinary
     var hops = 0
     var isFromPublic = false
+    /// A redirect led to another origin: from there on nothing that was meant for the first is sent, also not on
+    /// the way back.
+    var hasLeftOrigin = false
+    /// The transfer that is out goes by a proxy, whose address says nothing of the target's.
+    var isProxied = false
     var condition: Condition?
     var preflightDone = false
     /// Length of the file that lies under the final name, bytes.
@@ -48,6 +53,8 @@ final class JobTask {
 
     // The result.
     var path: OutputPath?
+    /// The path with the name that the server gave, where that counts.
+    var servedPath: OutputPath?
     var exists: ExistsPolicy
     var part: PartFile?
     var response: ResponseFacts?

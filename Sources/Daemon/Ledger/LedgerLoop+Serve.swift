@@ -26,6 +26,8 @@ extension LedgerLoop {
             replies.dispatch.append(.committed(ticket: ticket))
         case .suffix(let seq, let path):
             replies.dispatch.append(.suffix(seq, try freeSuffix(for: path, seq)))
+        case .name(let seq, let path, let url):
+            replies.dispatch.append(.named(seq, try store.claim(seq, path: path, url: url)))
         case .releaseDue:
             let lanes = try store.releaseDue(now: now, limit: Self.dueLimit)
             replies.dispatch.append(.due(lanes, next: try store.nextDue()))

@@ -24,6 +24,8 @@ struct EnginePlan: Sendable {
     var claimsOutput: Bool
     var jobsLog: String?
     var environmentProxy: EnvironmentProxy?
+    /// What `credentials_file` holds, by file.
+    var credentials: [String: OriginCredential] = [:]
 }
 
 /// All threads of one dld and the wires between them. Made, used and taken down by the main thread.
@@ -286,7 +288,7 @@ extension Engine {
             output: OutputCondition(
                 freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }),
             isAfterCrash: store.isAfterCrash)
-        let plan = dispatchPlan(plan.configuration)
+        let plan = dispatchPlan(plan.configuration, plan.credentials)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {
             var loop = DispatchLoop(
@@ -296,11 +298,13 @@ extension Engine {
         }
     }
 
-    func dispatchPlan(_ configuration: Configuration) -> DispatchPlan {
+    func dispatchPlan(
+        _ configuration: Configuration, _ credentials: [String: OriginCredential]
+    ) -> DispatchPlan {
         DispatchPlan(
             configuration: configuration, workers: configuration.workers, outputRoot: store.place.root,
             partsDirectory: store.place.parts, endsWhenIdle: plan.endsWhenIdle,
-            environmentProxy: plan.environmentProxy, version: plan.version)
+            environmentProxy: plan.environmentProxy, version: plan.version, credentials: credentials)
     }
 
     func spoolSettings(_ configuration: Configuration) -> SpoolSettings {
