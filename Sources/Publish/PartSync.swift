@@ -94,4 +94,17 @@ struct PartSync {
             return false
         }
     }
+
+    /// fdatasync of a part that is still being written.
+    func checkpoint(_ partName: String, in place: PublishPlace) -> CheckpointSync {
+        if settings.durability == .none { return .stored }
+        let file: Descriptor
+        do throws(SystemError) { file = try place.openPart(partName) } catch { return .missed }
+        heartbeat.enter("fdatasync of a checkpoint")
+        defer { heartbeat.leave() }
+        do throws(SystemError) { try file.synchronizeContent(place.partPath(partName)) } catch {
+            return .lost
+        }
+        return .stored
+    }
 }

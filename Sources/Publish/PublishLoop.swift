@@ -72,6 +72,11 @@ public struct PublishLoop: ~Copyable {
         if !group.keeps.isEmpty {
             events(group.keeps.map { .kept($0.seq, ok: sync.keep($0.partName, in: place)) })
         }
+        // Last, and each told at once: they may take long, and nobody waits for them.
+        for item in group.checkpoints {
+            events([.checkpointed(item.seq, token: item.token, sync.checkpoint(item.partName, in: place))])
+            heartbeat.mark()
+        }
         for name in group.discards {
             // A part that stays is found by fsck and by the next start; nobody waits for this.
             do throws(SystemError) { try unlink(FilePath(name), in: place.parts.descriptor) } catch {}
@@ -100,6 +105,7 @@ public struct PublishLoop: ~Copyable {
             group.syncs.map { .syncFailed($0.seq, error) }
             + group.renames.map { .renameFailed($0.seq, error) }
             + group.keeps.map { .kept($0.seq, ok: false) }
+            + group.checkpoints.map { .checkpointed($0.seq, token: $0.token, .missed) }
         if !answers.isEmpty { events(answers) }
     }
 }
@@ -109,6 +115,7 @@ private struct CommandGroup {
     var syncs: [PublishItem] = []
     var renames: [PublishItem] = []
     var keeps: [(seq: JobSeq, partName: String)] = []
+    var checkpoints: [(seq: JobSeq, token: UInt64, partName: String)] = []
     var discards: [String] = []
     var stops = false
 
@@ -118,6 +125,7 @@ private struct CommandGroup {
             case .sync(let items): syncs += items
             case .rename(let items): renames += items
             case .keep(let seq, let partName): keeps.append((seq, partName))
+            case .checkpoint(let seq, let token, let partName): checkpoints.append((seq, token, partName))
             case .discard(let names): discards += names
             case .stop: stops = true
             }

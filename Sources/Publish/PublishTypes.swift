@@ -42,13 +42,15 @@ public enum PublishCommand: Sendable {
     case rename([PublishItem])
     /// Makes what a part has so far durable (fdatasync): it will be resumed.
     case keep(JobSeq, partName: String)
+    /// The same for a part that is still being written. `token`: whatever the sender knows it by.
+    case checkpoint(JobSeq, token: UInt64, partName: String)
     /// Removes parts; missing ones are fine.
     case discard([String])
     /// Ends the loop after what was sent before it.
     case stop
 }
 
-/// What came of it. Every item of `sync`, `rename` and `keep` is answered exactly once.
+/// What came of it. Every item of `sync`, `rename`, `keep` and `checkpoint` is answered exactly once.
 public enum PublishEvent: Sendable, Hashable {
     case synced([JobSeq])
     /// The data may not be on the disk. After an I/O error the part is suspect: fetch again from zero.
@@ -61,6 +63,17 @@ public enum PublishEvent: Sendable, Hashable {
     /// cases.
     case renameFailed(JobSeq, JobError)
     case kept(JobSeq, ok: Bool)
+    case checkpointed(JobSeq, token: UInt64, CheckpointSync)
+}
+
+/// What came of a checkpoint's sync.
+public enum CheckpointSync: Sendable, Hashable {
+    /// What the part held when it was asked for is on the disk.
+    case stored
+    /// There is no such part any more, or it cannot be opened: nothing is known.
+    case missed
+    /// The disk refused it: what was written may be lost, and a later fsync that says otherwise is not believed.
+    case lost
 }
 
 /// Where and how to publish. The two publish threads get the same value.

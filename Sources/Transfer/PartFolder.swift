@@ -60,9 +60,9 @@ final class PartFolder {
             return nil
         }
         let status = try part.status(name)
-        guard status.kind == .regular, status.device == point.device, status.inode == point.inode,
-            status.links == 1,
-            point.bytes > 0, status.size >= point.bytes
+        // The device's number may be another one after a reboot; the file is in this folder either way.
+        guard status.kind == .regular, status.inode == point.inode, status.links == 1, point.bytes > 0,
+            status.size >= point.bytes
         else { return nil }
         return part
     }

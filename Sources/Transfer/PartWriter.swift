@@ -66,14 +66,12 @@ final class PartWriter {
     /// Bytes of the file so far, gathered ones included.
     var size: Int64 { place + Int64(buffer?.count ?? 0) }
 
-    /// Makes the part end at `start`, 0 or the resume point: the answer's first byte goes there.
+    /// Makes a resumed part end at its resume point: the answer's first byte goes there.
     func begin(at start: Int64) -> Bool {
-        precondition(start == 0 || start == place, "a part goes on where it ends, or from zero")
+        precondition(start == place, "a part goes on where it ends")
         if isUntouched {
             isUntouched = false
             attempt("truncate part") { () throws(SystemError) in try file!.truncate(to: start, name) }
-            place = start
-            writtenBack = start
         }
         return failure == nil
     }

@@ -24,6 +24,8 @@ struct ReceptionTools {
 /// the loop's thread; what goes wrong is parked here, and libcurl only learns "abort".
 final class Reception: TransferSink {
     let order: TransferOrder
+    /// A part has been begun from zero; what lay there before is gone.
+    private(set) var hasBegunAnew = false
     private(set) var machine: ResponseMachine
     private(set) var writer: PartWriter?
     /// The first trouble of this machine.
@@ -38,13 +40,19 @@ final class Reception: TransferSink {
     private var hasTold = false
     private let tools: ReceptionTools
     private var gate: RateGate
+    /// The part of an earlier attempt, if one lies there.
+    private let oldPart: String?
 
-    /// - Parameter writer: the part to go on with, checked.
+    /// - Parameters:
+    ///   - writer: the part to go on with, checked.
+    ///   - oldPart: what goes when the first byte of another version, or of the whole, has come.
     init(
-        order: TransferOrder, ask: ResponseAsk, writer: PartWriter?, tools: ReceptionTools, now: MonotonicTime
+        order: TransferOrder, ask: ResponseAsk, writer: PartWriter?, oldPart: String?, tools: ReceptionTools,
+        now: MonotonicTime
     ) {
         self.order = order
         self.writer = writer
+        self.oldPart = oldPart
         self.tools = tools
         machine = ResponseMachine(ask: ask)
         gate = RateGate(
@@ -115,10 +123,16 @@ final class Reception: TransferSink {
     func settleRates() { gate.close(now: Clock.now()) }
 
     /// The part exists and ends at `place`. Also called at the end of an empty body, which offers no block.
+    ///
+    /// From zero is always a new file with a new name: a resume point of the old one, wherever it is still
+    /// stored, must never find other bytes under its name.
     func openPart(at place: Int64) -> Bool {
+        if place == 0, writer?.isUntouched ?? false { close() }
         do {
             if writer == nil {
                 precondition(place == 0, "a range goes on in a part that was checked before")
+                if let oldPart { tools.folder.remove(oldPart) }
+                hasBegunAnew = true
                 writer = try PartWriter.create(
                     order.partName, mode: order.fileMode, in: tools.folder, pool: tools.pool)
             }

@@ -88,8 +88,9 @@ struct ResponseHead: Sendable, Equatable {
         case .length: if contentLengths.count < 4 { contentLengths.append(value ?? "?") }
         case .range: if contentRanges.count < 4 { contentRanges.append(value ?? "?") }
         case .type: contentType = value
-        case .etag: etag = value
-        case .modified: lastModified = value
+        // Two that differ are none: "?" is no strong one, and equals nothing that was kept.
+        case .etag: etag = etag == nil || etag == value ? value ?? "?" : "?"
+        case .modified: lastModified = lastModified == nil || lastModified == value ? value : "?"
         case .date: date = value
         case .retryAfter: retryAfter = value
         case .rateLimit(let name): if let value { rateLimit.take(name, value) }

@@ -156,6 +156,12 @@ public struct TransferLoop: ~Copyable {
         nextProgress = now + Self.progressStep
         let moved = active.values.compactMap { $0.progress() }
         if !moved.isEmpty { events.append(.progress(worker: worker, moved)) }
+        let checkpoints = active.values.compactMap { transfer in
+            transfer.checkpoint(settings, now: now).map {
+                TransferCheckpoint(token: transfer.order.token, checkpoint: $0)
+            }
+        }
+        if !checkpoints.isEmpty { events.append(.checkpoint(worker: worker, checkpoints)) }
     }
 
     private mutating func deliver() {

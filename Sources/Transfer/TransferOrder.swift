@@ -35,10 +35,14 @@ public struct TransferOrder: Sendable {
     public var proxy: String?
     /// The proxy's own address is exempt from `addressPolicy`: it comes from the config.
     public var isProxyTrusted = false
-    /// Name of the part file in the parts directory.
+    /// Name of the part file in the parts directory, should one be begun; never that of `resume`'s.
     public var partName: String
     /// Go on from here. The part is checked before, the answer before its first byte is written.
     public var resume: ResumePoint?
+    /// False towards a host that is known to answer ranges with something else.
+    public var asksRanges = true
+    /// The finished file will be compared with a digest that the list gave.
+    public var hasDigest = false
     public var condition: Condition?
     public var preflight: Preflight?
     /// Length that the file must have, bytes.

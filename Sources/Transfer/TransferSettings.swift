@@ -16,11 +16,16 @@ public struct TransferSettings: Sendable {
     public var totalLimiter: RateLimiter?
     /// False under `durability: none`: a cancelled part is not synced.
     public var isDurable: Bool
+    /// A checkpoint is reported after so many further bytes, or after so long where there are any; looked at
+    /// four times a second.
+    public var checkpointBytes: Int64
+    public var checkpointInterval: Duration
 
     public init(
         partsDirectory: String, outputRoot: String, connectionCacheSize: Int = 64,
         connectionsPerHost: Int = 0,
-        streamsPerConnection: Int = 32, totalLimiter: RateLimiter? = nil, isDurable: Bool = true
+        streamsPerConnection: Int = 32, totalLimiter: RateLimiter? = nil, isDurable: Bool = true,
+        checkpointBytes: Int64 = 16 << 20, checkpointInterval: Duration = .seconds(5)
     ) {
         self.partsDirectory = partsDirectory
         self.outputRoot = outputRoot
@@ -29,5 +34,7 @@ public struct TransferSettings: Sendable {
         self.streamsPerConnection = streamsPerConnection
         self.totalLimiter = totalLimiter
         self.isDurable = isDurable
+        self.checkpointBytes = checkpointBytes
+        self.checkpointInterval = checkpointInterval
     }
 }

@@ -19,6 +19,9 @@ final class DispatchRig {
     var changes: [JobChange] = []
     var ledger: [LedgerRequest] = []
     var discarded: [String] = []
+    /// Parts that the publisher was asked to sync for a checkpoint, by token.
+    var checkpoints: [(token: UInt64, part: String)] = []
+    var kept: [String] = []
     private var commits: [(JobSeq, JobMachine.Event)] = []
 
     static let list = ListID(1)
@@ -110,7 +113,12 @@ final class DispatchRig {
             }
         }
         for command in box.publish.values.flatMap({ $0 }) {
-            if case .discard(let names) = command { discarded += names }
+            switch command {
+            case .discard(let names): discarded += names
+            case .checkpoint(_, let token, let part): checkpoints.append((token, part))
+            case .keep(_, let part): kept.append(part)
+            case .sync, .rename, .stop: break
+            }
         }
         changes += box.changes
         commits += box.commits
@@ -137,6 +145,11 @@ final class DispatchRig {
         take()
     }
 
+    func publish(_ event: PublishEvent) {
+        loop.publishReported(event)
+        take()
+    }
+
     func command(_ verb: ControlCommand.Verb, _ target: ControlCommand.Target) {
         loop.commanded(ControlCommand(verb: verb, target: target) { _ in })
         take()
@@ -152,9 +165,11 @@ final class DispatchRig {
     }
 
     static let resume = ResumePoint(
-        url: "http://h.example/a", bytes: 10, total: 20, etag: "\"e\"", lastModified: nil, device: 1, inode: 2
-    )
-    static let part = PartFile(name: "x", device: 1, inode: 2, size: 20, isLengthVerified: true)
+        url: "http://h.example/a", bytes: 10, total: 20, etag: "\"e\"", lastModified: nil, device: 1,
+        inode: 2,
+        part: "0000000000000001.part")
+    static let part = PartFile(
+        name: "0000000000000001.part", device: 1, inode: 2, size: 20, isLengthVerified: true)
 
     static func outcome(_ state: JobState = .done) -> Outcome {
         Outcome(state: state, endedAt: WallTime(milliseconds: 1))

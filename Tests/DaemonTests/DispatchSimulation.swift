@@ -132,7 +132,7 @@ final class DispatchSimulation {
             rows[change.seq] = .waiting(due: due)
             jobs[change.seq]?.attempts = attempts
             jobs[change.seq]?.resume = resume
-        case .paused: break
+        case .paused, .checkpoint: break
         case .publishing: rows[change.seq] = .publishing
         case .ended:
             rows[change.seq] = .ended

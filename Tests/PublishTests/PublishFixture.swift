@@ -58,6 +58,7 @@ final class PublishFixture {
     /// One event, taken apart by job.
     enum Answer: Hashable {
         case synced(Int64), renamed(Int64), taken(Int64), kept(Int64, Bool)
+        case checkpointed(UInt64, CheckpointSync)
         case syncFailed(Int64, ErrorCode), renameFailed(Int64, ErrorCode)
     }
 
@@ -95,6 +96,7 @@ final class PublishFixture {
             case .renamed(let all): return all.map { .renamed($0.rawValue) }
             case .nameTaken(let seq): return [.taken(seq.rawValue)]
             case .kept(let seq, let ok): return [.kept(seq.rawValue, ok)]
+            case .checkpointed(_, let token, let result): return [.checkpointed(token, result)]
             case .syncFailed(let seq, let error):
                 messages.withLock { $0[seq.rawValue] = error.message }
                 return [.syncFailed(seq.rawValue, error.code)]

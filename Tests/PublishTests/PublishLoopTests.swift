@@ -153,6 +153,15 @@ struct PublishLoopTests {
         #expect(fixture.parts == ["1.part"])
     }
 
+    @Test func `a checkpoint of a part that is no more is missed, and no fault of the disk`() {
+        let fixture = PublishFixture()
+        _ = fixture.part(1, "half", to: "a")
+        let there = PublishCommand.checkpoint(JobSeq(1), token: 7, partName: "1.part")
+        #expect(fixture.ask(there) == [.checkpointed(7, .stored)])
+        let gone = PublishCommand.checkpoint(JobSeq(1), token: 8, partName: "1.1.part")
+        #expect(fixture.ask(gone) == [.checkpointed(8, .missed)])
+    }
+
     @Test func `an output that was replaced is not written to, and found again`() {
         let fixture = PublishFixture()
         let item = fixture.part(1, "x", to: "f")

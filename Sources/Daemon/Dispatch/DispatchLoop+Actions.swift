@@ -14,7 +14,8 @@ extension DispatchLoop {
         case .none, .tooLate: break
         case .stopTransfer(let keepsPart):
             guard let worker = task.worker else { return }
-            outbox.workers[worker, default: []].append(.cancel(token: task.token, keepsPart: keepsPart))
+            outbox.workers[worker, default: []].append(
+                .cancel(token: task.token, keepsPart: keepsPart && !task.isPartSuspect))
         case .stopSum:
             // No answer follows a cancel: the sum is over as of now.
             outbox.sums.append(.cancel(task.seq))
@@ -43,7 +44,8 @@ extension DispatchLoop {
             let outcome = doneOutcome(for: task)
             outbox.changes.append(
                 .publishing(
-                    task.seq, path: path, device: part.device, inode: part.inode, size: part.size,
+                    task.seq, part: part.name, path: path, device: part.device, inode: part.inode,
+                    size: part.size,
                     outcome: outcome))
             outbox.commits.append((task.seq, .committed))
         case .rename:
@@ -58,8 +60,7 @@ extension DispatchLoop {
         case .commitEnd:
             if task.outcome == nil { task.outcome = cancelledOutcome(for: task) }
             guard let outcome = task.outcome else { return }
-            // Kept for a next attempt that will not come.
-            if task.resume != nil { discardPart(task) }
+            settlePart(of: task, outcome)
             outbox.changes.append(.ended(task.seq, outcome))
             outbox.commits.append((task.seq, .endCommitted))
         case .leaveWindow:
@@ -76,7 +77,11 @@ extension DispatchLoop {
     mutating func fail(_ task: JobTask, _ error: JobError) {
         var outcome = outcome(.failed, for: task)
         outcome.error = error
-        conclude(task, outcome)
+        guard case .transferring = task.machine.state, keepsPart(of: task, outcome) else {
+            return conclude(task, outcome)
+        }
+        task.outcome = outcome
+        act(task.machine.handle(.gaveUp), on: task)
     }
 
     mutating func discardPart(_ task: JobTask) {

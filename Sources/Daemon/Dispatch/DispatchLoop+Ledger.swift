@@ -35,6 +35,7 @@ extension DispatchLoop {
             // What was set since the question went out is not in the answer, and must not be forgotten.
             nextDue = [nextDue, next].compactMap { $0 }.min()
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
+        case .expired(let names, let isLast): partsExpired(names, isLast: isLast)
         case .woke(let list, let lowestRank):
             if !haltedLists.contains(list) { board.wake(list, lowestRank: lowestRank) }
         case .reread(let lanes):
@@ -116,6 +117,7 @@ extension DispatchLoop {
             }
             for key in hostsWithHops { considerHost(key) }
         }
+        if nextPartLook <= now { expireParts() }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
         lookAtBarrenHosts()
         lookAtUplink()
@@ -155,6 +157,7 @@ extension DispatchLoop {
         consider(nextFollowerLook)
         consider(uplink.machine.nextLook)
         consider(nextClockLook)
+        consider(nextPartLook)
         switch mode {
         case .draining(let until), .stopping(let until): consider(until)
         case .running, .ended: break

@@ -32,6 +32,8 @@ extension DispatchLoop {
             guard let task = tasks[seq] else { return }
             if !isKept { task.resume = nil }
             step(seq, .kept)
+        case .checkpointed(let seq, let token, let result):
+            checkpointed(seq, token, result)
         }
     }
 
@@ -42,7 +44,7 @@ extension DispatchLoop {
         task.machine = .interruptedPublish
         task.path = publish.path
         task.part = PartFile(
-            name: task.partName, device: publish.device, inode: publish.inode, size: publish.size,
+            name: publish.part, device: publish.device, inode: publish.inode, size: publish.size,
             isLengthVerified: true)
         task.outcomeBeforeCrash = publish.outcome
         task.publishStarted = now

@@ -73,7 +73,7 @@ extension DispatchLoop {
         enter(task)
         switch job.work {
         case .sum(let range): startSum(task, range)
-        case .download: startAttempt(task)
+        case .download: if !digestsWholePart(task) { startAttempt(task) }
         }
     }
 
@@ -156,6 +156,7 @@ extension DispatchLoop {
         var built = OrderBuilder(plan: plan).order(for: task, url: url)
         // A scout waits for nobody: there may be no connection any more.
         built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
+        built.order.asksRanges = ranges.asksRanges(of: url.host)
         built.order.hostLimiter = hosts[url.host]?.limiter
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.isProxied = !(built.order.proxy ?? "").isEmpty

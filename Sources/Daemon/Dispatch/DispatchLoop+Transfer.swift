@@ -22,6 +22,10 @@ extension DispatchLoop {
                 task.total = sample.total
                 task.rate.sample(sample.bytes, now: now)
             }
+        case .checkpoint(_, let reached):
+            for item in reached {
+                if let task = task(of: item.token) { self.reached(item.checkpoint, by: task) }
+            }
         case .finished(let report):
             finished(report)
         case .stopped: break
@@ -36,6 +40,7 @@ extension DispatchLoop {
         let key = task.slot
         noteProbe(task.seq)
         noteResponse(report, on: task, host: key)
+        noteRanges(report.ranges, host: key)
         freeSlot(task, keptConnection: keepsConnection(report), end: end(of: report))
         switch report.result {
         case .complete(let part):
@@ -47,7 +52,7 @@ extension DispatchLoop {
         case .redirect(let location): redirected(task, to: location)
         case .failed(let failure): broke(task, failure, host: key)
         case .cancelled(let resume):
-            task.resume = resume ?? task.resume
+            task.resume = resume
             act(task.machine.handle(.stopped(keepsPart: resume != nil)), on: task)
         }
     }
@@ -116,7 +121,12 @@ extension DispatchLoop {
     private mutating func received(_ part: PartFile, by task: JobTask) {
         task.part = part
         task.resume = nil
+        if task.isPartSuspect { return startOver(task) }
         let needsDigest = task.job.options.checksum != nil || plan.configuration.alwaysDigest != nil
+        // A digest of a large file takes its time: should it be cut off, the file is not fetched again.
+        if needsDigest, let point = part.point {
+            reached(Checkpoint(resume: point, fetchedBytes: 0), by: task)
+        }
         act(task.machine.handle(.received(needsDigest: needsDigest)), on: task)
     }
 

@@ -42,6 +42,8 @@ struct DispatchLoop: ~Copyable {
         let output: OutputCondition
         /// The last run died by itself.
         var isAfterCrash = false
+        /// Hosts that no range is asked of.
+        var rangeLiars: [HostKey] = []
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -88,6 +90,7 @@ struct DispatchLoop: ~Copyable {
     /// Orders that wait for a commit, by its ticket.
     var held: [UInt64: [(worker: Int, order: TransferOrder)]] = [:]
     var hosts: [HostKey: HostEntry] = [:]
+    var ranges: RangeMemory
     var hostsWithHops: Set<HostKey> = []
     var starvedHosts: Set<HostKey> = []
     var workerLoads: [WorkerLoad]
@@ -101,6 +104,8 @@ struct DispatchLoop: ~Copyable {
     var barrenLook = MonotonicTime.distantFuture
     var wasPaused = false
     var nextRelist: MonotonicTime?
+    /// When parts that failed jobs left are looked through for old ones.
+    var nextPartLook: MonotonicTime
     /// Requests that the ledger applies once a job's resting state is in: it was on its way there when they came.
     var lateRequests: [JobSeq: [ControlCommand]] = [:]
 
@@ -131,7 +136,9 @@ struct DispatchLoop: ~Copyable {
         self.ports = ports
         self.plan = plan
         workerLoads = Array(repeating: WorkerLoad(), count: ports.workers.count)
+        ranges = RangeMemory(liars: start.rangeLiars)
         now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
+        nextPartLook = now
         view = DispatchView(now: now)
         uplink = UplinkWatch(machine: UplinkMachine(settings: plan.uplink))
         suspects = Suspects(carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)

@@ -69,6 +69,9 @@ enum LedgerRequest: Sendable {
     /// The host's waiting jobs are queued at once.
     case hurry(HostKey)
     case releaseDue
+    /// Forgets some of the parts that failed jobs left before then; answered by `expired`.
+    case expireParts(endedBefore: WallTime)
+    case rangeConduct(HostKey, lies: Bool)
     case command(ControlCommand)
     case stop
 }
@@ -84,6 +87,8 @@ enum LedgerReply: Sendable {
     case named(JobSeq, PathClaim)
     /// Lanes that got due jobs back, and when the next one is due.
     case due([LaneKey], next: WallTime?)
+    /// Parts to be removed; not `isLast`: there are more.
+    case expired([String], isLast: Bool)
     /// Jobs of this list were admitted, resumed or put back; `lowestRank`: of admitted ones, nil where unknown.
     case woke(ListID, lowestRank: Int?)
     /// Rows of these lanes changed under the read-ahead.

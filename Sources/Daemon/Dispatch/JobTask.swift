@@ -21,6 +21,12 @@ final class JobTask {
     var fetched: Int64
     var resumed: Int64 = 0
     var resume: ResumePoint?
+    /// What the running transfer has on the disk by now.
+    var checkpoints = Checkpoints()
+    /// A sync of the part has failed: it is not published, whatever a later one says.
+    var isPartSuspect = false
+    /// The part of an earlier run was whole, and nothing was requested.
+    var foundWhole = false
     var error: JobError?
     var retryDelay: Duration = .zero
     /// The resting state it went to.
@@ -96,7 +102,9 @@ final class JobTask {
         else { return nil }
         return known.size
     }
-    var partName: String { "\(job.id).part" }
+    /// Of the part that lies there; the name of one to be begun is `freshPartName`.
+    var partName: String { part?.name ?? resume?.part ?? "" }
+    var freshPartName: String { PartName(of: job.id, after: (resume ?? job.resume)?.part).description }
 }
 
 /// Bytes a second over the last few seconds, from samples of a growing total.

@@ -262,7 +262,9 @@ extension Engine {
             connectionsPerHost: configuration.hosts.mostConnections,
             streamsPerConnection: configuration.hosts.defaults.streams,
             totalLimiter: totalLimiter,
-            isDurable: configuration.durability == .full)
+            isDurable: configuration.durability == .full,
+            checkpointBytes: configuration.segments.checkpointBytes,
+            checkpointInterval: configuration.segments.checkpointInterval)
         let wires = wires
         threads.workers = (0..<configuration.workers).map { index in
             TransferWorker.start(index: index, settings: settings) { wires.dispatch.send(.transfer($0)) }
@@ -287,7 +289,7 @@ extension Engine {
             lists: store.lists, publishes: store.publishes,
             output: OutputCondition(
                 freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }),
-            isAfterCrash: store.isAfterCrash)
+            isAfterCrash: store.isAfterCrash, rangeLiars: store.rangeLiars)
         let plan = dispatchPlan(plan.configuration, plan.credentials)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {

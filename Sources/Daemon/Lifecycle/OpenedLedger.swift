@@ -21,6 +21,8 @@ struct OpenedLedger: Sendable {
     let isAfterCrash: Bool
     /// Jobs that have failed for that, at this start.
     let quarantined: Int
+    /// Hosts that no range is asked of.
+    let rangeLiars: [HostKey]
     /// Why the output may not be written to yet, if so.
     let missingOutput: String?
 
@@ -45,7 +47,8 @@ struct OpenedLedger: Sendable {
             quarantined = recovery.quarantined
             let settings = PublishSettings(outputDirectory: place.root, partsDirectory: place.parts)
             publishes = try Self.goOn(recovery.publishes, settings, missing: missingOutput, store, now)
-            if missingOutput == nil { try PartSweep.run(in: place.parts, ledger: path, cipher: store.cipher) }
+            if missingOutput == nil { try PartSweep.run(in: place.parts, store) }
+            rangeLiars = try store.hostsLyingAboutRanges(limit: RangeMemory.limit)
             lists = try store.openLists()
             nextSeq = store.nextSeq
             try store.close()
@@ -87,7 +90,7 @@ struct OpenedLedger: Sendable {
         for publish in publishes {
             let check = try InterruptedPublishCheck.of(
                 path: publish.path, device: publish.device, inode: publish.inode, size: publish.size,
-                partName: "\(publish.job.id).part", settings: settings)
+                partName: publish.part, settings: settings)
             switch check {
             case .renamedAlready, .partStillThere: found.append(publish)
             case .neither:
