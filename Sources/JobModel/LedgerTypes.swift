@@ -266,3 +266,15 @@ public struct ListRow: Sendable, Hashable {
         self.endedAt = endedAt
     }
 }
+
+/// A part file that nobody goes on with any more.
+public struct ExpiredPart: Sendable, Hashable {
+    /// As it stands in its parts directory.
+    public var name: String
+    /// The final path that it was for: it lies in that path's home.
+    public var path: OutputPath
+    public init(name: String, path: OutputPath) {
+        self.name = name
+        self.path = path
+    }
+}

@@ -45,19 +45,22 @@ extension LedgerStore {
         }
     }
 
-    /// Forgets up to `limit` parts of jobs that ended before `time`; their names, for the files to be removed.
-    public func expireParts(endedBefore time: WallTime, limit: Int) throws(LedgerError) -> [String] {
+    /// Forgets up to `limit` parts of jobs that ended before `time`; what they are called and where they lie, for the files to be removed.
+    public func expireParts(endedBefore time: WallTime, limit: Int) throws(LedgerError) -> [ExpiredPart] {
         guard caches.mayHaveParts else { return [] }
         return try write { db in
             let select = try db.cachedStatement(
                 sql: """
-                    SELECT seq, json_extract(resume, '$.part') FROM part INDEXED BY part_age \
+                    SELECT seq, json_extract(resume, '$.part'), path FROM part INDEXED BY part_age \
                     WHERE ended_at < ? ORDER BY ended_at LIMIT ?
                     """)
             let rows = try Row.fetchAll(select, arguments: [time.rawValue, limit])
             let delete = try db.cachedStatement(sql: "DELETE FROM part WHERE seq = ?")
             for row in rows { try delete.execute(arguments: [row.number(0)]) }
-            return rows.compactMap { $0.text(1) }
+            return rows.compactMap { row in
+                guard let name = row.text(1), let path = row.text(2) else { return nil }
+                return ExpiredPart(name: name, path: OutputPath(trusted: path))
+            }
         }
     }
 

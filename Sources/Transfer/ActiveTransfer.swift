@@ -79,7 +79,7 @@ final class ActiveTransfer {
         }
         defer { reception.close() }
         let point = point(reception, writer, keeping)
-        if point == nil { tools.folder.remove(writer.name) }
+        if point == nil { tools.folders[order.home].remove(writer.name) }
         return point
     }
 

@@ -8,13 +8,17 @@ import LinuxKit
 final class LoopNotes {
     /// Tokens whose first header has come since the last turn.
     var firstHeads: [(token: UInt64, isHTTP2: Bool, isUsable: Bool)] = []
+    /// Tokens of answers whose length has become known, and the length.
+    var sizes: [(token: UInt64, total: Int64)] = []
     /// Tokens that paused themselves.
     var paused: [UInt64] = []
 }
 
 /// What all transfers of one worker write with.
 struct ReceptionTools {
-    let folder: PartFolder
+    let folders: PartFolders
+    /// Descriptors of whole parts that wait for their fsync.
+    let purse: DescriptorPurse
     let pool: GatherPool
     let notes: LoopNotes
     let totalLimiter: RateLimiter?
@@ -38,6 +42,7 @@ final class Reception: TransferSink {
     private(set) var hasPermittedAddress = false
     private var isStopped = false
     private var hasTold = false
+    private var hasToldSize = false
     private let tools: ReceptionTools
     private var gate: RateGate
     /// The part of an earlier attempt, if one lies there.
@@ -86,6 +91,7 @@ final class Reception: TransferSink {
             let isUsable = !HeadPolicy.isRefusal(machine.head.status)
             tools.notes.firstHeads.append((order.token, machine.head.isHTTP2, isUsable))
         }
+        noteSize()
         switch step {
         case .proceed: return .proceed
         case .proceedThenClose: return .proceedThenClose
@@ -93,6 +99,14 @@ final class Reception: TransferSink {
             isStopped = true
             return .abort
         }
+    }
+
+    /// Once the length is known of what is worth asking for room.
+    private func noteSize() {
+        guard !hasToldSize, case .body = machine.state else { return }
+        hasToldSize = true
+        guard let total = machine.total, total >= DiskGovernor.leastAsked else { return }
+        tools.notes.sizes.append((order.token, total))
     }
 
     func receive(_ block: borrowing RawSpan) -> WriteVerdict {
@@ -131,13 +145,13 @@ final class Reception: TransferSink {
         do {
             if writer == nil {
                 precondition(place == 0, "a range goes on in a part that was checked before")
-                if let oldPart { tools.folder.remove(oldPart) }
+                if let oldPart { tools.folders[order.home].remove(oldPart) }
                 hasBegunAnew = true
                 writer = try PartWriter.create(
-                    order.partName, mode: order.fileMode, in: tools.folder, pool: tools.pool)
+                    order.partName, mode: order.fileMode, in: tools.folders[order.home], pool: tools.pool)
             }
         } catch {
-            tools.folder.forget()
+            tools.folders[order.home].forget()
             localError = localError ?? error
             return false
         }

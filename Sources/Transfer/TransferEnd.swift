@@ -76,7 +76,7 @@ extension TransferLoop {
         }
         guard writer.flushedSize == size else {
             let error = JobError(.truncated, "\(writer.flushedSize) of \(size) bytes were written")
-            tools.folder.remove(writer.name)
+            tools.folders[transfer.order.home].remove(writer.name)
             reception.close()
             report(transfer, .failed(TransferFailure(error)), reading)
             return
@@ -89,6 +89,7 @@ extension TransferLoop {
                 bytes: size, device: writer.device, inode: writer.inode, part: writer.name)
             part.point?.total = size
         }
+        if settings.isDurable { part.file = writer.handOver(to: tools.purse) }
         reception.close()
         report(transfer, .complete(part), reading)
     }
@@ -125,7 +126,7 @@ extension TransferLoop {
         transfer.fetchedBefore += transfer.reception?.fetchedBytes ?? 0
         transfer.reception?.settleRates()
         transfer.reception?.close()
-        if point == nil, let old = transfer.old { tools.folder.remove(old.part) }
+        if point == nil, let old = transfer.old { tools.folders[transfer.order.home].remove(old.part) }
         transfer.resume = point
         transfer.old = point
         request(transfer)
@@ -144,7 +145,7 @@ extension TransferLoop {
         // What is too long or of another length than announced is not worth going on with.
         let isWorthless = failure.error.code == .tooLarge || failure.error.code == .badLength
         failure.resume = transfer.settlePart(tools, keeping: isWorthless ? .nothing : .flushed)
-        if failure.isLocal { tools.folder.forget() }
+        if failure.isLocal { tools.folders[transfer.order.home].forget() }
         report(transfer, .failed(failure), reading)
     }
 

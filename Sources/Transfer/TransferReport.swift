@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import JobModel
+public import LinuxKit
 
 /// What a worker tells, in batches: one call a turn of its loop.
 public enum TransferEvent: Sendable {
     /// The first line of an answer has been seen: the host has shown what it speaks. Usable is any answer but 429
     /// and 503.
     case connected(worker: Int, token: UInt64, isHTTP2: Bool, isUsable: Bool)
+    /// The answer has told the length of a file that is to ask for its room: before its first byte.
+    case sized(worker: Int, token: UInt64, total: Int64)
     /// Four times a second at most, only transfers that moved since the last time.
     case progress(worker: Int, [TransferProgress])
     /// So much of these parts is with the kernel, and could be gone on from once it is on the disk. By bytes and
@@ -75,6 +78,8 @@ public struct PartFile: Sendable, Hashable {
     public var isLengthVerified: Bool
     /// Tells a later run that all of it is there; only of files that are worth a checkpoint.
     public var point: ResumePoint?
+    /// Still open, for its fsync; nil where too many are.
+    public var file: KeptFile?
     public init(name: String, device: UInt64, inode: UInt64, size: Int64, isLengthVerified: Bool) {
         self.name = name
         self.device = device

@@ -29,8 +29,8 @@ extension TransferLoop {
 
     private func preflight(_ order: TransferOrder) throws(SystemError) -> TransferResult? {
         guard let preflight = order.preflight else { return nil }
-        tools.folder.heartbeat.enter("stat output")
-        defer { tools.folder.heartbeat.leave() }
+        tools.folders.heartbeat.enter("stat output")
+        defer { tools.folders.heartbeat.leave() }
         do {
             // Opened anew each time: what was mounted or moved meanwhile counts.
             let output = try DirectoryTree(root: FilePath(settings.outputRoot), capacity: 1)
@@ -72,7 +72,7 @@ extension TransferLoop {
             }
             try enter(transfer, try readyEasy(order, ask, reception, now))
         } catch let error as SystemError {
-            tools.folder.forget()
+            tools.folders[order.home].forget()
             fail(transfer, FailureMap.failure(error), nil)
         } catch let error as CurlError {
             fail(transfer, FailureMap.failure(BreakFacts(error: error)), nil)
@@ -110,9 +110,11 @@ extension TransferLoop {
         guard order.asksRanges, ResumePolicy.mayGoOn(from: point, at: url, hasDigest: order.hasDigest) else {
             return nil
         }
-        guard let writer = try PartWriter.resume(point.part, from: point, in: tools.folder, pool: tools.pool)
+        guard
+            let writer = try PartWriter.resume(
+                point.part, from: point, in: tools.folders[transfer.order.home], pool: tools.pool)
         else {
-            tools.folder.remove(point.part)
+            tools.folders[transfer.order.home].remove(point.part)
             transfer.old = nil
             return nil
         }

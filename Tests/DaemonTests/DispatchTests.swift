@@ -183,9 +183,9 @@ import Testing
             job: DispatchRig.job(1), part: "0000000000000001.part", path: OutputPath(trusted: "f1"),
             device: 1, inode: 2, size: 20,
             outcome: DispatchRig.outcome())
-        let rig = DispatchRig(publishes: [cutOff], trouble: .missing("not mounted"))
+        let rig = DispatchRig(publishes: [cutOff], missing: "not mounted")
         #expect(rig.loop.outbox.rename.isEmpty)
-        rig.loop.outputChanged(OutputCondition(freeBytes: 1, totalBytes: 1, trouble: nil))
+        rig.read(free: 1 << 40)
         #expect(rig.loop.outbox.rename.values.flatMap { $0 }.map(\.seq) == [JobSeq(1)])
     }
 

@@ -154,7 +154,10 @@ private func reach(_ rig: DispatchRig, _ order: TransferOrder, _ bytes: Int64) {
         #expect(looks() == 1)
         rig.turn()
         #expect(looks() == 1)
-        rig.loop.ledgerReplied(.expired(["a.part", "b.part"], isLast: false))
+        rig.loop.ledgerReplied(
+            .expired(
+                ["a", "b"].map { ExpiredPart(name: "\($0).part", path: OutputPath(trusted: $0)) },
+                isLast: false))
         #expect(rig.loop.nextPartLook <= rig.loop.now + .seconds(1))
         rig.loop.nextPartLook = rig.loop.now
         rig.turn()

@@ -19,7 +19,7 @@ extension LedgerStore {
         return try group { () throws(LedgerError) in try takeOverPart(job) }
     }
     fileprivate func expire(before time: WallTime, limit: Int = 100) throws -> [String] {
-        try group { () throws(LedgerError) in try expireParts(endedBefore: time, limit: limit) }
+        try group { () throws(LedgerError) in try expireParts(endedBefore: time, limit: limit).map(\.name) }
     }
 }
 

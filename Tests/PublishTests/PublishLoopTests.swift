@@ -144,12 +144,12 @@ struct PublishLoopTests {
         let fixture = PublishFixture()
         _ = fixture.part(1, "half", to: "a")
         _ = fixture.part(2, "half", to: "b")
-        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part")) == [.kept(1, true)])
-        #expect(fixture.ask(.keep(JobSeq(9), partName: "9.part")) == [.kept(9, false)])
-        fixture.send(.discard(["2.part", "none.part"]))
+        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part", home: .output)) == [.kept(1, true)])
+        #expect(fixture.ask(.keep(JobSeq(9), partName: "9.part", home: .output)) == [.kept(9, false)])
+        fixture.send(.discard(["2.part", "none.part"], home: .output))
         // Discards come last in their group; the second question is a group of its own.
-        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part")) == [.kept(1, true)])
-        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part")) == [.kept(1, true)])
+        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part", home: .output)) == [.kept(1, true)])
+        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part", home: .output)) == [.kept(1, true)])
         #expect(fixture.parts == ["1.part"])
     }
 

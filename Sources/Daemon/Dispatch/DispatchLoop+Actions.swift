@@ -24,7 +24,9 @@ extension DispatchLoop {
         case .digestPart:
             outbox.sums.append(
                 .digest(
-                    task.seq, directory: plan.partsDirectory, name: task.partName, digestAlgorithm(for: task))
+                    task.seq,
+                    directory: task.home.parts(output: plan.outputRoot, main: plan.partsDirectory),
+                    name: task.partName, digestAlgorithm(for: task))
             )
         case .digestExisting:
             guard let path = task.path else { return }
@@ -36,6 +38,8 @@ extension DispatchLoop {
         case .syncPart:
             task.publishStarted = now
             outbox.sync[publisher(for: task), default: []].append(item(for: task))
+            // The publisher's from here on: closed on its thread, for a close may block.
+            task.part?.file = nil
         case .claimName:
             guard let path = task.servedPath, case .download(let urls, _) = task.job.work else { return }
             outbox.ledger.append(.name(task.seq, path, url: urls.first?.text ?? ""))
@@ -54,7 +58,8 @@ extension DispatchLoop {
             guard let base = basePath(of: task) else { return }
             outbox.ledger.append(.suffix(task.seq, base))
         case .keepPart:
-            outbox.publish[0, default: []].append(.keep(task.seq, partName: task.partName))
+            outbox.publish[0, default: []].append(
+                .keep(task.seq, partName: task.partName, home: task.home))
         case .commitRest(let rest):
             commitRest(rest, of: task)
         case .commitEnd:
@@ -88,7 +93,7 @@ extension DispatchLoop {
     }
 
     mutating func discardPart(_ task: JobTask) {
-        outbox.publish[0, default: []].append(.discard([task.partName]))
+        outbox.publish[0, default: []].append(.discard([task.partName], home: task.home))
     }
 
     private mutating func commitRest(_ rest: JobMachine.Rest, of task: JobTask) {
@@ -148,7 +153,8 @@ extension DispatchLoop {
         return PublishItem(
             seq: task.seq, partName: task.partName, device: task.part?.device ?? 0,
             inode: task.part?.inode ?? 0,
-            size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces)
+            size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces,
+            home: task.home, file: task.part?.file)
     }
 
     func basePath(of task: JobTask) -> OutputPath? {

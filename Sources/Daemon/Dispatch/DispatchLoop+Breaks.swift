@@ -23,6 +23,9 @@ extension DispatchLoop {
         if let since = uplink.machine.blamedSince, failure.isConnectFailure, let key {
             restoreBarren(key, now - since)
         }
+        if failure.isLocal, failure.error.code == .disk {
+            diskBroke(task.home, failure.systemCode, failure.error.message)
+        }
         judge(task, failure.error, blame(for: failure, of: task, host: key), failure.retryAfter, host: key)
     }
 
@@ -38,7 +41,6 @@ extension DispatchLoop {
             for: broken, random: Double.random(in: 0..<1, using: &random))
         if !verdict.isCharged { task.attempts = max(0, task.attempts - 1) }
         if let time = verdict.hold, let key { hold(key, for: time, reason: error.code.name) }
-        if verdict.pausesForDisk { localTroubleBegan(error.message) }
         let keepsPart = task.resume != nil
         switch verdict.fate {
         case .retry(let delay):
@@ -79,11 +81,5 @@ extension DispatchLoop {
         }
         fruitless(key, why: code.name)
         return blame
-    }
-
-    mutating func localTroubleBegan(_ why: String) {
-        if localTrouble == nil { remark(.error, "paused: \(why)") }
-        localTrouble = why
-        localTroubleEnds = now + .seconds(5)
     }
 }

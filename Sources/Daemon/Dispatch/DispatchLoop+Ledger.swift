@@ -35,7 +35,7 @@ extension DispatchLoop {
             // What was set since the question went out is not in the answer, and must not be forgotten.
             nextDue = [nextDue, next].compactMap { $0 }.min()
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
-        case .expired(let names, let isLast): partsExpired(names, isLast: isLast)
+        case .expired(let parts, let isLast): partsExpired(parts, isLast: isLast)
         case .woke(let list, let lowestRank):
             if !haltedLists.contains(list) { board.wake(list, lowestRank: lowestRank) }
         case .reread(let lanes):
@@ -122,12 +122,7 @@ extension DispatchLoop {
         lookAtBarrenHosts()
         lookAtUplink()
         followClock()
-        if let ends = localTroubleEnds, ends <= now {
-            localTroubleEnds = nil
-            localTrouble = nil
-            renameStalled()
-            view.isDirty = true
-        }
+        lookAtDisks()
         if let relist = nextRelist, relist <= now {
             nextRelist = nil
             board.relist()
@@ -152,7 +147,7 @@ extension DispatchLoop {
         }
         consider(hostLook)
         consider(barrenLook)
-        consider(localTroubleEnds)
+        consider(nextDiskLook())
         consider(nextRelist)
         consider(nextFollowerLook)
         consider(uplink.machine.nextLook)

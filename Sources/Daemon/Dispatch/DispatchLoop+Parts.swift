@@ -4,6 +4,7 @@ import Config
 import JobModel
 import LinuxKit
 import Publish
+import SystemPackage
 import Transfer
 
 // What is kept of parts while they grow, after a failure, and for how long.
@@ -22,7 +23,7 @@ extension DispatchLoop {
 
     private mutating func sync(_ checkpoint: Checkpoint, of task: JobTask) {
         outbox.publish[ports.publishers.count - 1, default: []].append(
-            .checkpoint(task.seq, token: task.token, partName: checkpoint.resume.part))
+            .checkpoint(task.seq, token: task.token, partName: checkpoint.resume.part, home: task.home))
     }
 
     /// Nobody waits for a checkpoint. One that comes when the job has moved on is nobody's any more: what it was
@@ -47,7 +48,8 @@ extension DispatchLoop {
             // After a failed sync nobody knows what is on the disk: nothing of this part is believed any more.
             task.checkpoints.forget()
             task.isPartSuspect = true
-            localTroubleBegan("fdatasync of \(task.partName.isEmpty ? "a part" : task.partName) failed")
+            let part = task.partName.isEmpty ? "a part" : task.partName
+            diskBroke(task.home, Errno.ioError.rawValue, "fdatasync of \(part) failed")
             _ = ask(.requeue, of: task)
         }
     }
@@ -108,14 +110,16 @@ extension DispatchLoop {
     mutating func expireParts() {
         nextPartLook = now + Self.partLookInterval
         // On a disk that is not there nothing can be removed, and a row that is gone is not looked at again.
-        guard output?.trouble == nil else { return }
+        guard !disks.isMissing(.output) else { return }
         let age = plan.configuration.retention.parts
         let time = WallTime(milliseconds: WallClock.milliseconds()) + (.zero - age)
         outbox.ledger.append(.expireParts(endedBefore: max(time, WallTime(milliseconds: 1))))
     }
 
-    mutating func partsExpired(_ names: [String], isLast: Bool) {
-        if !names.isEmpty { outbox.publish[0, default: []].append(.discard(names)) }
+    mutating func partsExpired(_ parts: [ExpiredPart], isLast: Bool) {
+        for (home, group) in Dictionary(grouping: parts, by: { mounts.home(of: $0.path) }) {
+            outbox.publish[0, default: []].append(.discard(group.map(\.name), home: home))
+        }
         if !isLast { nextPartLook = min(nextPartLook, now + Self.partBatchInterval) }
     }
 

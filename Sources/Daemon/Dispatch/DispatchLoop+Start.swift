@@ -19,7 +19,9 @@ extension DispatchLoop {
         }
         guard case .running = mode else { return }
         startSuspect()
-        while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
+        while tasks.count < plan.window, workerLoads.reduce(0, { $0 + $1.active }) < budget.limit,
+            workerLoads.contains(where: { $0.active < plan.slotsPerWorker })
+        {
             guard let pick = nextPick() else { break }
             begin(pick)
         }
@@ -49,7 +51,10 @@ extension DispatchLoop {
     mutating func begin(_ pick: LaneBoard.Pick) {
         let job = pick.job
         guard tasks[job.seq] == nil, suspects.admits(pick) else { return }
+        let isTwin = if case .duplicate = pick.claim { true } else { false }
+        guard isTwin || hasRoom(for: job) else { return }
         let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
+        if let path = task.path { task.home = mounts.home(of: path) }
         switch pick.claim {
         case .duplicate(_, let outcome?):
             enter(task)
@@ -162,6 +167,7 @@ extension DispatchLoop {
         task.isProxied = !(built.order.proxy ?? "").isEmpty
         task.bytes = 0
         task.rate = RateMeter()
+        promiseRoom(task)
         if suspects.isCareful(now), task.isActiveUncommitted {
             outbox.held.append((worker, built.order))
         } else {

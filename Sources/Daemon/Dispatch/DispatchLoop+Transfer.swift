@@ -14,6 +14,7 @@ extension DispatchLoop {
             hosts[key]?.machine.answered(isHTTP2: isHTTP2, isUsable: isUsable, to: task.role)
             uplinkProved()
             freed(key)
+        case .sized(_, let token, let total): sized(token, total: total)
         case .progress(_, let samples):
             for sample in samples {
                 guard let task = task(of: sample.token) else { continue }
@@ -37,6 +38,7 @@ extension DispatchLoop {
     private mutating func finished(_ report: TransferReport) {
         guard let task = task(of: report.token) else { return }
         tokens[report.token] = nil
+        disks.release(report.token)
         let key = task.slot
         noteProbe(task.seq)
         noteResponse(report, on: task, host: key)

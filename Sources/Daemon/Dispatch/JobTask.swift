@@ -62,6 +62,8 @@ final class JobTask {
     /// The path with the name that the server gave, where that counts.
     var servedPath: OutputPath?
     var exists: ExistsPolicy
+    /// The mount that part and final path lie on.
+    var home = PartHome.output
     var part: PartFile?
     var response: ResponseFacts?
     var finalURL: String?

@@ -18,6 +18,7 @@ struct OrderBuilder {
         request(&order, task: task, flags: &flags)
         limits(&order, task: task)
         policy(&order, task: task, flags: &flags)
+        order.home = task.home
         order.resume = task.resume
         order.condition = task.condition
         order.preflight = preflight(for: task)

@@ -32,8 +32,8 @@ extension LedgerLoop {
             let lanes = try store.releaseDue(now: now, limit: Self.dueLimit)
             replies.dispatch.append(.due(lanes, next: try store.nextDue()))
         case .expireParts(let time):
-            let names = try store.expireParts(endedBefore: time, limit: Self.partLimit)
-            replies.dispatch.append(.expired(names, isLast: names.count < Self.partLimit))
+            let parts = try store.expireParts(endedBefore: time, limit: Self.partLimit)
+            replies.dispatch.append(.expired(parts, isLast: parts.count < Self.partLimit))
         case .rangeConduct(let host, let lies):
             try store.note(liesAboutRanges: lies, host: host)
         case .command(let command):
