@@ -13,7 +13,7 @@ public struct JobMachine: Sendable, Hashable {
         /// resting.
         case transferring
         /// The transfer failed as it would if our own network were down: waits for that to be known.
-        /// Exits: keeping, ending, resting.
+        /// Exits: keeping, parting, ending, resting.
         case doubted(keepsPart: Bool)
         /// Redirected: waits for a slot of the target host. Exits: transferring, ending, resting.
         case hopping
@@ -201,9 +201,11 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: keepsPart)
         case .concluded:
             return enter(.ending, .commitEnd)
+        case .gaveUp:
+            return enter(.parting, .keepPart)
         case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
-            .numbered, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
+            .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
     }

@@ -37,7 +37,7 @@ struct WalkRandom: RandomNumberGenerator {
             let doubted: [JobMachine.Event] = [.doubted(keepsPart: false), .doubted(keepsPart: true)]
             return [.redirected, .checkNeeded, .concluded, .gaveUp] + received + broke + stopped + doubted
                 + wishes
-        case .doubted: return [.concluded] + broke + wishes
+        case .doubted: return [.concluded, .gaveUp] + broke + wishes
         case .hopping: return [.started, .concluded] + plain + wishes
         case .checking: return [.checkDiffers, .concluded] + plain + wishes
         case .digesting: return [.digestMatched, .concluded] + plain + wishes

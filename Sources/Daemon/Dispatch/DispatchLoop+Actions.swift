@@ -82,8 +82,11 @@ extension DispatchLoop {
     mutating func fail(_ task: JobTask, _ error: JobError) {
         var outcome = outcome(.failed, for: task)
         outcome.error = error
-        guard case .transferring = task.machine.state, keepsPart(of: task, outcome) else {
-            return conclude(task, outcome)
+        switch task.machine.state {
+        // What a transfer brought, whether its end was charged at once or in doubt for a while.
+        case .transferring where keepsPart(of: task, outcome), .doubted where keepsPart(of: task, outcome):
+            break
+        default: return conclude(task, outcome)
         }
         task.outcome = outcome
         act(task.machine.handle(.gaveUp), on: task)

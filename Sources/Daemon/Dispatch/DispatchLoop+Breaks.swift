@@ -19,6 +19,10 @@ extension DispatchLoop {
 
     /// The job's, the host's or this machine's own fault: nobody else is in doubt.
     mutating func charge(_ task: JobTask, _ failure: TransferFailure, host key: HostKey?) {
+        // Nothing has answered for as long as a host may be silent: that counts against each that is met now.
+        if let since = uplink.machine.blamedSince, failure.isConnectFailure, let key {
+            restoreBarren(key, now - since)
+        }
         if failure.isLocal, failure.error.code == .disk {
             diskBroke(task.home, failure.systemCode, failure.error.message)
         }
