@@ -64,17 +64,35 @@ extension DispatchLoop {
             blame = .sentAway(.init(rounds: 1, isFirst: true, isOwn: isOwn))
         } else if failure.isConnectFailure, failure.error.isRetryable {
             let isFirst = host.machine.connectionFailed(task.role, now: now)
-            blame = .unreachable(.init(rounds: host.machine.failures, isFirst: isFirst))
+            let others = isFirst && othersTakeTurns(task, key, host)
+            blame = .unreachable(
+                .init(rounds: host.machine.failures, isFirst: isFirst, hasOthers: others))
         } else if code == .http(429) || code == .http(503) {
             let isOwn = host.refused.note(task.seq, served: host.machine.served)
             let isFirst = host.machine.refused(task.role, now: now)
-            blame = .refused(.init(rounds: host.machine.refusals, isFirst: isFirst, isOwn: isOwn))
+            let others = isFirst && othersTakeTurns(task, key, host)
+            blame = .refused(
+                .init(
+                    rounds: host.machine.refusals, isFirst: isFirst, isOwn: isOwn, hasOthers: others))
         } else {
             if failure.isCut { host.machine.connectionClosed() }
             return .job
         }
         fruitless(key, why: code.name)
         return blame
+    }
+
+    /// Whether others are queued that can be the host's next scouts. Where none are, those that had their turn are
+    /// queued again.
+    private mutating func othersTakeTurns(_ task: JobTask, _ key: HostKey, _ host: HostEntry) -> Bool {
+        // One that was redirected here is queued for another host.
+        guard case .download(let urls, _) = task.job.work, urls.first?.host == key else { return false }
+        if board.hasJobs(of: key) {
+            host.hasTurnsWaiting = true
+            return true
+        }
+        callTurns(key, host)
+        return false
     }
 
     mutating func localTroubleBegan(_ why: String) {
