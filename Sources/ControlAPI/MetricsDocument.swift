@@ -45,7 +45,8 @@ public struct MetricsDocument: Sendable, Hashable {
     public var sumsFailed = 0
     public var sumRestarts = 0
     public var sumCPUSeconds: Double = 0
-    public var diskFree: [String: Int64] = [:]
+    /// Gauge.
+    public var disks: [DiskStatus] = []
     public var residentBytes: Int64 = 0
     public init() {}
 }

@@ -7,9 +7,9 @@
 /// `publishing` committed, renamed, `done` committed.
 public struct JobMachine: Sendable, Hashable {
     public enum State: Sendable, Hashable {
-        /// In the window, not started. Exits: transferring, summing, ending, resting.
+        /// In the window, not started. Exits: transferring, summing, digesting, ending, resting.
         case ready
-        /// A transfer is out. Exits: doubted, hopping, checking, digesting, syncing, keeping, ending,
+        /// A transfer is out. Exits: doubted, hopping, checking, digesting, syncing, keeping, parting, ending,
         /// resting.
         case transferring
         /// The transfer failed as it would if our own network were down: waits for that to be known.
@@ -23,6 +23,8 @@ public struct JobMachine: Sendable, Hashable {
         case digesting
         /// The part's data goes to disk. Exits: committing, ending, resting.
         case syncing
+        /// The name that the server gave is being claimed in the ledger. Exits: committing, ending.
+        case naming
         /// `publishing` goes to disk in the ledger. Exits: renaming.
         case committing
         /// The part gets its final name. Exits: ending, committing (another name), numbering.
@@ -31,6 +33,8 @@ public struct JobMachine: Sendable, Hashable {
         case numbering
         /// What was received so far goes to disk, to be resumed. Exits: resting.
         case keeping(Rest)
+        /// The job has failed; what was received goes to disk, for a later job to go on from. Exits: ending.
+        case parting
         /// On the process pool. Exits: ending, resting.
         case summing
         /// A resting state (waiting, paused, queued) is being committed. Exits: rested.
@@ -57,8 +61,13 @@ public struct JobMachine: Sendable, Hashable {
         /// The file in place is another: fetch it after all.
         case checkDiffers
         case received(needsDigest: Bool)
+        /// The part of an earlier run is whole, and its digest can tell: nothing is requested.
+        case foundWhole
         case digestMatched
         case synced
+        /// The same, and the file gets another name than was claimed at its start.
+        case syncedForNewName
+        case named
         case committed
         case nameTaken
         case numbered
@@ -70,6 +79,8 @@ public struct JobMachine: Sendable, Hashable {
         case stopped(keepsPart: Bool)
         /// The job has its terminal outcome: done, failed or cancelled.
         case concluded
+        /// The job has failed, and its part is worth keeping.
+        case gaveUp
         case restCommitted
         case endCommitted
     }
@@ -81,6 +92,7 @@ public struct JobMachine: Sendable, Hashable {
         case startTransfer
         case queueHop
         case syncPart
+        case claimName
         case commitPublishing
         case rename
         case askNumber
@@ -114,10 +126,12 @@ public struct JobMachine: Sendable, Hashable {
         case .checking: return checking(event)
         case .digesting: return digesting(event)
         case .syncing: return syncing(event)
+        case .naming: return naming(event)
         case .committing: return committing(event)
         case .renaming: return renaming(event)
         case .numbering: return numbering(event)
         case .keeping(let rest): return keeping(event, then: rest)
+        case .parting: return parting(event)
         case .summing: return summing(event)
         case .resting: return resting(event)
         case .ending: return ending(event)
@@ -131,6 +145,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.transferring, .none)
         case .sumStarted:
             return enter(.summing, .none)
+        case .foundWhole:
+            return enter(.digesting, .digestPart)
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested(let wish):
@@ -138,9 +154,9 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
-            .committed,
-            .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+            .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
+            .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -168,8 +184,10 @@ public struct JobMachine: Sendable, Hashable {
             return request == before ? .none : .stopTransfer(keepsPart: request != .cancel)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .checkDiffers, .digestMatched, .synced, .committed, .nameTaken,
-            .numbered, .kept, .restCommitted, .endCommitted:
+        case .gaveUp:
+            return enter(.parting, .keepPart)
+        case .started, .sumStarted, .checkDiffers, .foundWhole, .digestMatched, .synced, .syncedForNewName,
+            .named, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -183,9 +201,9 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: keepsPart)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched, .synced, .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -201,9 +219,9 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .foundWhole,
+            .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -219,8 +237,9 @@ public struct JobMachine: Sendable, Hashable {
             return .none
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .received, .foundWhole,
+            .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -235,8 +254,9 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -245,15 +265,32 @@ public struct JobMachine: Sendable, Hashable {
         switch event {
         case .synced:
             return enter(.committing, .commitPublishing)
+        case .syncedForNewName:
+            return enter(.naming, .claimName)
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested:
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
+            .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func naming(_ event: Event) -> Action {
+        switch event {
+        case .named:
+            return enter(.committing, .commitPublishing)
+        case .requested:
+            return .tooLate
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .committed, .nameTaken, .numbered,
+            .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -264,10 +301,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .nameTaken, .numbered, .broke,
+            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -282,9 +318,9 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -295,10 +331,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.committing, .commitPublishing)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .broke,
+            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -310,10 +345,22 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             // The ledger applies it to the resting row, once that is committed.
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func parting(_ event: Event) -> Action {
+        switch event {
+        case .kept:
+            return enter(.ending, .commitEnd)
+        case .requested:
+            return .tooLate
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -329,9 +376,9 @@ public struct JobMachine: Sendable, Hashable {
             return .stopSum
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .kept, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -342,9 +389,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.rested, .leaveWindow)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .endCommitted:
             illegal(event)
         }
     }
@@ -355,9 +402,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ended, .leaveWindow)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .restCommitted:
             illegal(event)
         }
     }

@@ -22,6 +22,8 @@ struct ResponseHead: Sendable, Equatable {
     private(set) var retryAfter: String?
     private(set) var rateLimit = RateLimitFields()
     private(set) var location: String?
+    /// Raw: bytes that are no UTF-8 are the name's reader's business.
+    private(set) var contentDispositions: [[UInt8]] = []
     private(set) var hasTwoLocations = false
     private(set) var isChunked = false
     private(set) var byteCount = 0
@@ -52,7 +54,7 @@ struct ResponseHead: Sendable, Equatable {
     }
 
     private enum Field {
-        case length, range, type, etag, modified, date, retryAfter, location, transferEncoding
+        case length, range, type, etag, modified, date, retryAfter, location, transferEncoding, disposition
         case rateLimit(RateLimitFields.Name)
     }
 
@@ -71,7 +73,9 @@ struct ResponseHead: Sendable, Equatable {
         case 17:
             equals(name, "transfer-encoding")
                 ? .transferEncoding : equals(name, "x-ratelimit-reset") ? .rateLimit(.oldReset) : nil
-        case 19: equals(name, "ratelimit-remaining") ? .rateLimit(.remaining) : nil
+        case 19:
+            equals(name, "ratelimit-remaining")
+                ? .rateLimit(.remaining) : equals(name, "content-disposition") ? .disposition : nil
         case 21: equals(name, "x-ratelimit-remaining") ? .rateLimit(.oldRemaining) : nil
         default: nil
         }
@@ -84,8 +88,9 @@ struct ResponseHead: Sendable, Equatable {
         case .length: if contentLengths.count < 4 { contentLengths.append(value ?? "?") }
         case .range: if contentRanges.count < 4 { contentRanges.append(value ?? "?") }
         case .type: contentType = value
-        case .etag: etag = value
-        case .modified: lastModified = value
+        // Two that differ are none: "?" is no strong one, and equals nothing that was kept.
+        case .etag: etag = etag == nil || etag == value ? value ?? "?" : "?"
+        case .modified: lastModified = lastModified == nil || lastModified == value ? value : "?"
         case .date: date = value
         case .retryAfter: retryAfter = value
         case .rateLimit(let name): if let value { rateLimit.take(name, value) }
@@ -93,6 +98,9 @@ struct ResponseHead: Sendable, Equatable {
             let target = bytes.byteCount <= Self.valueLimit ? Self.percentEncoded(bytes) : "?"
             if let location, location != target { hasTwoLocations = true }
             location = target
+        case .disposition:
+            guard contentDispositions.count < 4 else { break }
+            contentDispositions.append(value == nil ? [] : unsafe bytes.withUnsafeBytes { unsafe Array($0) })
         case .transferEncoding: isChunked = value?.lowercased().hasSuffix("chunked") ?? false
         }
     }

@@ -83,10 +83,10 @@ import Testing
         #expect(attempts(rig.changes.last) == 1)
     }
 
-    @Test func `the part of a job that is given up does not stay on disk`() throws {
+    @Test func `the part of a job whose bytes were the fault does not stay on disk`() throws {
         let rig = DispatchRig { $0.retry.maxAttempts = 1 }
         rig.arrive(DispatchRig.job(1))
-        rig.end(try first(rig), DispatchRig.failure(.stalled, resume: DispatchRig.resume))
+        rig.end(try first(rig), DispatchRig.failure(.tooLarge, resume: DispatchRig.resume))
         #expect(rig.discarded == ["0000000000000001.part"])
     }
 
@@ -180,11 +180,12 @@ import Testing
 
     @Test func `publishes cut off by a crash wait for the output to be there`() {
         let cutOff = InterruptedPublish(
-            job: DispatchRig.job(1), path: OutputPath(trusted: "f1"), device: 1, inode: 2, size: 20,
+            job: DispatchRig.job(1), part: "0000000000000001.part", path: OutputPath(trusted: "f1"),
+            device: 1, inode: 2, size: 20,
             outcome: DispatchRig.outcome())
-        let rig = DispatchRig(publishes: [cutOff], trouble: .missing("not mounted"))
+        let rig = DispatchRig(publishes: [cutOff], missing: "not mounted")
         #expect(rig.loop.outbox.rename.isEmpty)
-        rig.loop.outputChanged(OutputCondition(freeBytes: 1, totalBytes: 1, trouble: nil))
+        rig.read(free: 1 << 40)
         #expect(rig.loop.outbox.rename.values.flatMap { $0 }.map(\.seq) == [JobSeq(1)])
     }
 

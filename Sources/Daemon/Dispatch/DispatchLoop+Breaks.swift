@@ -19,6 +19,9 @@ extension DispatchLoop {
 
     /// The job's, the host's or this machine's own fault: nobody else is in doubt.
     mutating func charge(_ task: JobTask, _ failure: TransferFailure, host key: HostKey?) {
+        if failure.isLocal, failure.error.code == .disk {
+            diskBroke(task.home, failure.systemCode, failure.error.message)
+        }
         judge(task, failure.error, blame(for: failure, of: task, host: key), failure.retryAfter, host: key)
     }
 
@@ -34,7 +37,6 @@ extension DispatchLoop {
             for: broken, random: Double.random(in: 0..<1, using: &random))
         if !verdict.isCharged { task.attempts = max(0, task.attempts - 1) }
         if let time = verdict.hold, let key { hold(key, for: time, reason: error.code.name) }
-        if verdict.pausesForDisk { localTroubleBegan(error.message) }
         let keepsPart = task.resume != nil
         switch verdict.fate {
         case .retry(let delay):
@@ -93,11 +95,5 @@ extension DispatchLoop {
         }
         callTurns(key, host)
         return false
-    }
-
-    mutating func localTroubleBegan(_ why: String) {
-        if localTrouble == nil { remark(.error, "paused: \(why)") }
-        localTrouble = why
-        localTroubleEnds = now + .seconds(5)
     }
 }

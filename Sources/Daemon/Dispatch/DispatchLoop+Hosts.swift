@@ -176,7 +176,9 @@ extension DispatchLoop {
     /// Somebody says that it serves again: hold and breaker are over, its waiting jobs are queued, a scout goes at
     /// once, and the time until it is given up begins anew. False: never heard of it.
     mutating func releaseHost(_ key: HostKey) -> Bool {
-        let isKnown = hosts[key] != nil || view.hostCounts[key] != nil
+        let hadLied = ranges.forget(key)
+        if hadLied { outbox.ledger.append(.rangeConduct(key, lies: false)) }
+        let isKnown = hadLied || hosts[key] != nil || view.hostCounts[key] != nil
         hosts[key]?.machine.release()
         fruitful(key)
         // A hold of an earlier run may lie in the ledger only.

@@ -25,13 +25,17 @@ extension DispatchLoop {
             // Cancelled while a page with them was on its way here: started all the same, and to be stopped.
             for seq in seqs { if let task = tasks[seq] { _ = ask(.cancel, of: task) } }
         case .suffix(let seq, let number):
-            guard let task = tasks[seq], case .download(_, let base) = task.job.work else { return }
+            guard let task = tasks[seq], let base = basePath(of: task) else { return }
             task.path = base.numbered(number)
             act(task.machine.handle(.numbered), on: task)
+        case .named(let seq, let claim):
+            guard let task = tasks[seq] else { return }
+            named(task, claim)
         case .due(let lanes, let next):
             // What was set since the question went out is not in the answer, and must not be forgotten.
             nextDue = [nextDue, next].compactMap { $0 }.min()
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
+        case .expired(let parts, let isLast): partsExpired(parts, isLast: isLast)
         case .woke(let list, let lowestRank):
             if !haltedLists.contains(list) { board.wake(list, lowestRank: lowestRank) }
         case .reread(let lanes):
@@ -113,16 +117,12 @@ extension DispatchLoop {
             }
             for key in hostsWithHops { considerHost(key) }
         }
+        if nextPartLook <= now { expireParts() }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
         lookAtBarrenHosts()
         lookAtUplink()
         followClock()
-        if let ends = localTroubleEnds, ends <= now {
-            localTroubleEnds = nil
-            localTrouble = nil
-            renameStalled()
-            view.isDirty = true
-        }
+        lookAtDisks()
         if let relist = nextRelist, relist <= now {
             nextRelist = nil
             board.relist()
@@ -147,11 +147,12 @@ extension DispatchLoop {
         }
         consider(hostLook)
         consider(barrenLook)
-        consider(localTroubleEnds)
+        consider(nextDiskLook())
         consider(nextRelist)
         consider(nextFollowerLook)
         consider(uplink.machine.nextLook)
         consider(nextClockLook)
+        consider(nextPartLook)
         switch mode {
         case .draining(let until), .stopping(let until): consider(until)
         case .running, .ended: break

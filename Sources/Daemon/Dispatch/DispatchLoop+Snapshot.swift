@@ -162,6 +162,8 @@ extension DispatchLoop {
             waiting.count = status.jobs.queued
             waiting.detail = why
             status.waiting.append(waiting)
+        } else {
+            status.waiting += diskWaits()
         }
         for host in status.hosts where host.isHeld && host.queued > 0 {
             var waiting = WaitingStatus()
@@ -200,15 +202,7 @@ extension DispatchLoop {
         status.sums.running = view.sums.running
         status.sums.queued = view.sums.queued
         status.sums.restarts = view.sums.restarts
-        if let output {
-            var disk = DiskStatus()
-            disk.role = "output"
-            disk.path = plan.outputRoot
-            disk.free = output.freeBytes
-            disk.total = output.totalBytes
-            disk.reserve = plan.configuration.limits.minFree
-            status.disks = [disk]
-        }
+        status.disks = diskStatuses()
         status.totals.bytes = view.metrics.fetchedBytes &+ view.arriving
         status.totals.rateLimit = rates.total
         status.totals.rate = tasks.isEmpty ? 0 : view.rate.bytesPerSecond
@@ -235,7 +229,7 @@ extension DispatchLoop {
         metrics.sumsRunning = status.sums.running
         metrics.sumsQueued = status.sums.queued
         metrics.sumRestarts = status.sums.restarts
-        for disk in status.disks { metrics.diskFree[disk.role] = disk.free }
+        metrics.disks = status.disks
         metrics.queues = ["window": tasks.count, "commits": commits.count]
         return metrics
     }

@@ -19,7 +19,9 @@ extension DispatchLoop {
         }
         guard case .running = mode else { return }
         startSuspect()
-        while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
+        while tasks.count < plan.window, workerLoads.reduce(0, { $0 + $1.active }) < budget.limit,
+            workerLoads.contains(where: { $0.active < plan.slotsPerWorker })
+        {
             guard let pick = nextPick() else { break }
             begin(pick)
         }
@@ -49,7 +51,10 @@ extension DispatchLoop {
     mutating func begin(_ pick: LaneBoard.Pick) {
         let job = pick.job
         guard tasks[job.seq] == nil, suspects.admits(pick) else { return }
+        let isTwin = if case .duplicate = pick.claim { true } else { false }
+        guard isTwin || hasRoom(for: job) else { return }
         let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
+        if let path = task.path { task.home = mounts.home(of: path) }
         switch pick.claim {
         case .duplicate(_, let outcome?):
             enter(task)
@@ -73,7 +78,7 @@ extension DispatchLoop {
         enter(task)
         switch job.work {
         case .sum(let range): startSum(task, range)
-        case .download: startAttempt(task)
+        case .download: if !digestsWholePart(task) { startAttempt(task) }
         }
     }
 
@@ -97,6 +102,7 @@ extension DispatchLoop {
         task.url = url
         task.hops = 0
         task.isFromPublic = false
+        task.hasLeftOrigin = false
         _ = task.machine.handle(.started)
         if url.host == lane {
             send(task)
@@ -155,10 +161,13 @@ extension DispatchLoop {
         var built = OrderBuilder(plan: plan).order(for: task, url: url)
         // A scout waits for nobody: there may be no connection any more.
         built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
+        built.order.asksRanges = ranges.asksRanges(of: url.host)
         built.order.hostLimiter = hosts[url.host]?.limiter
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
+        task.isProxied = !(built.order.proxy ?? "").isEmpty
         task.bytes = 0
         task.rate = RateMeter()
+        promiseRoom(task)
         if suspects.isCareful(now), task.isActiveUncommitted {
             outbox.held.append((worker, built.order))
         } else {

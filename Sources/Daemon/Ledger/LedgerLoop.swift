@@ -41,6 +41,7 @@ struct LedgerLoop: ~Copyable {
 
     static let sliceLimit = 2000
     static let dueLimit = 1000
+    static let partLimit = 500
 
     let store: LedgerStore
     let requests: Mailbox<LedgerRequest>
