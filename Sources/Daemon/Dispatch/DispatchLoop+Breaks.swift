@@ -19,16 +19,15 @@ extension DispatchLoop {
 
     /// The job's, the host's or this machine's own fault: nobody else is in doubt.
     mutating func charge(_ task: JobTask, _ failure: TransferFailure, host key: HostKey?) {
-        if failure.isLocal, failure.error.code == .disk {
-            diskBroke(task.home, failure.systemCode, failure.error.message)
-        }
-        judge(task, failure.error, blame(for: failure, of: task, host: key), failure.retryAfter, host: key)
+        judge(
+            task, failure.error, blame(for: failure, of: task, host: key), failure.retryAfter, host: key,
+            systemCode: failure.systemCode)
     }
 
     /// Asks the policy, and does what it says.
     mutating func judge(
         _ task: JobTask, _ error: JobError, _ blame: BrokenAttempt.Blame, _ retryAfter: Duration? = nil,
-        host key: HostKey?
+        host key: HostKey?, systemCode: Int32 = 0
     ) {
         let broken = BrokenAttempt(
             error, blame: blame, attempts: task.attempts, retryAfter: retryAfter,
@@ -37,6 +36,7 @@ extension DispatchLoop {
             for: broken, random: Double.random(in: 0..<1, using: &random))
         if !verdict.isCharged { task.attempts = max(0, task.attempts - 1) }
         if let time = verdict.hold, let key { hold(key, for: time, reason: error.code.name) }
+        if verdict.pausesForDisk { diskBroke(task.home, systemCode, error.message) }
         let keepsPart = task.resume != nil
         switch verdict.fate {
         case .retry(let delay):
