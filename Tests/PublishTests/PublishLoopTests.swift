@@ -156,9 +156,9 @@ struct PublishLoopTests {
     @Test func `a checkpoint of a part that is no more is missed, and no fault of the disk`() {
         let fixture = PublishFixture()
         _ = fixture.part(1, "half", to: "a")
-        let there = PublishCommand.checkpoint(JobSeq(1), token: 7, partName: "1.part")
+        let there = PublishCommand.checkpoint(JobSeq(1), token: 7, partName: "1.part", home: .output)
         #expect(fixture.ask(there) == [.checkpointed(7, .stored)])
-        let gone = PublishCommand.checkpoint(JobSeq(1), token: 8, partName: "1.1.part")
+        let gone = PublishCommand.checkpoint(JobSeq(1), token: 8, partName: "1.1.part", home: .output)
         #expect(fixture.ask(gone) == [.checkpointed(8, .missed)])
     }
 
