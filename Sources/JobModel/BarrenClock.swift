@@ -37,6 +37,8 @@ public struct BarrenClock: Sendable, Hashable {
         since = nil
     }
 
-    /// The caller stores `total` now.
-    public mutating func noteStored(now: MonotonicTime) { stored = total(now: now) }
+    /// The caller stores `stored` now: the total, or `least` where that is more.
+    public mutating func noteStored(now: MonotonicTime, atLeast least: Duration = .zero) {
+        stored = max(least, total(now: now))
+    }
 }

@@ -25,10 +25,13 @@ public struct BrokenAttempt: Sendable, Hashable {
         public var isFirst: Bool
         /// This very job has met the same before, and others were served in between: it is not the host.
         public var isOwn: Bool
-        public init(rounds: Int, isFirst: Bool, isOwn: Bool = false) {
+        /// Other jobs are queued for it, and can be its next scouts.
+        public var hasOthers: Bool
+        public init(rounds: Int, isFirst: Bool, isOwn: Bool = false, hasOthers: Bool = false) {
             self.rounds = rounds
             self.isFirst = isFirst
             self.isOwn = isOwn
+            self.hasOthers = hasOthers
         }
     }
     /// `timeouts.job`, and what is left of it.
@@ -114,6 +117,9 @@ public struct RetryPolicy: Sendable, Hashable {
     static let protocolAttempts = 3
     /// Names come back slowly, and resolvers are shared: these waits are eight times as long.
     static let dnsFactor: Double = 8
+    /// For scouts of a host that has other jobs to send: until it serves, or until each of those has had its turn.
+    /// The caller queues them then.
+    static let turnRest: Duration = .seconds(86_400)
     /// Before what was sent away, or found no memory, asks again.
     static let shortRest: Duration = .seconds(1)
 
@@ -153,8 +159,8 @@ public struct RetryPolicy: Sendable, Hashable {
         return Verdict(.retry(after: max(own, stretched(asked, draw))))
     }
 
-    /// The scout's own job is charged and rests until after the hold, so that the next scout is another
-    /// job's; those that were under way beside it are not.
+    /// The scout's own job is charged, and the next scout is another's: each job of a dead host has its turn
+    /// before one has its second. Those that were under way beside it are not charged.
     private func unreachableVerdict(
         _ broken: BrokenAttempt, _ host: BrokenAttempt.HostNews, _ draw: Double
     ) -> Verdict {
@@ -164,7 +170,7 @@ public struct RetryPolicy: Sendable, Hashable {
         let hold = holdTime(broken.error.code, host.rounds, draw)
         if isSpent(broken) { return Verdict(.giveUp(broken.error), hold: hold) }
         let own = backOff(broken.error.code, round: broken.attempts) * draw
-        return Verdict(.retry(after: max(own, hold + hostDelay * draw)), hold: hold)
+        return Verdict(.retry(after: turn(max(own, hold + hostDelay * draw), broken, host)), hold: hold)
     }
 
     /// With a time the server speaks for the whole host, and nobody is charged; unless the same job meets it
@@ -177,7 +183,17 @@ public struct RetryPolicy: Sendable, Hashable {
         let hold = max(asked ?? .zero, holdTime(broken.error.code, host.rounds, draw))
         let isCharged = asked == nil || host.isOwn
         if isCharged, isSpent(broken) { return Verdict(.giveUp(broken.error), hold: hold) }
-        return Verdict(.retry(after: hold + hostDelay * draw), isCharged: isCharged, hold: hold)
+        let rest = hold + hostDelay * draw
+        let after = isCharged ? turn(rest, broken, host) : rest
+        return Verdict(.retry(after: after), isCharged: isCharged, hold: hold)
+    }
+
+    /// Until the others have had their turn, or the job's time is over.
+    private func turn(
+        _ rest: Duration, _ broken: BrokenAttempt, _ host: BrokenAttempt.HostNews
+    ) -> Duration {
+        guard host.hasOthers else { return rest }
+        return max(rest, min(Self.turnRest, broken.deadline?.left ?? Self.turnRest))
     }
 
     private func isSpent(_ broken: BrokenAttempt) -> Bool {

@@ -103,6 +103,15 @@ import Testing
         #expect(Set(scouts).count == 3)
         #expect(rests(rig).allSatisfy { $0.isWaiting && $0.attempts == 1 })
         #expect(rig.loop.hosts[host]?.machine.isBreakerOpen == true)
+        // Nobody is called a second time while others are left; when it serves, all are.
+        let calls = { rig.ledger.count { if case .hurry = $0 { true } else { false } } }
+        #expect(calls() == 0)
+        try eventually("a scout goes") {
+            rig.turn()
+            return !rig.orders.isEmpty
+        }
+        rig.end(try #require(rig.orders.first), .complete(DispatchRig.part), status: 200)
+        #expect(calls() == 1)
     }
 
     @Test func `GOAWAY for many streams is followed by one scout that waits for nobody`() throws {

@@ -133,6 +133,17 @@ import Testing
         #expect(isGivenUp(bad) && bad.hold == nil)
     }
 
+    @Test func `a scout with others behind it rests until they had their turn`() {
+        let host = BrokenAttempt.HostNews(rounds: 1, isFirst: true, hasOthers: true)
+        #expect(verdict(.connect, .unreachable(host)).fate == .retry(after: .seconds(86_400)))
+        #expect(verdict(.connect, .unreachable(host)).hold! < .seconds(2))
+        #expect(verdict(.http(503), .refused(host)).fate == .retry(after: .seconds(86_400)))
+        let timed = verdict(.http(503), .refused(host), retryAfter: .seconds(9), random: 0)
+        #expect(timed.fate == .retry(after: .seconds(9)), "uncharged: it loses nothing by another turn")
+        let bounded = verdict(.connect, .unreachable(host), left: .seconds(60))
+        #expect(bounded.fate == .retry(after: .seconds(60)))
+    }
+
     @Test func `GOAWAY and REFUSED_STREAM charge nothing, unless they meet one job only`() {
         let away = verdict(.truncated, .sentAway(news()), attempts: 5)
         #expect(away.fate == .retry(after: .seconds(1)) && !away.isCharged && away.hold == nil)

@@ -23,16 +23,15 @@ extension DispatchLoop {
         if let since = uplink.machine.blamedSince, failure.isConnectFailure, let key {
             restoreBarren(key, now - since)
         }
-        if failure.isLocal, failure.error.code == .disk {
-            diskBroke(task.home, failure.systemCode, failure.error.message)
-        }
-        judge(task, failure.error, blame(for: failure, of: task, host: key), failure.retryAfter, host: key)
+        judge(
+            task, failure.error, blame(for: failure, of: task, host: key), failure.retryAfter, host: key,
+            systemCode: failure.systemCode)
     }
 
     /// Asks the policy, and does what it says.
     mutating func judge(
         _ task: JobTask, _ error: JobError, _ blame: BrokenAttempt.Blame, _ retryAfter: Duration? = nil,
-        host key: HostKey?
+        host key: HostKey?, systemCode: Int32 = 0
     ) {
         let broken = BrokenAttempt(
             error, blame: blame, attempts: task.attempts, retryAfter: retryAfter,
@@ -41,6 +40,7 @@ extension DispatchLoop {
             for: broken, random: Double.random(in: 0..<1, using: &random))
         if !verdict.isCharged { task.attempts = max(0, task.attempts - 1) }
         if let time = verdict.hold, let key { hold(key, for: time, reason: error.code.name) }
+        if verdict.pausesForDisk { diskBroke(task.home, systemCode, error.message) }
         let keepsPart = task.resume != nil
         switch verdict.fate {
         case .retry(let delay):
@@ -70,16 +70,34 @@ extension DispatchLoop {
             blame = .sentAway(.init(rounds: 1, isFirst: true, isOwn: isOwn))
         } else if failure.isConnectFailure, failure.error.isRetryable {
             let isFirst = host.machine.connectionFailed(task.role, now: now)
-            blame = .unreachable(.init(rounds: host.machine.failures, isFirst: isFirst))
+            let others = isFirst && othersTakeTurns(task, key, host)
+            blame = .unreachable(
+                .init(rounds: host.machine.failures, isFirst: isFirst, hasOthers: others))
         } else if code == .http(429) || code == .http(503) {
             let isOwn = host.refused.note(task.seq, served: host.machine.served)
             let isFirst = host.machine.refused(task.role, now: now)
-            blame = .refused(.init(rounds: host.machine.refusals, isFirst: isFirst, isOwn: isOwn))
+            let others = isFirst && othersTakeTurns(task, key, host)
+            blame = .refused(
+                .init(
+                    rounds: host.machine.refusals, isFirst: isFirst, isOwn: isOwn, hasOthers: others))
         } else {
             if failure.isCut { host.machine.connectionClosed() }
             return .job
         }
         fruitless(key, why: code.name)
         return blame
+    }
+
+    /// Whether others are queued that can be the host's next scouts. Where none are, those that had their turn are
+    /// queued again.
+    private mutating func othersTakeTurns(_ task: JobTask, _ key: HostKey, _ host: HostEntry) -> Bool {
+        // One that was redirected here is queued for another host.
+        guard case .download(let urls, _) = task.job.work, urls.first?.host == key else { return false }
+        if board.hasJobs(of: key) {
+            host.hasTurnsWaiting = true
+            return true
+        }
+        callTurns(key, host)
+        return false
     }
 }

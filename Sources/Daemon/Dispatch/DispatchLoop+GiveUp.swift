@@ -26,6 +26,7 @@ extension DispatchLoop {
     /// It gave something: a file, a redirect, a 404. The time begins anew.
     mutating func fruitful(_ key: HostKey) {
         guard barrenHosts.remove(key) != nil, let host = hosts[key] else { return }
+        callTurns(key, host)
         host.barren.reset()
         host.hasGivenUp = false
         storeBarren(key)
@@ -35,15 +36,25 @@ extension DispatchLoop {
     mutating func restoreBarren(_ key: HostKey, _ time: Duration) {
         guard time > .zero, let host = hosts[key], !barrenHosts.contains(key) else { return }
         host.barren = BarrenClock(stored: time)
+        host.hasTurnsWaiting = true
         barrenHosts.insert(key)
         barrenLook = min(barrenLook, now + .seconds(1))
     }
 
-    /// With a hold, and every minute: a restart goes on from there.
+    /// With a hold, and every minute: a restart goes on from there, also where nothing has been counted yet.
     mutating func storeBarren(_ key: HostKey) {
-        guard let host = hosts[key], host.barren.total(now: now) != host.barren.stored else { return }
-        host.barren.noteStored(now: now)
-        outbox.ledger.append(.barren(key, host.barren.stored))
+        guard let host = hosts[key] else { return }
+        let least: Duration = barrenHosts.contains(key) ? .milliseconds(1) : .zero
+        let before = host.barren.stored
+        host.barren.noteStored(now: now, atLeast: least)
+        if host.barren.stored != before { outbox.ledger.append(.barren(key, host.barren.stored)) }
+    }
+
+    /// Jobs that were its scouts, and rest until others had their turn, are queued again.
+    mutating func callTurns(_ key: HostKey, _ host: HostEntry) {
+        guard host.hasTurnsWaiting else { return }
+        host.hasTurnsWaiting = false
+        outbox.ledger.append(.hurry(key))
     }
 
     /// Counts, stores, gives up. Called every turn; looks only when it is time.
@@ -73,6 +84,10 @@ extension DispatchLoop {
             host.barren.run(now: now)
         } else {
             host.barren.stop(now: now)
+        }
+        // The others were cancelled, or have ended: nobody is left to scout but those that had their turn.
+        if !isParked, host.machine.active == 0, !host.machine.isHeld(now: now), !board.hasJobs(of: key) {
+            callTurns(key, host)
         }
         let total = host.barren.total(now: now)
         if total - host.barren.stored >= Self.barrenPeriod { storeBarren(key) }

@@ -30,6 +30,8 @@ final class HostEntry {
     var failedJobs = 0
     /// It has been given up, and jobs may be left that come back to it.
     var hasGivenUp = false
+    /// Jobs that were its scouts rest until the others had their turn.
+    var hasTurnsWaiting = false
     /// Jobs of other lanes, redirected to it, rest until about then.
     var awaitedUntil: MonotonicTime?
 

@@ -112,6 +112,11 @@ struct LaneBoard {
         refill(key)
     }
 
+    /// Whether jobs of this host have been read ahead.
+    func hasJobs(of host: HostKey) -> Bool {
+        lanes.values.contains { $0.host == host && !$0.buffer.isEmpty }
+    }
+
     /// Every job of a host may have ended under the read-ahead: its lanes are read from the start again.
     mutating func reread(host: HostKey) {
         for key in lanes.filter({ $0.value.host == host }).keys {
