@@ -9,8 +9,12 @@ public struct JobMachine: Sendable, Hashable {
     public enum State: Sendable, Hashable {
         /// In the window, not started. Exits: transferring, summing, ending, resting.
         case ready
-        /// A transfer is out. Exits: hopping, checking, digesting, syncing, keeping, ending, resting.
+        /// A transfer is out. Exits: doubted, hopping, checking, digesting, syncing, keeping, ending,
+        /// resting.
         case transferring
+        /// The transfer failed as it would if our own network were down: waits for that to be known.
+        /// Exits: keeping, ending, resting.
+        case doubted(keepsPart: Bool)
         /// Redirected: waits for a slot of the target host. Exits: transferring, ending, resting.
         case hopping
         /// The file already in place is being digested (`exists = update`). Exits: transferring, ending, resting.
@@ -46,6 +50,8 @@ public struct JobMachine: Sendable, Hashable {
         case started
         case sumStarted
         case redirected
+        /// The attempt is over; whose fault it was is not known yet.
+        case doubted(keepsPart: Bool)
         /// The final path is taken and only a digest can tell whether the file is current.
         case checkNeeded
         /// The file in place is another: fetch it after all.
@@ -103,6 +109,7 @@ public struct JobMachine: Sendable, Hashable {
         switch state {
         case .ready: return ready(event)
         case .transferring: return transferring(event)
+        case .doubted(let keepsPart): return doubted(event, keepsPart: keepsPart)
         case .hopping: return hopping(event)
         case .checking: return checking(event)
         case .digesting: return digesting(event)
@@ -131,7 +138,8 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced, .committed,
+        case .doubted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+            .committed,
             .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -149,6 +157,9 @@ public struct JobMachine: Sendable, Hashable {
             return needsDigest ? enter(.digesting, .digestPart) : enter(.syncing, .syncPart)
         case .broke(let rest, let keepsPart):
             return request == nil ? leave(rest, keepsPart: keepsPart) : followRequest(keepsPart: keepsPart)
+        case .doubted(let keepsPart):
+            return request == nil
+                ? enter(.doubted(keepsPart: keepsPart), .none) : followRequest(keepsPart: keepsPart)
         case .stopped(let keepsPart):
             return followRequest(keepsPart: keepsPart)
         case .requested(let wish):
@@ -159,6 +170,22 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .started, .sumStarted, .checkDiffers, .digestMatched, .synced, .committed, .nameTaken,
             .numbered, .kept, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func doubted(_ event: Event, keepsPart: Bool) -> Action {
+        switch event {
+        case .broke(let rest, let keepsPart):
+            return leave(rest, keepsPart: keepsPart)
+        case .requested(let wish):
+            request = wish
+            return followRequest(keepsPart: keepsPart)
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched, .synced, .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted,
+            .endCommitted:
             illegal(event)
         }
     }
@@ -174,7 +201,8 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+        case .doubted, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -191,7 +219,7 @@ public struct JobMachine: Sendable, Hashable {
             return .none
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -207,7 +235,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -223,7 +251,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -235,7 +264,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -252,7 +282,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -264,7 +295,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.committing, .commitPublishing)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -278,7 +310,8 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             // The ledger applies it to the resting row, once that is committed.
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -296,7 +329,8 @@ public struct JobMachine: Sendable, Hashable {
             return .stopSum
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -308,7 +342,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.rested, .leaveWindow)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted:
             illegal(event)
         }
@@ -320,7 +355,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ended, .leaveWindow)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted:
             illegal(event)
         }

@@ -33,6 +33,8 @@ struct DispatchLoop: ~Copyable {
         let closed: @Sendable (ListRow) -> Void
         /// Called once when drained, stopped or (`endsWhenIdle`) out of work.
         let ended: @Sendable () -> Void
+        /// Shared by all workers; its rate follows the clock.
+        var totalLimiter = RateLimiter(rate: nil, now: MonotonicTime(nanoseconds: 0))
     }
     /// Where an earlier run left off.
     struct Start: Sendable {
@@ -46,6 +48,8 @@ struct DispatchLoop: ~Copyable {
         let missingHomes: [PartHome]
         /// RLIMIT_NOFILE.
         let descriptors: Int
+        /// The last run died by itself.
+        var isAfterCrash = false
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -57,6 +61,8 @@ struct DispatchLoop: ~Copyable {
         var changes: [JobChange] = []
         var commits: [(JobSeq, JobMachine.Event)] = []
         var ledger: [LedgerRequest] = []
+        /// Orders that wait for this turn's commit.
+        var held: [(worker: Int, order: TransferOrder)] = []
     }
     enum Mode { case running, draining(until: MonotonicTime), stopping(until: MonotonicTime), ended }
     /// A stop waits so long for what is being published; the next start finds the rest.
@@ -86,6 +92,9 @@ struct DispatchLoop: ~Copyable {
     var followers: [JobSeq: [QueuedJob]] = [:]
     var followed: [JobSeq: JobSeq] = [:]
     var nextFollowerLook: MonotonicTime?
+    var suspects: Suspects
+    /// Orders that wait for a commit, by its ticket.
+    var held: [UInt64: [(worker: Int, order: TransferOrder)]] = [:]
     var hosts: [HostKey: HostEntry] = [:]
     var hostsWithHops: Set<HostKey> = []
     var starvedHosts: Set<HostKey> = []
@@ -117,6 +126,8 @@ struct DispatchLoop: ~Copyable {
     var budget: TransferBudget
     static let maxRenames = 5
     var ledgerTrouble: String?
+    var uplink: UplinkWatch
+    var rates = RateClock()
     var isSpoolIdle = false
     var view: DispatchView
     var now: MonotonicTime
@@ -138,10 +149,13 @@ struct DispatchLoop: ~Copyable {
         disks = DiskGovernor(reserve: plan.configuration.limits.minFree)
         mounts = start.mounts
         budget = TransferBudget(descriptors: start.descriptors)
+        uplink = UplinkWatch(machine: UplinkMachine(settings: plan.uplink))
+        suspects = Suspects(carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
         for list in start.lists {
             view.lists[list.id] = ListView(row: list)
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
+        applyRates()
         outbox.ledger.append(.releaseDue)
         if let why = start.missingOutput {
             disks.missing(.output, path: plan.outputRoot, why: why)
@@ -189,6 +203,7 @@ struct DispatchLoop: ~Copyable {
         case .plan(let plan): replan(plan)
         case .disks(let report): disksReported(report)
         case .spoolIdle(let isIdle): isSpoolIdle = isIdle
+        case .nameAsked(let answer, let asked): nameAnswered(answer, at: asked)
         case .drain(let until):
             if case .running = mode { mode = .draining(until: until) }
         case .stop(let limit): stopTransfers(within: limit)
@@ -198,15 +213,11 @@ struct DispatchLoop: ~Copyable {
     private mutating func replan(_ plan: DispatchPlan) {
         self.plan = plan
         disks.reserve = max(0, plan.configuration.limits.minFree)
+        uplink.machine.settings = plan.uplink
         for host in Array(hosts.keys) {
             hosts[host]?.machine.caps = plan.caps(for: host)
-            let rate = plan.configuration.hosts.rule(for: host).rate
-            if let limiter = hosts[host]?.limiter {
-                limiter.setRate(rate, now: now)
-            } else if let rate {
-                hosts[host]?.limiter = RateLimiter(rate: rate, now: now)
-            }
         }
+        applyRates()
         for worker in ports.workers {
             worker.send(
                 .connectionLimits(
@@ -225,6 +236,7 @@ struct DispatchLoop: ~Copyable {
             if mounts.homes.isEmpty { return (.disk, why) }
         }
         if let ledgerTrouble { return (.ledger, ledgerTrouble) }
+        if let networkTrouble { return (.network, networkTrouble) }
         return nil
     }
 
@@ -243,6 +255,7 @@ struct DispatchLoop: ~Copyable {
             let ticket = nextTicket
             nextTicket += 1
             commits[ticket] = outbox.commits
+            if !outbox.held.isEmpty { held[ticket] = outbox.held }
             ledger.append(.apply(outbox.changes, ticket: ticket))
         }
         ledger += outbox.ledger

@@ -124,8 +124,8 @@ final class Engine {
             started: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         verdicts = RunVerdict()
         reloads = ReloadRequests(bell: wires.mainBell)
-        totalLimiter = RateLimiter(
-            rate: configuration.limits.totalRate, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
+        // The dispatcher sets its rate, by the clock.
+        totalLimiter = RateLimiter(rate: nil, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         let jobsPath = plan.jobsLog
         threads.log = WorkerThread(name: "dld-log") {
             var loop = LogLoop(port: port, bell: logBell, jobsPath: jobsPath)
@@ -141,6 +141,10 @@ final class Engine {
 
     /// Starts every thread. Jobs may run from here on.
     func start() throws(StartError) {
+        if store.isAfterCrash {
+            logger.warning(
+                "the last run ended without a stop", metadata: ["quarantined": "\(store.quarantined)"])
+        }
         startLedger()
         startSums()
         startPublishers()
@@ -284,11 +288,11 @@ extension Engine {
             ended: {
                 wires.hasEnded.store(true, ordering: .releasing)
                 wires.mainBell.ring()
-            })
+            }, totalLimiter: totalLimiter)
         let start = DispatchLoop.Start(
             lists: store.lists, publishes: store.publishes,
             missingOutput: store.missingOutput, mounts: store.mounts, missingHomes: store.missingHomes,
-            descriptors: Self.descriptors)
+            descriptors: Self.descriptors, isAfterCrash: store.isAfterCrash)
         let plan = dispatchPlan(plan.configuration)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {
