@@ -69,7 +69,8 @@ public enum PrometheusText {
             disks.map { ([("role", $0.role), ("path", $0.path)], value($0)) }
         }
         page.gauge(
-            "dld_disk_free_bytes", "Free bytes on the file systems dld writes to.", samples { Double($0.free) })
+            "dld_disk_free_bytes", "Free bytes on the file systems dld writes to.",
+            samples { Double($0.free) })
         page.gauge(
             "dld_disk_reserved_bytes", "Bytes that must stay free (limits.min_free).",
             samples { Double($0.reserve) })

@@ -94,10 +94,14 @@ struct DiskGauge: Sendable {
             // The same trouble, met by another transfer.
             refusal?.message = message
         } else {
-            let delay = refusal.map { $0.until + $0.delay > now ? min($0.delay * 2, Self.longestDelay) : Self.firstDelay }
+            let delay =
+                refusal.map {
+                    $0.until + $0.delay > now ? min($0.delay * 2, Self.longestDelay) : Self.firstDelay
+                }
                 ?? Self.firstDelay
             refusal = Refusal(
-                fault: fault, message: message, freeThen: reading?.freeBytes ?? 0, until: now + delay, delay: delay)
+                fault: fault, message: message, freeThen: reading?.freeBytes ?? 0, until: now + delay,
+                delay: delay)
         }
         look(reserve: reserve, now: now)
     }

@@ -90,7 +90,9 @@ public struct DiskGovernor: Sendable {
     public func verdict(_ home: PartHome, needs: Int64?) -> Verdict {
         guard let place = places[home] else { return .unknown }
         if let why = pause(of: place) { return .paused(why) }
-        guard let needs, needs >= Self.leastAsked, let room = room(of: place), needs > room else { return .start }
+        guard let needs, needs >= Self.leastAsked, let room = room(of: place), needs > room else {
+            return .start
+        }
         return .tooLarge(
             "\(ByteSize.format(needs)) do not fit: \(place.path) has \(ByteSize.format(max(0, room))) to give "
                 + "(\(ByteSize.format(reserve)) stay free)")

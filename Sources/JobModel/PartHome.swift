@@ -22,7 +22,9 @@ public struct PartHome: Sendable, Hashable {
     /// - Parameter main: `OUTPUT/.dld/ID`.
     public func parts(output: String, main: String) -> String {
         guard !isOutput else { return main }
-        let identity = main.utf8.split(separator: UInt8(ascii: "/")).last.map { String(decoding: $0, as: UTF8.self) }
+        let identity = main.utf8.split(separator: UInt8(ascii: "/")).last.map {
+            String(decoding: $0, as: UTF8.self)
+        }
         return root(output: output) + "/.dld/" + (identity ?? "")
     }
 }
@@ -53,7 +55,9 @@ public struct MountTable: Sendable, Hashable {
     /// The home of a file's part. Constant time where nothing is mounted below the output.
     public func home(of path: OutputPath) -> PartHome {
         for home in homes where path.bytes.count > home.path.count {
-            if path.bytes[home.path.count] == UInt8(ascii: "/"), path.bytes.starts(with: home.path) { return home }
+            if path.bytes[home.path.count] == UInt8(ascii: "/"), path.bytes.starts(with: home.path) {
+                return home
+            }
         }
         return .output
     }
@@ -87,7 +91,9 @@ public struct MountTable: Sendable, Hashable {
             guard let mount = top[point], point.count > 1 else { return false }
             var stacked = mount
             // Down the stack: what the lowest one is mounted on must be what lies above it in the tree.
-            while let below = mounts.first(where: { $0.id == stacked.parent }), below.point == point { stacked = below }
+            while let below = mounts.first(where: { $0.id == stacked.parent }), below.point == point {
+                stacked = below
+            }
             return enclosing(point, in: top)?.id == stacked.parent
         }.reduce(into: [[UInt8]]()) { if !$0.contains($1) { $0.append($1) } }
     }

@@ -49,7 +49,8 @@ extension LedgerStore {
         outcome.fetchedBytes = job.fetched
         outcome.startedAt = job.startedAt
         outcome.timings.waiting = job.waited
-        outcome.timings.total = max(0, now.rawValue &- job.admittedAt.rawValue).multipliedClamped(by: 1_000_000)
+        outcome.timings.total = max(0, now.rawValue &- job.admittedAt.rawValue).multipliedClamped(
+            by: 1_000_000)
         try end(job, outcome, now: now, db)
     }
 

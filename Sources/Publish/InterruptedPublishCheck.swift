@@ -32,7 +32,9 @@ public enum InterruptedPublishCheck: Sendable, Hashable {
     ) throws(SystemError) -> InterruptedPublishCheck {
         // First, for it opens the directory that tells what number the device has today.
         let part = try part(item, in: place)
-        if let final = try status(of: item.path, in: place), place.isOurs(final, item) { return .renamedAlready }
+        if let final = try status(of: item.path, in: place), place.isOurs(final, item) {
+            return .renamedAlready
+        }
         if let part, place.isOurs(part, item) { return .partStillThere }
         return .neither
     }

@@ -23,7 +23,8 @@ struct PartSync {
     var syncAll: (Int32, String) throws(SystemError) -> Void = { (number, object) throws(SystemError) in
         try syncFileSystem(of: number, object)
     }
-    var syncOne: (borrowing Descriptor, String) throws(SystemError) -> Void = { (file, object) throws(SystemError) in
+    var syncOne: (borrowing Descriptor, String) throws(SystemError) -> Void = {
+        (file, object) throws(SystemError) in
         try file.synchronize(object)
     }
 

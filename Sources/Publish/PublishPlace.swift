@@ -54,7 +54,9 @@ final class PublishPlace {
     /// Device numbers may change with a reboot (device mapper, NFS): when the whole file system bears another
     /// number than at the time of writing, inode and size tell.
     func isOurs(_ status: FileStatus, _ item: PublishItem) -> Bool {
-        guard status.kind == .regular, status.inode == item.inode, status.size == item.size else { return false }
+        guard status.kind == .regular, status.inode == item.inode, status.size == item.size else {
+            return false
+        }
         if status.device == item.device { return true }
         guard let now = folders[item.home]?.tree.device else { return false }
         return status.device == now && now != item.device

@@ -99,7 +99,8 @@ extension TransferLoop {
         let hasValidator = point.etag.map { ResponseHead.isStrong($0) } ?? (point.lastModified != nil)
         if isHTTP, hasValidator, point.url == transfer.order.url.text,
             let writer = try PartWriter.resume(
-                transfer.order.partName, from: point, in: tools.folders[transfer.order.home], pool: tools.pool)
+                transfer.order.partName, from: point, in: tools.folders[transfer.order.home], pool: tools.pool
+            )
         {
             return writer
         }

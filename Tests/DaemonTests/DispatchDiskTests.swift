@@ -54,7 +54,9 @@ import Testing
         #expect(rig.orders.map(\.seq) == [JobSeq(1), JobSeq(3)])
     }
 
-    @Test func `a length that the answer tells puts the job back, uncharged, and it is not asked again`() throws {
+    @Test func `a length that the answer tells puts the job back, uncharged, and it is not asked again`()
+        throws
+    {
         let rig = DispatchRig()
         rig.read(free: 10 * Self.gib)
         rig.arrive(DispatchRig.job(1, attempts: 2))
@@ -97,7 +99,9 @@ import Testing
         rig.commit()
         #expect(rig.loop.tasks.isEmpty)
         let requeued = rig.changes.compactMap { change -> Int? in
-            guard case .requeued(_, let attempts, _, _, let resume) = change, resume != nil else { return nil }
+            guard case .requeued(_, let attempts, _, _, let resume) = change, resume != nil else {
+                return nil
+            }
             return attempts
         }
         #expect(requeued == Array(repeating: 1, count: 6))

@@ -28,7 +28,8 @@ final class DispatchRig {
     static let lane = LaneKey(list: list, host: HostID(rawValue: 1))
 
     init(
-        workers: Int = 2, publishes: [InterruptedPublish] = [], missing: String? = nil, mounts: MountTable = MountTable(),
+        workers: Int = 2, publishes: [InterruptedPublish] = [], missing: String? = nil,
+        mounts: MountTable = MountTable(),
         missingHomes: [PartHome] = [],
         _ configure: (inout Configuration) -> Void = { _ in }
     ) {

@@ -188,7 +188,8 @@ final class DispatchSimulation {
         switch (isRename, Int.random(in: 0..<10, using: &random)) {
         case (true, 0): rig.loop.publishReported(.nameTaken(seq))
         case (true, _): rig.loop.publishReported(.renamed([seq]))
-        case (false, 0): rig.loop.publishReported(.syncFailed(seq, PublishTrouble(JobError(.pathConflict, "x"))))
+        case (false, 0):
+            rig.loop.publishReported(.syncFailed(seq, PublishTrouble(JobError(.pathConflict, "x"))))
         case (false, _): rig.loop.publishReported(.synced([seq]))
         }
         // The ledger answers a question for a number like any other, but needs no row of its own here.

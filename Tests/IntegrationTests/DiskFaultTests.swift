@@ -220,8 +220,12 @@ import Testing
         try daemon.expectFile("f", body)
     }
 
-    @Test(arguments: ["mount --bind $T/disk $T/output/big", "mount -t tmpfs -o size=600m tmpfs $T/output/big"])
-    func `a mount below the output has the part from its first byte on, also after a kill`(mount: String) throws {
+    @Test(arguments: [
+        "mount --bind $T/disk $T/output/big", "mount -t tmpfs -o size=600m tmpfs $T/output/big",
+    ])
+    func `a mount below the output has the part from its first byte on, also after a kill`(
+        mount: String
+    ) throws {
         if Self.skipped("mount below the output") { return }
         let server = try ScriptedServer()
         let body = bulk(10, 400_000)
@@ -248,7 +252,8 @@ import Testing
                 try daemon.status().waiting.contains { $0.reason == .outputMissing }
             }
             #expect(FileTree.files(below: try mounted.inside("output/big")) == [])
-            try mounted.shell("\(mount); cp -a $T/output/.dld $T/output/big/; rm -f $T/output/big/.dld/mounts")
+            try mounted.shell(
+                "\(mount); cp -a $T/output/.dld $T/output/big/; rm -f $T/output/big/.dld/mounts")
         }
         let ended = try daemon.waitFor("l.txt")
         #expect(ended.folder == "done" && ended.results.map(\.attempts) == [1], "\(daemon.account)")

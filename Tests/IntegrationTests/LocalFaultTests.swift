@@ -10,7 +10,9 @@ import Testing
         (0..<count).map { server.url("f\($0)") }.joined(separator: "\n") + "\n"
     }
 
-    @Test func `L5 a write that takes only a part is gone on with, and lost bytes are noticed by the digest`() throws {
+    @Test func `L5 a write that takes only a part is gone on with, and lost bytes are noticed by the digest`()
+        throws
+    {
         if skip("L5", unless: Injection.isPossible, "strace needs root") { return }
         let server = try ScriptedServer()
         let body = bulk(1, 300_000)
@@ -33,12 +35,13 @@ import Testing
         }
         let daemon = try RunningDaemon.start(
             ["workers": 2, "sum": ["processes": 1], "hosts": ["default": ["connections": 100]]],
-            wrapper: ["prlimit", "--nofile=64:64"])
+            prefix: [try ProgramRun.find("prlimit"), "--nofile=64:64"])
         try daemon.drop("l.txt", list(server, 200))
         try eventually(within: .seconds(60), "the list has ended", context: { daemon.account }) {
             let answer = try UnixHTTP.get(daemon.socket, "/v1/status")
             #expect(answer.status == 200)
-            return FileTree.exists("\(daemon.spool)/done/l.txt") || FileTree.exists("\(daemon.spool)/failed/l.txt")
+            return FileTree.exists("\(daemon.spool)/done/l.txt")
+                || FileTree.exists("\(daemon.spool)/failed/l.txt")
         }
         let ended = try daemon.waitFor("l.txt")
         #expect(ended.folder == "done")
@@ -46,7 +49,9 @@ import Testing
         #expect(daemon.published.count == 200)
     }
 
-    @Test func `L11 a wall clock that jumps a day back or ten years on does not stop or hurry a back-off`() throws {
+    @Test func `L11 a wall clock that jumps a day back or ten years on does not stop or hurry a back-off`()
+        throws
+    {
         let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
         if skip("L11", unless: FileTree.exists(library), "faketime is not installed") { return }
         let server = try ScriptedServer()
@@ -75,7 +80,9 @@ import Testing
         let pid = try daemon.process().pid
         try daemon.drop("l.txt", list(server, 300))
         try eventually(within: .seconds(60), "the list has ended", context: { daemon.account }) {
-            for _ in 0..<50 { for number in [SIGPIPE, SIGCHLD, SIGCONT, SIGWINCH] { _ = Glibc.kill(pid, number) } }
+            for _ in 0..<50 {
+                for number in [SIGPIPE, SIGCHLD, SIGCONT, SIGWINCH] { _ = Glibc.kill(pid, number) }
+            }
             return FileTree.exists("\(daemon.spool)/done/l.txt")
         }
         #expect(try daemon.waitFor("l.txt").results.allSatisfy { $0.attempts == 1 })

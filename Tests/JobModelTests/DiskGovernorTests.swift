@@ -5,16 +5,21 @@ import Testing
 
 @Suite struct DiskGovernorTests {
     private static let mib: Int64 = 1 << 20
-    private static func at(_ seconds: Int64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * 1_000_000_000) }
+    private static func at(_ seconds: Int64) -> MonotonicTime {
+        MonotonicTime(nanoseconds: seconds * 1_000_000_000)
+    }
 
     /// One disk, in MiB, with 100 MiB to stay free.
     private struct Rig {
         var governor = DiskGovernor(reserve: 100 << 20)
-        mutating func read(_ free: Int64, files: Int64? = nil, isReadOnly: Bool = false, at seconds: Int64 = 1) {
+        mutating func read(
+            _ free: Int64, files: Int64? = nil, isReadOnly: Bool = false, at seconds: Int64 = 1
+        ) {
             governor.read(
                 .output, path: "/out", device: 7,
                 DiskReading(
-                    freeBytes: free << 20, totalBytes: 10_000 << 20, freeFiles: files, totalFiles: files.map { _ in 64_000 },
+                    freeBytes: free << 20, totalBytes: 10_000 << 20, freeFiles: files,
+                    totalFiles: files.map { _ in 64_000 },
                     isReadOnly: isReadOnly), now: at(seconds))
         }
         func verdict(_ mib: Int64?) -> DiskGovernor.Verdict {
@@ -90,7 +95,8 @@ import Testing
     }
 
     @Test(arguments: [DiskFault.noSpace, .quota, .readOnly, .other])
-    func `a refusal pauses for five seconds, then twice as long each time, at most a minute`(fault: DiskFault) {
+    func `a refusal pauses for five seconds, then twice as long each time, at most a minute`(fault: DiskFault)
+    {
         var rig = Rig()
         rig.read(1000)
         var now: Int64 = 10
@@ -167,7 +173,8 @@ import Testing
 @Suite struct TransferBudgetTests {
     private func at(_ seconds: Int64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * 1_000_000_000) }
 
-    @Test func `descriptors that ran out halve the transfers, once for all that met it, and it grows again`() {
+    @Test func `descriptors that ran out halve the transfers, once for all that met it, and it grows again`()
+    {
         var budget = TransferBudget(descriptors: 1024)
         #expect(budget.limit == 484 && budget.nextLook == nil)
         budget.ranOut(active: 40, now: at(10))

@@ -35,7 +35,9 @@ final class PublishFixture {
     }
 
     /// Writes a part and describes it.
-    func part(_ number: Int64, _ text: String, to path: String, replaces: Bool = false, isKept: Bool = true) -> PublishItem {
+    func part(
+        _ number: Int64, _ text: String, to path: String, replaces: Bool = false, isKept: Bool = true
+    ) -> PublishItem {
         let name = "\(number).part"
         let full = scratch.write("out/.dld/ID/" + name, text)
         var file: KeptFile?

@@ -16,7 +16,10 @@ public final class MountedDaemon: Sendable {
         let script = "set -e; export T=\"$(dirname \"${!#}\")\"; \(mounts)\nexec \"$@\""
         daemon = try RunningDaemon(
             config, environment: environment,
-            wrapper: ["unshare", "--mount", "--propagation", "private", "bash", "-c", script, "bash"])
+            prefix: [
+                try ProgramRun.find("unshare"), "--mount", "--propagation", "private", "bash", "-c", script,
+                "bash",
+            ])
     }
 
     public func start() throws { try daemon.start() }

@@ -94,7 +94,8 @@ extension DispatchLoop {
         case .tooManyOpenFiles, .tooManyOpenFilesInSystem:
             let active = workerLoads.reduce(0) { $0 + $1.active }
             budget.ranOut(active: active, now: now)
-            remark(.warning, "no descriptors are left: fewer transfers at once", [("most", "\(budget.limit)")])
+            remark(
+                .warning, "no descriptors are left: fewer transfers at once", [("most", "\(budget.limit)")])
             return
         case .noSpace: disks.broke(home, .noSpace, message, now: now)
         case .diskQuotaExceeded: disks.broke(home, .quota, message, now: now)
@@ -146,7 +147,11 @@ extension DispatchLoop {
         let waiting = cutOff
         cutOff = []
         for publish in waiting {
-            if disks.isMissing(mounts.home(of: publish.path)) { cutOff.append(publish) } else { goOn(with: publish) }
+            if disks.isMissing(mounts.home(of: publish.path)) {
+                cutOff.append(publish)
+            } else {
+                goOn(with: publish)
+            }
         }
         if isBetter { retryStalled() }
         for home in disks.takeFitting() {

@@ -50,7 +50,8 @@ extension DispatchLoop {
     }
 
     private func isNew(_ job: QueuedJob) -> Bool {
-        tasks[job.seq] == nil && followed[job.seq] == nil && !suspects.isWaiting(job.seq) && !haltedLists.contains(job.lane.list)
+        tasks[job.seq] == nil && followed[job.seq] == nil && !suspects.isWaiting(job.seq)
+            && !haltedLists.contains(job.lane.list)
     }
 
     private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {

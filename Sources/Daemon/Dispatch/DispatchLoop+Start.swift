@@ -20,7 +20,8 @@ extension DispatchLoop {
         guard case .running = mode else { return }
         startSuspect()
         while tasks.count < plan.window, workerLoads.reduce(0, { $0 + $1.active }) < budget.limit,
-            workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
+            workerLoads.contains(where: { $0.active < plan.slotsPerWorker })
+        {
             guard let pick = nextPick() else { break }
             begin(pick)
         }

@@ -248,7 +248,9 @@ extension Engine {
 
     /// RLIMIT_NOFILE; where it cannot be asked, what it mostly is.
     private static var descriptors: Int {
-        do throws(SystemError) { return Int(clamping: try ProcessFacts.descriptorLimit().soft) } catch { return 1024 }
+        do throws(SystemError) { return Int(clamping: try ProcessFacts.descriptorLimit().soft) } catch {
+            return 1024
+        }
     }
 
     var publishSettings: PublishSettings {

@@ -25,7 +25,9 @@ enum MountMemory {
     }
 
     /// The mounts that are there, and those that should be.
-    static func table(_ place: OutputPlace, known: Set<PartHome>) throws(SystemError) -> (
+    static func table(
+        _ place: OutputPlace, known: Set<PartHome>
+    ) throws(SystemError) -> (
         table: MountTable, mounted: Set<PartHome>
     ) {
         let root = try MountInfo.realPath(FilePath(place.root))
