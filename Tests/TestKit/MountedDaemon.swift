@@ -57,7 +57,8 @@ public final class Injection: Sendable {
             if !tracer.isRunning { throw KitError(tracer.transcript) }
             let threads = FileTree.names("/proc/\(pid)/task")
             return threads.allSatisfy { thread in
-                let status = try? FileTree.text("/proc/\(pid)/task/\(thread)/status")  // it may just have ended
+                let path = "/proc/\(pid)/task/\(thread)/status"
+                let status = try? FileTree.text(path)  // it may just have ended
                 return status.map { !$0.contains("TracerPid:\t0\n") } ?? true
             }
         }
