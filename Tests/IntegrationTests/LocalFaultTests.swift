@@ -35,7 +35,7 @@ import Testing
         }
         let daemon = try RunningDaemon.start(
             ["workers": 2, "sum": ["processes": 1], "hosts": ["default": ["connections": 100]]],
-            prefix: ["prlimit", "--nofile=64:64"])
+            prefix: [try ProgramRun.find("prlimit"), "--nofile=64:64"])
         try daemon.drop("l.txt", list(server, 200))
         try eventually(within: .seconds(60), "the list has ended", context: { daemon.account }) {
             let answer = try UnixHTTP.get(daemon.socket, "/v1/status")

@@ -16,7 +16,10 @@ public final class MountedDaemon: Sendable {
         let script = "set -e; export T=\"$(dirname \"${!#}\")\"; \(mounts)\nexec \"$@\""
         daemon = try RunningDaemon(
             config, environment: environment,
-            prefix: ["unshare", "--mount", "--propagation", "private", "bash", "-c", script, "bash"])
+            prefix: [
+                try ProgramRun.find("unshare"), "--mount", "--propagation", "private", "bash", "-c", script,
+                "bash",
+            ])
     }
 
     public func start() throws { try daemon.start() }
@@ -54,7 +57,8 @@ public final class Injection: Sendable {
             if !tracer.isRunning { throw KitError(tracer.transcript) }
             let threads = FileTree.names("/proc/\(pid)/task")
             return threads.allSatisfy { thread in
-                let status = try? FileTree.text("/proc/\(pid)/task/\(thread)/status")  // it may just have ended
+                let path = "/proc/\(pid)/task/\(thread)/status"
+                let status = try? FileTree.text(path)  // it may just have ended
                 return status.map { !$0.contains("TracerPid:\t0\n") } ?? true
             }
         }

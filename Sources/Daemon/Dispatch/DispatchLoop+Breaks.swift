@@ -40,7 +40,6 @@ extension DispatchLoop {
             for: broken, random: Double.random(in: 0..<1, using: &random))
         if !verdict.isCharged { task.attempts = max(0, task.attempts - 1) }
         if let time = verdict.hold, let key { hold(key, for: time, reason: error.code.name) }
-        if verdict.pausesForDisk { diskBroke(task.home, systemCode, error.message) }
         let keepsPart = task.resume != nil
         switch verdict.fate {
         case .retry(let delay):
@@ -49,6 +48,8 @@ extension DispatchLoop {
         case .requeue: act(task.machine.handle(.broke(.requeued, keepsPart: keepsPart)), on: task)
         case .giveUp(let error): fail(task, error)
         }
+        // Last: what else runs on that disk may be stopped by it.
+        if verdict.pausesForDisk { diskBroke(task.home, systemCode, error.message) }
     }
 
     private func deadline(of task: JobTask) -> BrokenAttempt.Deadline? {

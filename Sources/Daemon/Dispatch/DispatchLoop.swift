@@ -41,10 +41,6 @@ struct DispatchLoop: ~Copyable {
         let lists: [ListRow]
         /// Publishes that a crash cut off, whose file is still to be found.
         let publishes: [InterruptedPublish]
-        /// The last run died by itself.
-        var isAfterCrash = false
-        /// Hosts that no range is asked of.
-        var rangeLiars: [HostKey] = []
         /// Why the output may not be written to, if so.
         let missingOutput: String?
         let mounts: MountTable
@@ -52,6 +48,10 @@ struct DispatchLoop: ~Copyable {
         let missingHomes: [PartHome]
         /// RLIMIT_NOFILE.
         let descriptors: Int
+        /// The last run died by itself.
+        var isAfterCrash = false
+        /// Hosts that no range is asked of.
+        var rangeLiars: [HostKey] = []
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
