@@ -48,6 +48,12 @@ public struct ControlFailure: Error, Sendable, Hashable {
         self.allow = allow
         document = ErrorDocument(code: code, message: message)
     }
+    /// The body that says so.
+    var json: [UInt8] {
+        // An empty body with the right status is still an answer.
+        let encoded = try? ControlAPI.encode(document)  // two strings always encode
+        return (encoded ?? []) + [UInt8(ascii: "\n")]
+    }
     /// 400: the request makes no sense, and will not later.
     public static func badRequest(_ message: String) -> Self {
         Self(status: 400, code: "bad_request", message: message)

@@ -20,7 +20,7 @@ import NIOPosix
 public final class ControlServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let executor: LoopExecutor
-    private let server: Server<HTTP1Channel>
+    private let server: Server<ControlChannel>
     private let serving: Task<Void, Never>
     private let finished: EventLoopFuture<Void>
     private let table: ConnectionTable
@@ -52,15 +52,17 @@ public final class ControlServer: Sendable {
         backend: any ControlBackend, logger: Logger
     ) throws(ControlServerError) {
         let loop = group.next()
-        let table = ConnectionTable()
+        let table = ConnectionTable(limit: settings.maximumConnections)
         let pending = PendingReplies()
         let bound = loop.makePromise(of: Void.self)
         let finished = loop.makePromise(of: Void.self)
         let server = Self.server(
-            on: file.temporaryPath, group: group, table: table, logger: logger,
-            responder: ControlResponder(
-                backend: backend, settings: settings, pending: pending, logger: logger),
-            idleTimeout: settings.idleTimeout, whenBound: { bound.succeed(()) })
+            on: file.temporaryPath, group: group, logger: logger,
+            channel: ControlChannel(
+                settings: settings, table: table,
+                responder: ControlResponder(
+                    backend: backend, settings: settings, pending: pending, logger: logger)),
+            whenBound: { bound.succeed(()) })
         executor = LoopExecutor(loop)
         serving = Task(executorPreference: executor) {
             do { try await server.run() } catch { bound.fail(error) }
@@ -99,7 +101,7 @@ public final class ControlServer: Sendable {
     public var connectionCount: Int { table.count }
 
     private static func end(
-        _ server: Server<HTTP1Channel>, _ serving: Task<Void, Never>, _ executor: LoopExecutor,
+        _ server: Server<ControlChannel>, _ serving: Task<Void, Never>, _ executor: LoopExecutor,
         loop: any EventLoop, table: ConnectionTable, pending: PendingReplies, finished: EventLoopFuture<Void>,
         within limit: Duration
     ) {
@@ -126,28 +128,15 @@ public final class ControlServer: Sendable {
     }
 
     private static func server(
-        on path: String, group: MultiThreadedEventLoopGroup, table: ConnectionTable, logger: Logger,
-        responder: ControlResponder, idleTimeout: Duration, whenBound: @escaping @Sendable () -> Void
-    ) -> Server<HTTP1Channel> {
+        on path: String, group: MultiThreadedEventLoopGroup, logger: Logger, channel: ControlChannel,
+        whenBound: @escaping @Sendable () -> Void
+    ) -> Server<ControlChannel> {
         // Hummingbird tells at info that it listens, with the temporary name: our caller says it better.
         var quiet = logger
         quiet.logLevel = max(.warning, logger.logLevel)
-        let channel = HTTP1Channel(
-            responder: { request, writer, channel in
-                try await responder.respond(to: request, writer: writer, channel: channel)
-            },
-            configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [ConnectionHandler(table)],
-                // Counts from connect and from the last answer to a complete head: a client that trickles its
-                // header is cut off too.
-                idleTimeout: TimeAmount(idleTimeout),
-                httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: 16 * 1024, maxHeaderListSize: 32 * 1024, maxHeaderFieldCount: 100)))
         return Server(
             childChannelSetup: channel,
-            configuration: ServerConfiguration(
-                address: .unixDomainSocket(path: path), backlog: 128,
-                availableConnectionsDelegate: MaximumAvailableConnections(256, logger: quiet)),
+            configuration: ServerConfiguration(address: .unixDomainSocket(path: path), backlog: 128),
             onServerRunning: { _ in whenBound() }, eventLoopGroup: group, logger: quiet)
     }
 }

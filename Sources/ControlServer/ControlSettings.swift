@@ -9,10 +9,12 @@ public struct ControlSettings: Sendable, Hashable {
     public var group: UInt32?
     /// The most bytes of a posted list; nil: no limit.
     public var maximumList: Int64?
-    /// A connection without a request for so long is closed.
-    public var idleTimeout = Duration.seconds(30)
-    /// A question the daemon has not answered after so long is answered with 503.
-    public var patience = Duration.seconds(30)
+    /// Connections served at a time; those beyond are answered 503 and closed.
+    public var maximumConnections = 64
+    /// What a client has time for.
+    public var deadlines = ControlDeadlines()
+    /// A question the daemon has not answered after so long is answered with 503: before the request's own deadline.
+    public var patience = Duration.seconds(20)
     public init(socketPath: String) { self.socketPath = socketPath }
 }
 

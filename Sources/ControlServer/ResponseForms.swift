@@ -26,12 +26,9 @@ extension ControlResponder {
         var headers: HTTPFields = [.contentType: "application/json"]
         if let allow = failure.allow { headers[.allow] = allow }
         if failure.status == 503 { headers[.retryAfter] = "1" }
-        // An empty body with the right status is still an answer.
-        let encoded = try? ControlAPI.encode(failure.document)  // two strings always encode
-        let bytes = (encoded ?? []) + [UInt8(ascii: "\n")]
         return Response(
             status: HTTPResponse.Status(code: failure.status), headers: headers,
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: failure.json)))
     }
 
     /// Who stands at the other end, from SO_PEERCRED: the kernel's word at the time of connect.

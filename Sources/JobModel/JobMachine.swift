@@ -6,92 +6,6 @@
 /// writes is a state of its own, so that no step can be skipped: bytes whole, digest known, data on disk,
 /// `publishing` committed, renamed, `done` committed.
 public struct JobMachine: Sendable, Hashable {
-    public enum State: Sendable, Hashable {
-        /// In the window, not started. Exits: transferring, summing, digesting, ending, resting.
-        case ready
-        /// A transfer is out. Exits: hopping, checking, digesting, syncing, keeping, parting, ending, resting.
-        case transferring
-        /// Redirected: waits for a slot of the target host. Exits: transferring, ending, resting.
-        case hopping
-        /// The file already in place is being digested (`exists = update`). Exits: transferring, ending, resting.
-        case checking
-        /// The part is whole; its digest is computed. Exits: syncing, ending, resting.
-        case digesting
-        /// The part's data goes to disk. Exits: committing, ending, resting.
-        case syncing
-        /// `publishing` goes to disk in the ledger. Exits: renaming.
-        case committing
-        /// The part gets its final name. Exits: ending, committing (another name), numbering.
-        case renaming
-        /// The final name is taken: the ledger is asked for the next number. Exits: committing.
-        case numbering
-        /// What was received so far goes to disk, to be resumed. Exits: resting.
-        case keeping(Rest)
-        /// The job has failed; what was received goes to disk, for a later job to go on from. Exits: ending.
-        case parting
-        /// On the process pool. Exits: ending, resting.
-        case summing
-        /// A resting state (waiting, paused, queued) is being committed. Exits: rested.
-        case resting
-        /// The terminal state is being committed. Exits: ended.
-        case ending
-        /// Out of the window.
-        case rested
-        case ended
-    }
-    /// Where a job goes that did not end.
-    public enum Rest: Sendable, Hashable { case waiting, paused, requeued }
-    /// What a person or the daemon wants of a running job.
-    public enum Request: Sendable, Hashable { case cancel, pause, requeue }
-
-    public enum Event: Sendable, Hashable {
-        case started
-        case sumStarted
-        case redirected
-        /// The final path is taken and only a digest can tell whether the file is current.
-        case checkNeeded
-        /// The file in place is another: fetch it after all.
-        case checkDiffers
-        case received(needsDigest: Bool)
-        /// The part of an earlier run is whole, and its digest can tell: nothing is requested.
-        case foundWhole
-        case digestMatched
-        case synced
-        case committed
-        case nameTaken
-        case numbered
-        /// The attempt is over; what was received is worth keeping.
-        case broke(Rest, keepsPart: Bool)
-        case kept
-        case requested(Request)
-        /// The transfer that was told to stop has stopped.
-        case stopped(keepsPart: Bool)
-        /// The job has its terminal outcome: done, failed or cancelled.
-        case concluded
-        /// The job has failed, and its part is worth keeping.
-        case gaveUp
-        case restCommitted
-        case endCommitted
-    }
-    public enum Action: Sendable, Hashable {
-        case none
-        case stopTransfer(keepsPart: Bool)
-        case stopSum
-        case digestPart, digestExisting
-        case startTransfer
-        case queueHop
-        case syncPart
-        case commitPublishing
-        case rename
-        case askNumber
-        case keepPart
-        case commitRest(Rest)
-        case commitEnd
-        /// A request in a state that cannot follow it any more: the job is about to end by itself.
-        case tooLate
-        case leaveWindow
-    }
-
     public private(set) var state: State = .ready
     /// What was asked of the running transfer and is not yet answered.
     public private(set) var request: Request?
@@ -109,6 +23,7 @@ public struct JobMachine: Sendable, Hashable {
         switch state {
         case .ready: return ready(event)
         case .transferring: return transferring(event)
+        case .doubted(let keepsPart): return doubted(event, keepsPart: keepsPart)
         case .hopping: return hopping(event)
         case .checking: return checking(event)
         case .digesting: return digesting(event)
@@ -140,7 +55,8 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced, .committed,
+        case .doubted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+            .committed,
             .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .gaveUp:
             illegal(event)
         }
@@ -158,6 +74,9 @@ public struct JobMachine: Sendable, Hashable {
             return needsDigest ? enter(.digesting, .digestPart) : enter(.syncing, .syncPart)
         case .broke(let rest, let keepsPart):
             return request == nil ? leave(rest, keepsPart: keepsPart) : followRequest(keepsPart: keepsPart)
+        case .doubted(let keepsPart):
+            return request == nil
+                ? enter(.doubted(keepsPart: keepsPart), .none) : followRequest(keepsPart: keepsPart)
         case .stopped(let keepsPart):
             return followRequest(keepsPart: keepsPart)
         case .requested(let wish):
@@ -174,6 +93,24 @@ public struct JobMachine: Sendable, Hashable {
         }
     }
 
+    private mutating func doubted(_ event: Event, keepsPart: Bool) -> Action {
+        switch event {
+        case .broke(let rest, let keepsPart):
+            return leave(rest, keepsPart: keepsPart)
+        case .requested(let wish):
+            request = wish
+            return followRequest(keepsPart: keepsPart)
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .gaveUp:
+            return enter(.parting, .keepPart)
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched, .synced, .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted,
+            .endCommitted, .foundWhole:
+            illegal(event)
+        }
+    }
+
     private mutating func hopping(_ event: Event) -> Action {
         switch event {
         case .started:
@@ -185,7 +122,8 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+        case .doubted, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+            .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
             .gaveUp:
             illegal(event)
@@ -203,7 +141,7 @@ public struct JobMachine: Sendable, Hashable {
             return .none
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
             .gaveUp:
             illegal(event)
@@ -220,7 +158,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
             .gaveUp:
             illegal(event)
@@ -237,7 +175,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
             .gaveUp:
             illegal(event)
@@ -250,7 +189,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted, .foundWhole, .gaveUp:
             illegal(event)
@@ -267,7 +207,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted, .foundWhole,
             .gaveUp:
             illegal(event)
@@ -280,7 +221,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.committing, .commitPublishing)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted, .foundWhole, .gaveUp:
             illegal(event)
@@ -294,7 +236,8 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             // The ledger applies it to the resting row, once that is committed.
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
             .endCommitted, .foundWhole, .gaveUp:
             illegal(event)
@@ -307,9 +250,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
-            .endCommitted, .foundWhole, .gaveUp:
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched, .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded,
+            .restCommitted, .endCommitted, .foundWhole, .gaveUp:
             illegal(event)
         }
     }
@@ -325,7 +268,8 @@ public struct JobMachine: Sendable, Hashable {
             return .stopSum
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted, .foundWhole,
             .gaveUp:
             illegal(event)
@@ -338,7 +282,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.rested, .leaveWindow)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted,
             .foundWhole, .gaveUp:
             illegal(event)
@@ -351,7 +296,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ended, .leaveWindow)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
             .foundWhole, .gaveUp:
             illegal(event)

@@ -38,6 +38,9 @@ public struct JobOptions: Sendable, Hashable, Codable {
     public var pause: Bool?
     /// false asks to skip TLS verification; a list may only tighten, so it counts only where the config allows it.
     public var checkCertificate: Bool?
+    /// Not an option of any list: fsck put the list back after the ledger had lost it, so the job may have run
+    /// before, and what lies under its final name is looked at first.
+    public var isReadmitted: Bool?
 
     public init() {}
 
@@ -53,6 +56,7 @@ public struct JobOptions: Sendable, Hashable, Codable {
         case lowestSpeed = "lowest_speed"
         case remoteTime = "remote_time"
         case checkCertificate = "check_certificate"
+        case isReadmitted = "readmitted"
     }
 
     /// These options over a list's defaults: what is set here wins; headers add up, a name given here replaces
@@ -85,6 +89,7 @@ public struct JobOptions: Sendable, Hashable, Codable {
         merged.priority = priority ?? defaults.priority
         merged.pause = pause ?? defaults.pause
         merged.checkCertificate = checkCertificate ?? defaults.checkCertificate
+        merged.isReadmitted = isReadmitted ?? defaults.isReadmitted
         return merged
     }
 }

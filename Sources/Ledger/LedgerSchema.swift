@@ -127,6 +127,8 @@ enum LedgerSchema {
         "CREATE INDEX job_part ON job (json_extract(resume, '$.part')) WHERE resume IS NOT NULL",
         "CREATE INDEX part_file ON part (json_extract(resume, '$.part'))",
         "CREATE INDEX host_lies ON host (name) WHERE lies_about_ranges",
+        // Lists that fsck put back into the spool: their jobs may have run before.
+        "CREATE TABLE readmission (inode INTEGER PRIMARY KEY, size INTEGER NOT NULL)",
     ]
 
     private static let openCounts =

@@ -41,7 +41,7 @@ final class Reception: TransferSink {
     private let tools: ReceptionTools
     /// The part of an earlier attempt, if one lies there.
     private let oldPart: String?
-    private var ownBucket: TokenBucket?
+    private var gate: RateGate
 
     /// - Parameters:
     ///   - writer: the part to go on with, checked.
@@ -55,7 +55,8 @@ final class Reception: TransferSink {
         self.oldPart = oldPart
         self.tools = tools
         machine = ResponseMachine(ask: ask)
-        ownBucket = order.maxRate.map { RateLimiter.makeBucket(rate: $0, now: now) }
+        gate = RateGate(
+            maxRate: order.maxRate, host: order.hostLimiter, total: tools.totalLimiter, now: now)
     }
 
     func permits(_ address: PeerAddress) -> Bool {
@@ -90,14 +91,13 @@ final class Reception: TransferSink {
     func receive(_ block: borrowing RawSpan) -> WriteVerdict {
         // Sticky: after an unpause libcurl would go on with the next block as if nothing had been.
         if isStopped { return .abort }
-        if isLimited, let due = dueTime() {
+        let count = Int64(block.byteCount)
+        if gate.isLimited, let due = gate.offer(count, now: Clock.now()) {
             pausedUntil = due
             tools.notes.paused.append(order.token)
             return .pause
         }
         pausedUntil = nil
-        let count = Int64(block.byteCount)
-        charge(count)
         fetchedBytes += count
         switch machine.takeBody(count) {
         case .drop: return .proceed
@@ -139,28 +139,6 @@ final class Reception: TransferSink {
     func close() {
         writer?.close()
         writer = nil
-    }
-
-    private var isLimited: Bool { ownBucket != nil || order.hostLimiter != nil || tools.totalLimiter != nil }
-
-    /// Pays for what has arrived, into debt: so a bucket smaller than a block cannot stop the flow for good.
-    private func charge(_ count: Int64) {
-        guard isLimited else { return }
-        let now = Clock.now()
-        _ = ownBucket?.charge(count, now: now)
-        order.hostLimiter?.charge(count, now: now)
-        tools.totalLimiter?.charge(count, now: now)
-    }
-
-    /// When all debts are paid; nil is now. At most a second ahead: rates may be changed meanwhile.
-    private func dueTime() -> MonotonicTime? {
-        let now = Clock.now()
-        let waits = [
-            ownBucket?.charge(0, now: now), order.hostLimiter?.delay(now: now),
-            tools.totalLimiter?.delay(now: now),
-        ]
-        guard let longest = waits.compactMap({ $0 }).max() else { return nil }
-        return now + min(longest, .seconds(1))
     }
 }
 

@@ -127,6 +127,7 @@ final class RunningServer: Sendable {
     let socket: String
     let backend = BackendDouble()
     private let server: ControlServer
+    private let isStopped = Shared(false)
 
     init(_ change: (inout ControlSettings) -> Void = { _ in }) throws {
         directory = try TempDirectory()
@@ -137,9 +138,12 @@ final class RunningServer: Sendable {
         logger.logLevel = .critical
         server = try ControlServer.start(settings: settings, backend: backend, logger: logger)
     }
-    deinit { server.stop(within: .seconds(1)) }
+    deinit { stop(within: .seconds(1)) }
 
-    func stop(within limit: Duration) { server.stop(within: limit) }
+    func stop(within limit: Duration) {
+        if !isStopped.value { server.stop(within: limit) }
+        isStopped.update { $0 = true }
+    }
     var connectionCount: Int { server.connectionCount }
 
     func get(_ target: String) throws -> UnixHTTP.Answer { try UnixHTTP.get(socket, target) }

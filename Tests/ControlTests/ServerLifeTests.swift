@@ -83,21 +83,12 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        "\u{0}\u{1}\u{2}garbage\r\n\r\n", "GET /v1/status HTTP/9.9\r\n\r\n", "GET\r\n\r\n",
-        "GET /v1/status HTTP/1.1\r\nHost: dld\r\nContent-Length: minus one\r\n\r\n",
-        "GET /v1/status HTTP/1.1\r\nX: LONG\r\n\r\n",
-    ])
-    func `garbage is answered with 400 or a closed connection, and the next client is served`(
-        bytes: String
-    ) throws {
+    @Test func `a head that is too long is refused, and the next client is served`() throws {
         let server = try RunningServer()
         let raw = try RawConnection(server.socket)
         let long = String(repeating: "y", count: 100_000)
-        let text = bytes.split(separator: "LONG", omittingEmptySubsequences: false).joined(separator: long)
-        try? raw.send(text)  // the server may close before the last byte
-        let answer = try raw.readAll()
-        #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 400 "), "\(answer.prefix(200))")
+        try? raw.send("GET /v1/status HTTP/1.1\r\nX: \(long)\r\n\r\n")  // the server may close before the last byte
+        #expect(try raw.readAll().hasPrefix("HTTP/1.1 400 "))
         #expect(try server.get("/v1/status").status == 200)
     }
 
@@ -161,8 +152,8 @@ import Testing
         #expect(reply.value == .failure(.unavailable("the daemon is stopping")))
     }
 
-    @Test func `a connection that says nothing is closed after the idle time`() throws {
-        let server = try RunningServer { $0.idleTimeout = .milliseconds(100) }
+    @Test func `a connection that says nothing is closed after a while`() throws {
+        let server = try RunningServer { $0.deadlines.head = .milliseconds(100) }
         let silent = try RawConnection(server.socket)
         #expect(try silent.readAll().isEmpty)
         let trickling = try RawConnection(server.socket)

@@ -122,6 +122,31 @@ final class RawConnection {
             sent += count
         }
     }
+    /// The same, with a descriptor beside the bytes (SCM_RIGHTS, unix(7)).
+    func send(_ text: String, passing passed: Int32) throws {
+        var bytes = Array(text.utf8)
+        // A `struct cmsghdr` (length, level, type), then the descriptor, padded to eight bytes.
+        let header = 16
+        var control = [UInt8](repeating: 0, count: header + 8)
+        let sent = bytes.withUnsafeMutableBytes { text in
+            control.withUnsafeMutableBytes { room in
+                room.storeBytes(of: header + 4, as: Int.self)
+                room.storeBytes(of: Int32(SOL_SOCKET), toByteOffset: 8, as: Int32.self)
+                room.storeBytes(of: Int32(SCM_RIGHTS), toByteOffset: 12, as: Int32.self)
+                room.storeBytes(of: passed, toByteOffset: header, as: Int32.self)
+                var piece = iovec(iov_base: text.baseAddress, iov_len: text.count)
+                return withUnsafeMutablePointer(to: &piece) { piece in
+                    var message = msghdr()
+                    message.msg_iov = piece
+                    message.msg_iovlen = 1
+                    message.msg_control = room.baseAddress
+                    message.msg_controllen = room.count
+                    return sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+                }
+            }
+        }
+        guard sent == bytes.count else { throw KitError.system("sendmsg") }
+    }
     func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Up to an empty line.

@@ -34,7 +34,10 @@ struct WalkRandom: RandomNumberGenerator {
         case .ready: return [.started, .sumStarted, .foundWhole, .concluded] + plain + wishes
         case .transferring:
             let received: [JobMachine.Event] = [.received(needsDigest: false), .received(needsDigest: true)]
-            return [.redirected, .checkNeeded, .concluded, .gaveUp] + received + broke + stopped + wishes
+            let doubted: [JobMachine.Event] = [.doubted(keepsPart: false), .doubted(keepsPart: true)]
+            return [.redirected, .checkNeeded, .concluded, .gaveUp] + received + broke + stopped + doubted
+                + wishes
+        case .doubted: return [.concluded, .gaveUp] + broke + wishes
         case .hopping: return [.started, .concluded] + plain + wishes
         case .checking: return [.checkDiffers, .concluded] + plain + wishes
         case .digesting: return [.digestMatched, .concluded] + plain + wishes

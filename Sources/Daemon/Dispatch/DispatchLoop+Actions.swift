@@ -74,11 +74,13 @@ extension DispatchLoop {
     mutating func fail(_ task: JobTask, _ error: JobError) {
         var outcome = outcome(.failed, for: task)
         outcome.error = error
-        guard case .transferring = task.machine.state, keepsPart(of: task, outcome) else {
-            return conclude(task, outcome)
+        switch task.machine.state {
+        case .transferring, .doubted:
+            guard keepsPart(of: task, outcome) else { return conclude(task, outcome) }
+            task.outcome = outcome
+            act(task.machine.handle(.gaveUp), on: task)
+        default: conclude(task, outcome)
         }
-        task.outcome = outcome
-        act(task.machine.handle(.gaveUp), on: task)
     }
 
     mutating func discardPart(_ task: JobTask) {
@@ -115,6 +117,7 @@ extension DispatchLoop {
     private mutating func leave(_ task: JobTask) {
         tasks[task.seq] = nil
         tokens[task.token] = nil
+        suspects.left(task.seq)
         view.left(task)
         if let outcome = task.outcome, case .ended = task.machine.state {
             ports.jobsLog(record(of: task, outcome))

@@ -23,6 +23,8 @@ final class JobTask {
     var resume: ResumePoint?
     /// What the running transfer has on the disk by now.
     var checkpoints = Checkpoints()
+    /// What `resume` speaks of went to the disk after the transfer's end.
+    var isPartSynced = false
     /// A sync of the part has failed: it is not published, whatever a later one says.
     var isPartSuspect = false
     /// The part of an earlier run was whole, and nothing was requested.
@@ -42,6 +44,10 @@ final class JobTask {
     var isFromPublic = false
     var condition: Condition?
     var preflightDone = false
+    /// Length of the file that lies under the final name, bytes.
+    var foundSize: Int64?
+    /// `active` is not on its way to the ledger before this turn's end.
+    var isActiveUncommitted = false
     var bytes: Int64 = 0
     var total: Int64?
     var rate = RateMeter()
@@ -79,6 +85,19 @@ final class JobTask {
     /// Of the part that lies there; the name of one to be begun is `freshPartName`.
     var partName: String { part?.name ?? resume?.part ?? "" }
     var freshPartName: String { PartName(of: job.id, after: (resume ?? job.resume)?.part).description }
+
+    /// The ledger lost this job, and what lies under its name can be checked: it may be done already.
+    var mayBeRecovered: Bool {
+        job.options.isReadmitted == true && (job.options.checksum != nil || recoverableSize != nil)
+    }
+    /// What a file of this job must measure: by the list, or by what the ledger once published of this URL.
+    var recoverableSize: Int64? {
+        if let size = job.options.size { return size }
+        guard case .granted(let known?) = claim, case .download(let urls, _) = job.work,
+            known.url == urls.first?.text
+        else { return nil }
+        return known.size
+    }
 }
 
 /// Bytes a second over the last few seconds, from samples of a growing total.

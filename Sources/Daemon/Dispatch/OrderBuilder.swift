@@ -62,6 +62,7 @@ struct OrderBuilder {
         if let limit = configuration.timeouts.job, let first = task.firstStarted {
             order.deadline = first + limit
         }
+        order.attemptDeadline = configuration.timeouts.attempt.map { task.attemptStarted + $0 }
     }
 
     private func policy(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {
@@ -88,6 +89,7 @@ struct OrderBuilder {
 
     private func preflight(for task: JobTask) -> Preflight? {
         guard !task.preflightDone, let path = task.path else { return nil }
+        if task.mayBeRecovered { return Preflight(path: path) }
         switch task.exists {
         case .skip, .update, .fail: return Preflight(path: path)
         case .rename, .overwrite: return nil
