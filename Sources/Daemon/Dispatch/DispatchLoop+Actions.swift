@@ -83,13 +83,12 @@ extension DispatchLoop {
         var outcome = outcome(.failed, for: task)
         outcome.error = error
         switch task.machine.state {
-        // What a transfer brought, whether its end was charged at once or in doubt for a while.
-        case .transferring where keepsPart(of: task, outcome), .doubted where keepsPart(of: task, outcome):
-            break
-        default: return conclude(task, outcome)
+        case .transferring, .doubted:
+            guard keepsPart(of: task, outcome) else { return conclude(task, outcome) }
+            task.outcome = outcome
+            act(task.machine.handle(.gaveUp), on: task)
+        default: conclude(task, outcome)
         }
-        task.outcome = outcome
-        act(task.machine.handle(.gaveUp), on: task)
     }
 
     mutating func discardPart(_ task: JobTask) {

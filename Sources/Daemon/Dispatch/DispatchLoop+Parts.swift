@@ -100,11 +100,12 @@ extension DispatchLoop {
     /// With the end the ledger notes what lies there for a later job; or it goes.
     mutating func settlePart(of task: JobTask, _ outcome: Outcome) {
         guard let resume = task.resume else { return }
-        if keepsPart(of: task, outcome) {
-            outbox.changes.append(.checkpoint(task.seq, fetchedBytes: task.fetched, resume: resume))
-        } else {
+        if !keepsPart(of: task, outcome) {
             discardPart(task)
+        } else if task.isPartSynced {
+            outbox.changes.append(.checkpoint(task.seq, fetchedBytes: task.fetched, resume: resume))
         }
+        // Else it ended without a transfer, and the ledger's own point is as good as it was.
     }
 
     mutating func expireParts() {

@@ -33,6 +33,7 @@ extension DispatchLoop {
         case .kept(let seq, let isKept):
             guard let task = tasks[seq] else { return }
             if !isKept { task.resume = nil }
+            task.isPartSynced = isKept
             step(seq, .kept)
         case .checkpointed(let seq, let token, let result):
             checkpointed(seq, token, result)

@@ -23,6 +23,8 @@ final class JobTask {
     var resume: ResumePoint?
     /// What the running transfer has on the disk by now.
     var checkpoints = Checkpoints()
+    /// What `resume` speaks of went to the disk after the transfer's end.
+    var isPartSynced = false
     /// A sync of the part has failed: it is not published, whatever a later one says.
     var isPartSuspect = false
     /// The part of an earlier run was whole, and nothing was requested.
