@@ -46,7 +46,8 @@ extension LedgerStore {
         case .checkpoint(_, let fetched, let resume):
             // A job that has moved on, or was begun anew, has said so itself.
             guard job.state == .active else { return }
-            try db.cachedStatement(sql: "UPDATE job SET fetched = ?, resume = ? WHERE seq = ?")
+            // It gets on: crashes before this were not its doing, or cost it no progress.
+            try db.cachedStatement(sql: "UPDATE job SET fetched = ?, resume = ?, crashes = 0 WHERE seq = ?")
                 .execute(arguments: [fetched, JSONColumn.text(resume), job.seq.rawValue])
         case .publishing(_, let part, let path, let device, let inode, let size, var outcome):
             try move(job, to: .publishing, now: now, db)

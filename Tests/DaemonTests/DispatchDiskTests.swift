@@ -83,7 +83,8 @@ import Testing
         rig.arrive((1...6).map { (DispatchRig.job($0, attempts: 1), .granted(known: nil)) })
         // The scout first, then as many as the host takes.
         if let scout = rig.orders.first {
-            rig.loop.transferReported(.connected(worker: 0, token: scout.token, isHTTP2: false))
+            rig.loop.transferReported(
+                .connected(worker: 0, token: scout.token, isHTTP2: false, isUsable: true))
         }
         rig.turn()
         let running = rig.orders

@@ -44,6 +44,22 @@ import Testing
         try store.close()
     }
 
+    @Test func `a long download that gets on between kills is not quarantined`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.open()
+        let list = try store.running([download(1, "a")])
+        for round in 1...5 {
+            try store.apply(.active(JobSeq(1), attempts: 1, startedAt: t0))
+            let point = ResumePoint(
+                url: "https://example.org/a", bytes: Int64(round), total: 9, etag: "\"x\"", lastModified: nil,
+                device: 1, inode: 2, part: "a.part")
+            try store.apply(.checkpoint(JobSeq(1), fetchedBytes: Int64(round), resume: point))
+            #expect(try crash(store).quarantined == 0)
+            #expect(try store.queuedJobs(list).map(\.crashes) == [1])
+        }
+        try store.close()
+    }
+
     @Test func `a stop that is no crash puts jobs back and counts nothing`() throws {
         let scratch = try Scratch()
         let store = try scratch.open()
