@@ -42,6 +42,8 @@ struct DispatchLoop: ~Copyable {
         let output: OutputCondition
         /// The last run died by itself.
         var isAfterCrash = false
+        /// The most crashes that a job has to its name.
+        var mostCrashes = 0
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -130,7 +132,8 @@ struct DispatchLoop: ~Copyable {
         now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
         view = DispatchView(now: now)
         uplink = UplinkWatch(machine: UplinkMachine(settings: plan.uplink))
-        suspects = Suspects(carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
+        suspects = Suspects(
+            mostCrashes: start.mostCrashes, carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
         output = start.output.trouble == nil ? nil : start.output
         for list in start.lists {
             view.lists[list.id] = ListView(row: list)

@@ -285,7 +285,7 @@ extension Engine {
             lists: store.lists, publishes: store.publishes,
             output: OutputCondition(
                 freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }),
-            isAfterCrash: store.isAfterCrash)
+            isAfterCrash: store.isAfterCrash, mostCrashes: store.mostCrashes)
         let plan = dispatchPlan(plan.configuration)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {

@@ -21,6 +21,8 @@ struct OpenedLedger: Sendable {
     let isAfterCrash: Bool
     /// Jobs that have failed for that, at this start.
     let quarantined: Int
+    /// The most crashes that a job which goes on has to its name.
+    let mostCrashes: Int
     /// Why the output may not be written to yet, if so.
     let missingOutput: String?
 
@@ -43,6 +45,7 @@ struct OpenedLedger: Sendable {
                 return try store.recover(now: now, isCrash: last.isCrash)
             }
             quarantined = recovery.quarantined
+            mostCrashes = recovery.mostCrashes
             let settings = PublishSettings(outputDirectory: place.root, partsDirectory: place.parts)
             publishes = try Self.goOn(recovery.publishes, settings, missing: missingOutput, store, now)
             if missingOutput == nil { try PartSweep.run(in: place.parts, ledger: path, cipher: store.cipher) }
