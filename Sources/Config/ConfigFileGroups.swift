@@ -10,6 +10,10 @@ extension ConfigReader {
             let host = section.section(pattern)
             let given = readHost(host)
             if pattern == "default" {
+                if case .some(.some) = given.credentialsFile {
+                    host.mistake(
+                        "credentials_file", "expected null: a secret belongs to one host, under its name")
+                }
                 given.apply(to: &config.hosts.defaults)
                 continue
             }
@@ -41,7 +45,13 @@ extension ConfigReader {
         if section.isGiven("rate") { given.rate = rate }
         let giveUp = section.duration("give_up", nil, in: .seconds(1) ... .seconds(365 * 86_400), or: "never")
         if section.isGiven("give_up") { given.giveUp = .some(giveUp) }
-        let credentials = section.optionalPath("credentials_file", nil)
+        let credentials = section.read(
+            "credentials_file", String?.none,
+            expected: "an absolute path without \"..\", the bare name of a systemd credential, or null"
+        ) { value -> String?? in
+            if value == .null { return .some(nil) }
+            return (ConfigSection.path(value) ?? ConfigSection.bareName(value)).map { .some($0) }
+        }
         if section.isGiven("credentials_file") { given.credentialsFile = .some(credentials) }
         section.finish()
         return given

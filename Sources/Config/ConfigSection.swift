@@ -236,7 +236,15 @@ extension ConfigSection {
         return "a duration with its unit such as \"30s\" or \"5m\" (\(ends))"
     }
 
-    private static func path(_ value: JSONValue) -> String? {
+    /// A name as systemd takes it for a credential: one component, nothing that a path reads otherwise.
+    static func bareName(_ value: JSONValue) -> String? {
+        guard case .string(let text) = value, (1...255).contains(text.utf8.count), text != ".", text != "..",
+            text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") })
+        else { return nil }
+        return text
+    }
+
+    static func path(_ value: JSONValue) -> String? {
         guard case .string(let text) = value, text.utf8.first == UInt8(ascii: "/"), text.utf8.count <= 3000,
             !text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F })
         else { return nil }

@@ -14,8 +14,6 @@ public struct HostRule: Sendable, Hashable {
     public var rate = RateTimetable.unlimited
     /// After this long without one success a host's jobs fail as `host_unavailable`; nil is never.
     public var giveUp: Duration? = .seconds(86_400)
-    /// Absolute path.
-    public var credentialsFile: String?
     /// Nothing said yet, or the defaults.
     public init() {}
 }
@@ -43,7 +41,6 @@ public struct HostOverride: Sendable, Hashable {
         if let requestsPerSecond { rule.requestsPerSecond = requestsPerSecond }
         if let rate { rule.rate = rate }
         if let giveUp { rule.giveUp = giveUp }
-        if let credentialsFile { rule.credentialsFile = credentialsFile }
     }
 }
 
@@ -71,6 +68,32 @@ public struct HostRules: Sendable, Hashable {
     /// Some host's rate depends on the time of day.
     public var hasTimedRates: Bool {
         defaults.rate.isTimed || overrides.values.contains { $0.rate?.isTimed ?? false }
+    }
+
+    /// The file with the secret for a host, from the most specific pattern that sets one. A pattern names one port,
+    /// the usual one where it has none: what is kept for `H` is not for whatever listens on `H:8080`. Any thread.
+    public func credentialsFile(for host: HostKey) -> String? {
+        guard overrides.contains(where: { $0.value.credentialsFile != nil }) else { return nil }
+        let hasPort = Self.port(of: host.rawValue) != nil
+        for pattern in Self.patterns(for: host) where (Self.port(of: pattern) != nil) == hasPort {
+            if let given = overrides[pattern]?.credentialsFile { return given }
+        }
+        return nil
+    }
+
+    /// Every pattern that names a file, in their order.
+    public var credentialsFiles: [(pattern: String, file: String)] {
+        overrides.sorted { $0.key < $1.key }.compactMap { pattern, given in
+            (given.credentialsFile ?? nil).map { (pattern, $0) }
+        }
+    }
+
+    private static func port(of host: String) -> Substring? {
+        guard host.utf8.last != UInt8(ascii: "]"), let colon = host.utf8.lastIndex(of: UInt8(ascii: ":"))
+        else {
+            return nil
+        }
+        return host[colon...]
     }
 
     /// The most connections that any host is granted: a backstop for those who do not know the host.

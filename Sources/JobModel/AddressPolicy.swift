@@ -38,11 +38,16 @@ public struct AddressPolicy: Sendable, Hashable {
     /// For a target behind the configured proxy, where only its name is known here: literal addresses, and
     /// names that mean this machine or this network by definition (RFC 6761, RFC 6762, .internal).
     public func permits(host: String) -> Bool {
-        if permitsPrivate { return true }
-        if let address = IPAddress(host) { return !address.isPrivate }
+        permitsPrivate || !Self.isPrivate(host: host)
+    }
+
+    /// Whether a host is private by its name alone. A name without a dot is looked up in this network's own domains
+    /// first.
+    public static func isPrivate(host: String) -> Bool {
         var name = host.lowercased()[...]
         while name.utf8.last == UInt8(ascii: ".") { name = name.dropLast() }
-        if name.isEmpty || name == "localhost" { return false }
-        return ![".localhost", ".local", ".internal", ".home.arpa"].contains { name.hasSuffix($0) }
+        if let address = IPAddress(String(name)) { return address.isPrivate }
+        if !name.utf8.contains(UInt8(ascii: ".")) || name == "localhost.localdomain" { return true }
+        return [".localhost", ".local", ".internal", ".home.arpa"].contains { name.hasSuffix($0) }
     }
 }

@@ -52,6 +52,8 @@ public enum IPAddress: Sendable, Hashable {
         }
         // 2002::/16, 6to4: the IPv4 address follows the prefix.
         if high >> 48 == 0x2002 { return isPrivate(v4: UInt32(truncatingIfNeeded: high >> 16)) }
+        // ISATAP (RFC 5214): the IPv4 address of the tunnel's end is the interface's.
+        if low >> 32 | 0x0200_0000 == 0x0200_5EFE, isPrivate(v4: embedded) { return true }
         // Only 2000::/3 is global unicast; of it 2001::/23 (protocols, Teredo), 2001:db8::/32 and 3fff::/20
         // (documentation) are not.
         return high >> 61 != 1 || high >> 41 == 0x2001_0000 >> 9 || high >> 32 == 0x2001_0DB8

@@ -6,92 +6,6 @@
 /// writes is a state of its own, so that no step can be skipped: bytes whole, digest known, data on disk,
 /// `publishing` committed, renamed, `done` committed.
 public struct JobMachine: Sendable, Hashable {
-    public enum State: Sendable, Hashable {
-        /// In the window, not started. Exits: transferring, summing, ending, resting.
-        case ready
-        /// A transfer is out. Exits: doubted, hopping, checking, digesting, syncing, keeping, ending,
-        /// resting.
-        case transferring
-        /// The transfer failed as it would if our own network were down: waits for that to be known.
-        /// Exits: keeping, ending, resting.
-        case doubted(keepsPart: Bool)
-        /// Redirected: waits for a slot of the target host. Exits: transferring, ending, resting.
-        case hopping
-        /// The file already in place is being digested (`exists = update`). Exits: transferring, ending, resting.
-        case checking
-        /// The part is whole; its digest is computed. Exits: syncing, ending, resting.
-        case digesting
-        /// The part's data goes to disk. Exits: committing, ending, resting.
-        case syncing
-        /// `publishing` goes to disk in the ledger. Exits: renaming.
-        case committing
-        /// The part gets its final name. Exits: ending, committing (another name), numbering.
-        case renaming
-        /// The final name is taken: the ledger is asked for the next number. Exits: committing.
-        case numbering
-        /// What was received so far goes to disk, to be resumed. Exits: resting.
-        case keeping(Rest)
-        /// On the process pool. Exits: ending, resting.
-        case summing
-        /// A resting state (waiting, paused, queued) is being committed. Exits: rested.
-        case resting
-        /// The terminal state is being committed. Exits: ended.
-        case ending
-        /// Out of the window.
-        case rested
-        case ended
-    }
-    /// Where a job goes that did not end.
-    public enum Rest: Sendable, Hashable { case waiting, paused, requeued }
-    /// What a person or the daemon wants of a running job.
-    public enum Request: Sendable, Hashable { case cancel, pause, requeue }
-
-    public enum Event: Sendable, Hashable {
-        case started
-        case sumStarted
-        case redirected
-        /// The attempt is over; whose fault it was is not known yet.
-        case doubted(keepsPart: Bool)
-        /// The final path is taken and only a digest can tell whether the file is current.
-        case checkNeeded
-        /// The file in place is another: fetch it after all.
-        case checkDiffers
-        case received(needsDigest: Bool)
-        case digestMatched
-        case synced
-        case committed
-        case nameTaken
-        case numbered
-        /// The attempt is over; what was received is worth keeping.
-        case broke(Rest, keepsPart: Bool)
-        case kept
-        case requested(Request)
-        /// The transfer that was told to stop has stopped.
-        case stopped(keepsPart: Bool)
-        /// The job has its terminal outcome: done, failed or cancelled.
-        case concluded
-        case restCommitted
-        case endCommitted
-    }
-    public enum Action: Sendable, Hashable {
-        case none
-        case stopTransfer(keepsPart: Bool)
-        case stopSum
-        case digestPart, digestExisting
-        case startTransfer
-        case queueHop
-        case syncPart
-        case commitPublishing
-        case rename
-        case askNumber
-        case keepPart
-        case commitRest(Rest)
-        case commitEnd
-        /// A request in a state that cannot follow it any more: the job is about to end by itself.
-        case tooLate
-        case leaveWindow
-    }
-
     public private(set) var state: State = .ready
     /// What was asked of the running transfer and is not yet answered.
     public private(set) var request: Request?
@@ -114,10 +28,12 @@ public struct JobMachine: Sendable, Hashable {
         case .checking: return checking(event)
         case .digesting: return digesting(event)
         case .syncing: return syncing(event)
+        case .naming: return naming(event)
         case .committing: return committing(event)
         case .renaming: return renaming(event)
         case .numbering: return numbering(event)
         case .keeping(let rest): return keeping(event, then: rest)
+        case .parting: return parting(event)
         case .summing: return summing(event)
         case .resting: return resting(event)
         case .ending: return ending(event)
@@ -131,6 +47,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.transferring, .none)
         case .sumStarted:
             return enter(.summing, .none)
+        case .foundWhole:
+            return enter(.digesting, .digestPart)
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested(let wish):
@@ -138,9 +56,9 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
-            .committed,
-            .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+            .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
+            .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -168,8 +86,10 @@ public struct JobMachine: Sendable, Hashable {
             return request == before ? .none : .stopTransfer(keepsPart: request != .cancel)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .checkDiffers, .digestMatched, .synced, .committed, .nameTaken,
-            .numbered, .kept, .restCommitted, .endCommitted:
+        case .gaveUp:
+            return enter(.parting, .keepPart)
+        case .started, .sumStarted, .checkDiffers, .foundWhole, .digestMatched, .synced, .syncedForNewName,
+            .named, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -183,9 +103,11 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: keepsPart)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched, .synced, .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted,
-            .endCommitted:
+        case .gaveUp:
+            return enter(.parting, .keepPart)
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -201,9 +123,9 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .foundWhole,
+            .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -219,8 +141,9 @@ public struct JobMachine: Sendable, Hashable {
             return .none
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .received, .digestMatched, .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .received, .foundWhole,
+            .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -235,8 +158,9 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -245,15 +169,32 @@ public struct JobMachine: Sendable, Hashable {
         switch event {
         case .synced:
             return enter(.committing, .commitPublishing)
+        case .syncedForNewName:
+            return enter(.naming, .claimName)
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested:
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
+            .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func naming(_ event: Event) -> Action {
+        switch event {
+        case .named:
+            return enter(.committing, .commitPublishing)
+        case .requested:
+            return .tooLate
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .committed, .nameTaken, .numbered,
+            .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -264,10 +205,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .nameTaken, .numbered, .broke,
+            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -282,9 +222,9 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -295,10 +235,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.committing, .commitPublishing)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .broke,
+            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -310,10 +249,22 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             // The ledger applies it to the resting row, once that is committed.
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func parting(_ event: Event) -> Action {
+        switch event {
+        case .kept:
+            return enter(.ending, .commitEnd)
+        case .requested:
+            return .tooLate
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -329,9 +280,9 @@ public struct JobMachine: Sendable, Hashable {
             return .stopSum
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .kept, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -342,9 +293,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.rested, .leaveWindow)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .endCommitted:
             illegal(event)
         }
     }
@@ -355,9 +306,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ended, .leaveWindow)
         case .requested:
             return .tooLate
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .restCommitted:
             illegal(event)
         }
     }

@@ -170,6 +170,11 @@ public struct OutputPath: Sendable, Hashable, Codable, CustomStringConvertible {
     }
     public var parent: String { components.dropLast().joined(separator: "/") }
     public var lastComponent: String { components.last ?? "" }
+    /// The same directory, another last component.
+    public func renamed(_ name: String) -> OutputPath {
+        let folder = parent
+        return OutputPath(trusted: folder.isEmpty ? name : folder + "/" + name)
+    }
     /// `a/name.N.ext` for `a/name.ext`, as aria2 renames. A name at the limit of 255 bytes gives up the end of its
     /// stem to the number.
     public func numbered(_ number: Int) -> OutputPath {
@@ -178,7 +183,6 @@ public struct OutputPath: Sendable, Hashable, Codable, CustomStringConvertible {
         let tail = Array(".\(number)".utf8) + name[dot...]
         let stem = OutputName.prefix(name[..<dot], OutputName.maxBytes - tail.count)
         let renamed = String(decoding: stem + tail, as: UTF8.self)
-        let folder = parent
-        return OutputPath(trusted: folder.isEmpty ? renamed : folder + "/" + renamed)
+        return self.renamed(renamed)
     }
 }

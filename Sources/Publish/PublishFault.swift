@@ -21,10 +21,7 @@ enum PublishFault {
         case .fileNameTooLong:
             return JobError(.pathConflict, "\(path): the path is too long for the file system (\(error))")
         case .tooManySymbolicLinkLevels:
-            return JobError(
-                .outsideOutput,
-                "\(path): \(shown) is a symbolic link, and none is followed below the output directory; "
-                    + "make it a directory and bind-mount the other place on it (mount --bind)")
+            return OutputFault.link(on: path, shown: shown, cause: "\(error)")
         default:
             return JobError(.disk, error.description)
         }

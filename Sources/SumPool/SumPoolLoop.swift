@@ -144,18 +144,20 @@ extension SumPoolLoop {
             case .sum(let range):
                 send(.sum(ticket: ticket, from: range.from, to: range.to, submitted: job.submitted))
             case .digest(let directory, let name, let algorithm):
-                handOver(ticket, job, path: FilePath(directory).appending(name), algorithm)
+                handOver(ticket, job, directory: FilePath(directory), name: FilePath(name), algorithm)
             }
         }
     }
 
     private mutating func handOver(
-        _ ticket: UInt64, _ job: SumBook.Job, path: FilePath, _ algorithm: DigestAlgorithm
+        _ ticket: UInt64, _ job: SumBook.Job, directory: FilePath, name: FilePath,
+        _ algorithm: DigestAlgorithm
     ) {
         do throws(SystemError) {
-            // The last component must be the part file itself: a link there is not ours. Nor is a FIFO, which would
-            // hang an open that waits for a writer.
-            let file = try Descriptor.open(path, .readOnly, options: [.noFollow, .nonBlocking])
+            // No link anywhere below the directory is ours. Nor is a FIFO, which would hang an open that waits for a
+            // writer.
+            let tree = try DirectoryTree(root: directory, capacity: 1)
+            let file = try tree.open(name, .readOnly, options: [.nonBlocking])
             send(
                 .digest(ticket: ticket, algorithm: algorithm, submitted: job.submitted),
                 passing: file.rawValue)

@@ -17,6 +17,23 @@ struct HostRulesTests {
     }
 
     @Test(arguments: [
+        ("h.example", "/own"), ("h.example:8080", "/port"), ("h.example:81", nil), ("a.h.example", "/below"),
+        ("b.h.example", nil), ("a.h.example:81", nil), ("x.example", nil), ("h.example.", "/own"),
+    ])
+    func `a credentials file is for the port that its pattern names`(host: String, file: String?) {
+        var rules = HostRules()
+        for (pattern, file) in [
+            "h.example": "/own", "h.example:8080": "/port", "*.h.example": "/below", "b.h.example": nil,
+        ] {
+            var given = HostOverride()
+            given.credentialsFile = .some(file)
+            rules.overrides[pattern] = given
+        }
+        #expect(rules.credentialsFile(for: HostKey(host)) == file)
+        #expect(rules.credentialsFiles.map(\.pattern) == ["*.h.example", "h.example", "h.example:8080"])
+    }
+
+    @Test(arguments: [
         ("example.org", 1), ("example.org:8080", 2), ("example.org:81", 1), ("a.example.org", 3),
         ("a.example.org:9", 7), ("b.a.example.org", 4),
         ("c.b.a.example.org", 4), ("xexample.org", 5), ("org", 99), ("example.com", 99), ("example.org.", 1),

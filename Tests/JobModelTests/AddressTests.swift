@@ -41,7 +41,9 @@ struct AddressTests {
         "100::1", "2001::1",
         "2001:db8::1", "2002:7f00:1::", "2002:a00:1::1", "3fff::1", "3fff:fff::1", "fc00::1", "fd12::1",
         "fe80::1", "fec0::1", "ff02::1",
-        "4000::1", "::ffff:0:127.0.0.1",
+        "4000::1", "::ffff:0:127.0.0.1", "fd00:ec2::254", "2001:0:7f00:1::", "5f00::1", "fec0::1",
+        "2606:4700::5efe:10.0.0.1", "2606:4700::200:5efe:127.0.0.1", "192.0.0.170", "192.88.99.1",
+        "255.255.255.254",
     ])
     func `private addresses are private`(text: String) throws {
         #expect(try #require(IPAddress(text)).isPrivate)
@@ -54,7 +56,7 @@ struct AddressTests {
         "223.255.255.255",
         "2606:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808::1",
         "2001:200::1", "2001:db7::1", "3ffe::1",
-        "3fff:1000::1",
+        "3fff:1000::1", "2606:4700::5efe:8.8.8.8", "2606:4700::5eff:10.0.0.1",
     ])
     func `public addresses are public`(text: String) throws {
         #expect(try !#require(IPAddress(text)).isPrivate)
@@ -73,11 +75,11 @@ struct AddressTests {
         #expect(policy.permits(.v4(0x0808_0808)))
         for host in [
             "127.0.0.1", "[::1]", "localhost", "LOCALHOST.", "a.localhost", "nas.local",
-            "metadata.google.internal", "",
+            "metadata.google.internal", "", "127.0.0.1.", "nas", "localhost.localdomain", "[::ffff:10.0.0.1]",
         ] {
             #expect(policy.permits(host: host) == permits, "\(host)")
         }
-        for host in ["example.org", "8.8.8.8", "localhost.example.org", "notlocal"] {
+        for host in ["example.org", "8.8.8.8", "localhost.example.org", "not.notlocal", "8.8.8.8."] {
             #expect(policy.permits(host: host))
         }
     }

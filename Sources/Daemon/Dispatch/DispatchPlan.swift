@@ -14,6 +14,8 @@ struct DispatchPlan: Sendable {
     /// `dld get`: proxy variables of the environment are honoured.
     var environmentProxy: EnvironmentProxy?
     var version: String
+    /// What `hosts."H".credentials_file` holds, by file; read anew at each reload.
+    var credentials: [String: OriginCredential] = [:]
 
     var slotsPerWorker: Int { configuration.transfersPerWorker }
     /// Jobs in the window at most: every slot busy, and as many again on their way through publish.
@@ -28,7 +30,11 @@ struct DispatchPlan: Sendable {
     func retry(for options: JobOptions) -> RetryPolicy {
         var policy = retry
         if let attempts = options.maxAttempts { policy.maxAttempts = attempts }
-        if let delay = options.retryDelaySeconds { policy.baseDelay = .seconds(min(max(delay, 0), 86_400)) }
+        if let delay = options.retryDelaySeconds {
+            // Its own waits a list may choose; how a host is treated touches others.
+            policy.hostBaseDelay = policy.baseDelay
+            policy.baseDelay = .seconds(min(max(delay, 0), 86_400))
+        }
         return policy
     }
 
@@ -58,16 +64,19 @@ struct EnvironmentProxy: Sendable, Hashable {
     }
 
     func proxy(for url: DownloadURL) -> String? {
-        let names = [url.host.rawValue, Self.withoutPort(url.host.rawValue)]
+        let names = [url.host.rawValue, HostName.bare(url.host.rawValue)]
         let isExcluded = noProxy.contains { entry in
             entry == "*" || names.contains { $0 == entry || $0.hasSuffix("." + entry) }
         }
         if isExcluded { return nil }
         return url.scheme == "https" ? https : http
     }
+}
 
-    /// Hosts carry their port where it is not the scheme's own; in no_proxy a bare name stands for all ports.
-    private static func withoutPort(_ host: String) -> String {
+/// A host key's name without its port and brackets.
+enum HostName {
+    /// Hosts carry their port where it is not the scheme's own.
+    static func bare(_ host: String) -> String {
         if host.hasPrefix("[") { return String(host.dropFirst().prefix { $0 != "]" }) }
         return String(host.prefix { $0 != ":" })
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Config
+import Curl
 import JobModel
 import Transfer
 
@@ -13,10 +14,11 @@ struct OrderBuilder {
 
     func order(for task: JobTask, url: DownloadURL) -> (order: TransferOrder, flags: [JobFlag]) {
         var flags: [JobFlag] = []
-        var order = TransferOrder(token: task.token, seq: task.seq, url: url, partName: task.partName)
+        var order = TransferOrder(token: task.token, seq: task.seq, url: url, partName: task.freshPartName)
         request(&order, task: task, flags: &flags)
         limits(&order, task: task)
         policy(&order, task: task, flags: &flags)
+        order.home = task.home
         order.resume = task.resume
         order.condition = task.condition
         order.preflight = preflight(for: task)
@@ -46,12 +48,37 @@ struct OrderBuilder {
             order.proxy = found
             order.isProxyTrusted = true
         }
+        addCredential(&order, task: task)
+    }
+
+    /// What the config keeps for exactly this origin. The list's own word goes before it; a proxy, which may be the
+    /// list's choice, never gets to read it.
+    private func addCredential(_ order: inout TransferOrder, task: JobTask) {
+        guard let file = plan.configuration.hosts.credentialsFile(for: order.url.host),
+            let credential = plan.credentials[file], isOwnOrigin(order.url, of: task),
+            order.url.scheme == "https" || (order.url.scheme == "http" && (order.proxy ?? "").isEmpty)
+        else { return }
+        let given = Set(order.headers.map { $0.name.lowercased() })
+        guard order.username == nil, !given.contains("authorization"), !hasUser(order.url) else { return }
+        switch credential {
+        case .basic(let user, let password):
+            order.username = user
+            order.password = password
+        case .header(let field):
+            if !given.contains(field.name.lowercased()) { order.headers.append(field) }
+        }
+    }
+
+    private func hasUser(_ url: DownloadURL) -> Bool {
+        // Unreadable: the transfer says so, and sends nothing.
+        (try? ParsedURL.parse(url.text).user != nil) ?? true
     }
 
     private func limits(_ order: inout TransferOrder, task: JobTask) {
         let options = task.job.options
         let configuration = plan.configuration
         order.expectedSize = options.size
+        order.hasDigest = options.checksum != nil
         order.maxFileSize = configuration.limits.maxFileSize
         order.connectTimeout = seconds(options.connectTimeoutSeconds) ?? configuration.timeouts.connect
         order.stallTimeout = seconds(options.timeoutSeconds) ?? configuration.timeouts.stall
@@ -81,7 +108,7 @@ struct OrderBuilder {
     }
 
     private func isOwnOrigin(_ url: DownloadURL, of task: JobTask) -> Bool {
-        guard case .download(let urls, _) = task.job.work else { return false }
+        guard !task.hasLeftOrigin, case .download(let urls, _) = task.job.work else { return false }
         let given = urls[(max(1, task.attempts) - 1) % urls.count]
         return RedirectPolicy.isSameOrigin(given, url)
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import Config
+import JobModel
 import LinuxKit
 import SystemPackage
 
@@ -13,6 +14,8 @@ public enum ConfigLoading {
         public let warnings: [ConfigMistake]
         /// nil: no file, the defaults.
         public let path: String?
+        /// By the name the config gives each file.
+        let credentials: [String: OriginCredential]
     }
 
     /// Without a path: the default file if it is there, else the defaults. A path that was given must be there.
@@ -21,7 +24,8 @@ public enum ConfigLoading {
         let file = path ?? defaultPath
         do {
             if path == nil, try FileStatus.of(FilePath(file), followingLinks: true) == nil {
-                return Loaded(configuration: Configuration(cores: cores), warnings: [], path: nil)
+                return Loaded(
+                    configuration: Configuration(cores: cores), warnings: [], path: nil, credentials: [:])
             }
             let opened = try Descriptor.open(FilePath(file), .readOnly, options: [.nonBlocking])
             var bytes: [UInt8] = []
@@ -31,7 +35,15 @@ public enum ConfigLoading {
             }
             switch ConfigFile.read(bytes: bytes, file: file, cores: cores) {
             case .success(let reading):
-                return Loaded(configuration: reading.configuration, warnings: reading.warnings, path: file)
+                switch CredentialFiles.ofThisProcess().load(reading.configuration.hosts) {
+                case .success(let credentials):
+                    return Loaded(
+                        configuration: reading.configuration, warnings: reading.warnings, path: file,
+                        credentials: credentials)
+                case .failure(let mistakes):
+                    let lines = mistakes.list.map { "\(file): \($0)" }
+                    throw StartError(ExitStatus.config, lines.joined(separator: "\n"))
+                }
             case .failure(let mistakes):
                 throw StartError(ExitStatus.config, "\(mistakes)")
             }

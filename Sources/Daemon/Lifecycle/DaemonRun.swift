@@ -30,7 +30,8 @@ public enum DaemonRun {
             let plan = EnginePlan(
                 configuration: loaded.configuration, version: version, sumdPath: Programs.sumd,
                 servesControl: !once, endsWhenIdle: once, claimsOutput: true,
-                jobsLog: JobsLogPlace.path(for: loaded.configuration), environmentProxy: nil)
+                jobsLog: JobsLogPlace.path(for: loaded.configuration), environmentProxy: nil,
+                credentials: loaded.credentials)
             let engine = try Engine(plan, style: LogPlace.style(for: loaded.configuration))
             engine.board.change { $0.config.path = loaded.path }
             engine.logger.notice(

@@ -106,7 +106,7 @@ final class Supervisor {
             for warning in loaded.warnings {
                 engine.logger.warning("config", metadata: ["warning": "\(warning)"])
             }
-            apply(loaded.configuration)
+            apply(loaded)
             engine.board.change {
                 $0.config.state = .ok
                 $0.config.reason = nil
@@ -127,8 +127,8 @@ final class Supervisor {
     }
 
     /// What can change while running changes; the places and sizes fixed at the start stay as they were.
-    private func apply(_ fresh: Configuration) {
-        var next = fresh
+    private func apply(_ loaded: ConfigLoading.Loaded) {
+        var next = loaded.configuration
         next.spoolDir = configuration.spoolDir
         next.outputDir = configuration.outputDir
         next.stateDir = configuration.stateDir
@@ -137,9 +137,8 @@ final class Supervisor {
         next.durability = configuration.durability
         next.sum = configuration.sum
         configuration = next
-        engine.wires.reserve.store(next.limits.minFree, ordering: .relaxed)
         engine.logPort.setLevel(Logger.Level(rawValue: next.log.level.rawValue) ?? .info)
-        engine.wires.dispatch.send(.plan(engine.dispatchPlan(next)))
+        engine.wires.dispatch.send(.plan(engine.dispatchPlan(next, loaded.credentials)))
         engine.wires.spool.send(.settings(engine.spoolSettings(next)))
     }
 
