@@ -85,7 +85,7 @@ extension LedgerStore {
         let isCleared = job.state == .active && state != .active
         let first: [(any DatabaseValueConvertible)?] = [
             state.rawValue, waited ?? job.waited(until: now), isWaiting ? (due ?? now).rawValue : nil,
-            isWaiting ? now.rawValue : nil, crashes ?? (isCleared ? 0 : job.crashes),
+            isWaiting ? now.rawValue : nil, crashes ?? (isCleared || state.isTerminal ? 0 : job.crashes),
         ]
         try db.cachedStatement(sql: sql).execute(
             arguments: StatementArguments(first + values + [job.seq.rawValue]))

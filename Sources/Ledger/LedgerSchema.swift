@@ -121,6 +121,7 @@ enum LedgerSchema {
         """,
         "CREATE INDEX part_path ON part (path)",
         "CREATE INDEX part_age ON part (ended_at)",
+        "CREATE INDEX job_crashes ON job (crashes) WHERE crashes > 0",
         // Lists that fsck put back into the spool: their jobs may have run before.
         "CREATE TABLE readmission (inode INTEGER PRIMARY KEY, size INTEGER NOT NULL)",
         // Which rows speak of a part file: the sweep at a start asks for each file that lies there.

@@ -63,8 +63,13 @@ public struct Recovery: Sendable, Hashable {
     public var publishes: [InterruptedPublish]
     /// Jobs that were `active` in their third crash and have failed.
     public var quarantined: Int
+    /// The most crashes that a job which goes on has to its name.
+    public var mostCrashes: Int
     /// All fields, in order.
-    public init(requeued: Int, publishes: [InterruptedPublish], quarantined: Int = 0) {
+    public init(
+        requeued: Int, publishes: [InterruptedPublish], quarantined: Int = 0, mostCrashes: Int = 0
+    ) {
+        self.mostCrashes = mostCrashes
         self.requeued = requeued
         self.publishes = publishes
         self.quarantined = quarantined

@@ -38,7 +38,10 @@ extension LedgerStore {
                     requeued += 1
                 }
             }
-            return Recovery(requeued: requeued, publishes: publishes, quarantined: quarantined)
+            let sql = "SELECT max(crashes) FROM job INDEXED BY job_crashes WHERE crashes > 0"
+            let most = try Int.fetchOne(db, sql: sql) ?? 0
+            return Recovery(
+                requeued: requeued, publishes: publishes, quarantined: quarantined, mostCrashes: most)
         }
     }
 

@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CLinux
 import Glibc
-import SystemPackage
+public import SystemPackage
 
 extension ProcessFacts {
     /// The corresponding C function is `getpid`.
     public static var pid: Int32 { getpid() }
+
+    /// From now on a crash of this process (SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGABRT; not SIGKILL) leaves
+    /// a byte in the file, which is made anew. Once; the file stays open for life.
+    public static func noteCrashes(in path: FilePath) throws(SystemError) {
+        let file = try Descriptor.open(
+            path, .writeOnly, options: [.create, .truncate, .noFollow], permissions: [.ownerReadWrite])
+        dld_note_fatal_signals(file.release())
+    }
 
     /// Names this boot of the machine (random(4)); nil where /proc is not mounted.
     public static var bootID: String? {

@@ -53,6 +53,9 @@ int dld_spawn_close_from(void *actions, int lowest);
 // Processors in the calling thread's affinity mask; -1 with errno.
 int dld_usable_processors(void);
 
+// From now on the signals of a program that crashes (SEGV, BUS, ILL, TRAP, FPE, ABRT) write a byte to the descriptor.
+void dld_note_fatal_signals(int descriptor);
+
 // Exit status or signal out of waitpid's word.
 int dld_has_exited(int word);
 int dld_exit_status(int word);

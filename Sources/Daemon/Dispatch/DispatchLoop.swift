@@ -50,6 +50,8 @@ struct DispatchLoop: ~Copyable {
         let descriptors: Int
         /// The last run died by itself.
         var isAfterCrash = false
+        /// The most crashes that a job has to its name.
+        var mostCrashes = 0
         /// Hosts that no range is asked of.
         var rangeLiars: [HostKey] = []
     }
@@ -158,7 +160,8 @@ struct DispatchLoop: ~Copyable {
         nextPartLook = now
         view = DispatchView(now: now)
         uplink = UplinkWatch(machine: UplinkMachine(settings: plan.uplink))
-        suspects = Suspects(carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
+        suspects = Suspects(
+            mostCrashes: start.mostCrashes, carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
         disks = DiskGovernor(reserve: plan.configuration.limits.minFree)
         mounts = start.mounts
         budget = TransferBudget(descriptors: start.descriptors)

@@ -4,26 +4,30 @@ import JobModel
 import LinuxKit
 import Transfer
 
-/// Jobs that were under way in two crashes: one of them at a time (`QuarantinePolicy`). Those that wait their turn are
+/// Jobs that were under way in crashes, once one of them has two: one of them at a time (`QuarantinePolicy`). Those that wait their turn are
 /// still `queued` in the ledger, and no more than were under way at once.
 struct Suspects {
     /// After a crash a transfer starts only once its `active` is committed: the job that takes the daemon down in its
     /// first millisecond is known at the next start. A poisoned job shows itself soon; then starts need not wait.
     static let carefulFor = Duration.seconds(600)
 
+    private let mostCrashes: Int
     private let carefulUntil: MonotonicTime?
     private var running: JobSeq?
     private var waiting = Queue<LaneBoard.Pick>()
     private var numbers: Set<JobSeq> = []
 
-    init(carefulUntil: MonotonicTime?) { self.carefulUntil = carefulUntil }
+    init(mostCrashes: Int, carefulUntil: MonotonicTime?) {
+        self.mostCrashes = mostCrashes
+        self.carefulUntil = carefulUntil
+    }
 
     func isCareful(_ now: MonotonicTime) -> Bool { carefulUntil.map { now < $0 } ?? false }
     func isWaiting(_ seq: JobSeq) -> Bool { numbers.contains(seq) }
 
     /// Whether the job may enter the window now; one that may not is kept for later.
     mutating func admits(_ pick: LaneBoard.Pick) -> Bool {
-        guard QuarantinePolicy.runsAlone(crashes: pick.job.crashes) else { return true }
+        guard QuarantinePolicy.runsAlone(crashes: pick.job.crashes, most: mostCrashes) else { return true }
         guard running == nil || running == pick.job.seq else {
             if numbers.insert(pick.job.seq).inserted { waiting.append(pick) }
             return false

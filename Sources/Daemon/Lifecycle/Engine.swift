@@ -299,7 +299,7 @@ extension Engine {
             lists: store.lists, publishes: store.publishes,
             missingOutput: store.missingOutput, mounts: store.mounts, missingHomes: store.missingHomes,
             descriptors: Self.descriptors, isAfterCrash: store.isAfterCrash,
-            rangeLiars: store.rangeLiars)
+            mostCrashes: store.mostCrashes, rangeLiars: store.rangeLiars)
         let plan = dispatchPlan(plan.configuration, plan.credentials)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {

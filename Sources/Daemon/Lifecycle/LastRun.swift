@@ -14,9 +14,15 @@ struct LastRun {
     init(_ store: LedgerStore, state: String, counts: Bool) throws(LedgerError) {
         let note = try store.runNote()
         let byWatchdog = WatchdogNote.take(in: state)
+        let crashPath = FilePath(state + "/crash")
+        let found = try? FileStatus.of(crashPath)  // not to be read: nobody is accused
+        // From here on it is this run's note.
+        try? ProcessFacts.noteCrashes(in: crashPath)  // best effort, as the note itself
         isCrash =
             counts
-            && QuarantinePolicy.isCrash(note: note, boot: ProcessFacts.bootID, byWatchdog: byWatchdog)
+            && QuarantinePolicy.isCrash(
+                note: note, boot: ProcessFacts.bootID, diedOfSignal: (found?.size ?? 0) > 0,
+                byWatchdog: byWatchdog)
     }
 }
 

@@ -21,6 +21,8 @@ struct OpenedLedger: Sendable {
     let isAfterCrash: Bool
     /// Jobs that have failed for that, at this start.
     let quarantined: Int
+    /// The most crashes that a job which goes on has to its name.
+    let mostCrashes: Int
     /// Hosts that no range is asked of.
     let rangeLiars: [HostKey]
     let mounts: MountTable
@@ -48,6 +50,7 @@ struct OpenedLedger: Sendable {
                 return try store.recover(now: now, isCrash: last.isCrash)
             }
             quarantined = recovery.quarantined
+            mostCrashes = recovery.mostCrashes
             (mounts, missingHomes) = try Self.homes(of: place, missing: missingOutput)
             publishes =
                 missingOutput != nil || recovery.publishes.isEmpty
