@@ -230,7 +230,7 @@ public struct RetryPolicy: Sendable, Hashable {
         let factor = code == .dns ? Self.dnsFactor : 1
         let base = max(0.001, (base ?? baseDelay).secondsDouble) * factor
         // 2^30 of any base is above every maxDelay; the exponent is clamped before it is used.
-        let doublings = Double(UInt64(1) << UInt64(max(0, min(30, round - 1))))
+        let doublings = Double(UInt64(1) << UInt64(min(30, max(1, round) - 1)))
         let ceiling = min(max(0.001, maxDelay.secondsDouble), base * doublings)
         return .milliseconds(Int64(min(ceiling * 1000, 1e12)))
     }

@@ -148,7 +148,8 @@ import Testing
             "/later", ScriptedReply(503, headers: [("Retry-After", "1")]), ScriptedReply(body: "now".utf8))
         let daemon = try RunningDaemon.start(["retry": ["base_delay": "10ms"]])
         let ended = try daemon.finish("later.txt", "\(server.url("later"))\n")
-        #expect(ended.results.map(\.attempts) == [2])
+        // The server named a time: that is its host's business, no fault of the job.
+        #expect(ended.results.map(\.attempts) == [1])
         let times = server.requests("/later").map(\.arrived)
         #expect(times.count == 2)
         #expect(times.last! - times[0] >= .milliseconds(990))
