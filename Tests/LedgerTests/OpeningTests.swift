@@ -63,7 +63,9 @@ import Testing
             try scratch.shell("SELECT count(*) FROM pragma_table_info('job') WHERE name = 'extra'") == ["1"])
         let copy = scratch.ledger + ".v\(version)"
         #expect(
-            try scratch.shell("PRAGMA user_version; SELECT count(*) FROM job", file: copy) == ["\(version)", "1"])
+            try scratch.shell("PRAGMA user_version; SELECT count(*) FROM job", file: copy) == [
+                "\(version)", "1",
+            ])
         var status = stat()
         #expect(stat(copy, &status) == 0)
         #expect(status.st_mode & 0o777 == 0o600)

@@ -161,7 +161,8 @@ struct DispatchLoop: ~Copyable {
         view = DispatchView(now: now)
         uplink = UplinkWatch(machine: UplinkMachine(settings: plan.uplink))
         suspects = Suspects(
-            mostCrashes: start.mostCrashes, carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
+            mostCrashes: start.mostCrashes, carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil
+        )
         disks = DiskGovernor(reserve: plan.configuration.limits.minFree)
         mounts = start.mounts
         budget = TransferBudget(descriptors: start.descriptors)

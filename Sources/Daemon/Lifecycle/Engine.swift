@@ -143,10 +143,7 @@ final class Engine {
 
     /// Starts every thread. Jobs may run from here on.
     func start() throws(StartError) {
-        if store.isAfterCrash {
-            logger.warning(
-                "the last run ended without a stop", metadata: ["quarantined": "\(store.quarantined)"])
-        }
+        store.tellOfCrash(logger)
         startLedger()
         startSums()
         startPublishers()

@@ -3,6 +3,7 @@
 import JobModel
 import Ledger
 import LinuxKit
+import Logging
 import SystemPackage
 
 /// How the run before this one ended. Main thread, at a start.
@@ -23,6 +24,13 @@ struct LastRun {
             && QuarantinePolicy.isCrash(
                 note: note, boot: ProcessFacts.bootID, diedOfSignal: (found?.size ?? 0) > 0,
                 byWatchdog: byWatchdog)
+    }
+}
+
+extension OpenedLedger {
+    func tellOfCrash(_ logger: Logger) {
+        guard isAfterCrash else { return }
+        logger.warning("the last run crashed", metadata: ["quarantined": "\(quarantined)"])
     }
 }
 
