@@ -125,6 +125,8 @@ struct ConfigReader {
         config.timeouts.connect = section.duration(
             "connect", config.timeouts.connect, in: .milliseconds(100)...longest)
         config.timeouts.stall = section.duration("stall", config.timeouts.stall, in: .seconds(1)...longest)
+        config.timeouts.attempt = section.duration(
+            "attempt", config.timeouts.attempt, in: .seconds(1) ... .seconds(30 * 86_400), or: "none")
         config.timeouts.job = section.duration(
             "job", config.timeouts.job, in: .seconds(1) ... .seconds(365 * 86_400), or: "none")
         config.timeouts.drain = section.duration("drain", config.timeouts.drain, in: .zero ... .seconds(3600))
@@ -135,7 +137,7 @@ struct ConfigReader {
         config.limits.maxListSize = section.limit("max_list_size", config.limits.maxListSize)
         config.limits.maxRedirects = section.integer("max_redirects", config.limits.maxRedirects, in: 0...100)
         config.limits.minFree = section.size("min_free", config.limits.minFree)
-        config.limits.totalRate = section.rate("total_rate", config.limits.totalRate)
+        config.limits.totalRate = section.timetable("total_rate", config.limits.totalRate)
     }
 
     private func readSegments(_ section: ConfigSection, _ config: inout Configuration) {

@@ -41,8 +41,8 @@ extension ConfigReader {
         if section.isGiven("streams") { given.streams = streams }
         let requests = requestsPerSecond(section)
         if section.isGiven("requests_per_second") { given.requestsPerSecond = .some(requests) }
-        let rate = section.rate("rate", nil)
-        if section.isGiven("rate") { given.rate = .some(rate) }
+        let rate = section.timetable("rate", .unlimited)
+        if section.isGiven("rate") { given.rate = rate }
         let giveUp = section.duration("give_up", nil, in: .seconds(1) ... .seconds(365 * 86_400), or: "never")
         if section.isGiven("give_up") { given.giveUp = .some(giveUp) }
         let credentials = section.read(
@@ -103,6 +103,8 @@ extension ConfigReader {
             let names = values.compactMap { if case .string(let text) = $0 { text } else { String?.none } }
             return names.count == values.count && known.isSuperset(of: names) ? Set(names) : nil
         }
+        config.network.downAfter = section.duration(
+            "down_after", config.network.downAfter, in: .seconds(1) ... .seconds(3600))
         config.network.httpsDowngrade = section.bool("https_downgrade", config.network.httpsDowngrade)
         config.network.checkCertificate = section.bool("check_certificate", config.network.checkCertificate)
         config.network.caFile = section.optionalPath("ca_file", config.network.caFile)

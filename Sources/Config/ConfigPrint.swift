@@ -93,13 +93,14 @@ extension Configuration {
         add("retry", "max_delay", json: Self.text(retry.maxDelay))
         add("timeouts", "connect", json: Self.text(timeouts.connect))
         add("timeouts", "stall", json: Self.text(timeouts.stall))
+        add("timeouts", "attempt", json: timeouts.attempt.map(Self.text) ?? "null")
         add("timeouts", "job", json: timeouts.job.map(Self.text) ?? "null")
         add("timeouts", "drain", json: Self.text(timeouts.drain))
         add("limits", "max_file_size", json: Self.text(size: limits.maxFileSize))
         add("limits", "max_list_size", json: Self.text(size: limits.maxListSize))
         add("limits", "max_redirects", json: String(limits.maxRedirects))
         add("limits", "min_free", json: Self.text(size: limits.minFree))
-        add("limits", "total_rate", json: Self.text(rate: limits.totalRate))
+        add("limits", "total_rate", json: Self.text(timetable: limits.totalRate))
         return list + laterEntries(masked: masked)
     }
 
@@ -121,6 +122,7 @@ extension Configuration {
         add(
             "network", "protocols",
             json: "[" + network.protocols.sorted().map(Self.quoted).joined(separator: ", ") + "]")
+        add("network", "down_after", json: Self.text(network.downAfter))
         add("network", "https_downgrade", json: String(network.httpsDowngrade))
         add("network", "check_certificate", json: String(network.checkCertificate))
         add("network", "ca_file", json: Self.quoted(network.caFile))
@@ -141,7 +143,7 @@ extension Configuration {
         add(
             "requests_per_second",
             given.requestsPerSecond.map { $0.map(Self.number) ?? Self.quoted("unlimited") })
-        add("rate", given.rate.map { Self.text(rate: $0) })
+        add("rate", given.rate.map(Self.text(timetable:)))
         add("give_up", given.giveUp.map { $0.map(Self.text) ?? Self.quoted("never") })
         add("credentials_file", given.credentialsFile.map { Self.quoted($0) })
         return list
@@ -160,6 +162,12 @@ extension Configuration {
     private static func text(size: Int64?) -> String { size.map { quoted(ByteSize.exact($0)) } ?? "null" }
     private static func text(rate: Int64?) -> String {
         rate.map { quoted(ByteSize.exact($0) + "/s") } ?? "null"
+    }
+    private static func text(timetable: RateTimetable) -> String {
+        guard timetable.isTimed else { return text(rate: timetable.standard) }
+        let rules = timetable.rules.map { quoted($0.span.text) + ": " + text(rate: $0.rate) }
+        return "{" + (["\"default\": " + text(rate: timetable.standard)] + rules).joined(separator: ", ")
+            + "}"
     }
     private static func octal(_ mode: UInt32) -> String {
         let digits = String(mode, radix: 8)
@@ -184,7 +192,7 @@ extension HostRule {
         all.connections = connections
         all.streams = streams
         all.requestsPerSecond = .some(requestsPerSecond)
-        all.rate = .some(rate)
+        all.rate = rate
         all.giveUp = .some(giveUp)
         all.credentialsFile = .some(nil)
         return all

@@ -152,6 +152,28 @@ extension ConfigSection {
         }
     }
 
+    /// A rate at all times, or an object of rates by spans of local time.
+    func timetable(_ key: String, _ standard: RateTimetable) -> RateTimetable {
+        guard case .object? = fields[key] else { return RateTimetable(rate(key, standard.standard)) }
+        let table = section(key)
+        let otherwise = table.rate("default", nil)
+        var rules: [RateTimetable.Rule] = []
+        for span in table.keys where span != "default" {
+            guard let parsed = RateTimetable.Span.parse(span) else {
+                table.mistake(
+                    span,
+                    "expected \"default\" or a span of local time such as \"22:00-06:00\" or "
+                        + "\"sat,sun 08:00-20:00\"")
+                continue
+            }
+            if let twin = rules.first(where: { $0.span == parsed }) {
+                table.mistake(span, "the same span as \"\(twin.span.text)\"")
+            }
+            rules.append(RateTimetable.Rule(span: parsed, rate: table.rate(span, nil)))
+        }
+        return RateTimetable(standard: otherwise, rules: rules)
+    }
+
     func duration(_ key: String, _ standard: Duration, in range: ClosedRange<Duration>) -> Duration {
         read(key, standard, expected: Self.expected(range)) { Self.duration($0, in: range) }
     }

@@ -101,6 +101,8 @@ public struct Configuration: Sendable, Hashable {
         public var connect: Duration = .seconds(10)
         /// No byte for so long ends an attempt.
         public var stall: Duration = .seconds(60)
+        /// From its start to its file, redirects included, ends an attempt; nil is none.
+        public var attempt: Duration?
         /// From the first attempt, waiting included; nil is none.
         public var job: Duration?
         /// For running transfers after SIGTERM.
@@ -118,7 +120,7 @@ public struct Configuration: Sendable, Hashable {
         /// Free bytes below which no transfer starts.
         public var minFree: Int64 = 256 << 20
         /// Bytes a second, all transfers together.
-        public var totalRate: Int64?
+        public var totalRate = RateTimetable.unlimited
     }
 
     /// Files fetched in pieces.
@@ -159,6 +161,8 @@ public struct Configuration: Sendable, Hashable {
         public var privateAddresses = PrivateAddressRule.redirectDeny
         /// Lower-case schemes that may be fetched.
         public var protocols: Set<String> = ["http", "https"]
+        /// Silence from everywhere for so long is taken for a dead uplink of our own.
+        public var downAfter: Duration = .seconds(30)
         /// Whether https may redirect to http.
         public var httpsDowngrade = false
         /// Whether TLS certificates are verified.

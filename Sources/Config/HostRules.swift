@@ -10,8 +10,8 @@ public struct HostRule: Sendable, Hashable {
     public var streams = 32
     /// Request starts a second; nil is unlimited.
     public var requestsPerSecond: Double?
-    /// Bytes a second, all transfers of the host together; nil is unlimited.
-    public var rate: Int64?
+    /// Bytes a second, all transfers of the host together.
+    public var rate = RateTimetable.unlimited
     /// After this long without one success a host's jobs fail as `host_unavailable`; nil is never.
     public var giveUp: Duration? = .seconds(86_400)
     /// Nothing said yet, or the defaults.
@@ -26,8 +26,8 @@ public struct HostOverride: Sendable, Hashable {
     public var streams: Int?
     /// Outer nil: not given. Inner nil: unlimited.
     public var requestsPerSecond: Double??
-    /// As above.
-    public var rate: Int64??
+    /// nil: not given.
+    public var rate: RateTimetable?
     /// As above; inner nil: never.
     public var giveUp: Duration??
     /// As above; inner nil: none.
@@ -89,6 +89,11 @@ public struct HostRules: Sendable, Hashable {
             return nil
         }
         return host[colon...]
+    }
+
+    /// Some host's rate depends on the time of day.
+    public var hasTimedRates: Bool {
+        defaults.rate.isTimed || overrides.values.contains { $0.rate?.isTimed ?? false }
     }
 
     /// The most connections that any host is granted: a backstop for those who do not know the host.

@@ -106,6 +106,8 @@ public struct HostDocument: Codable, Sendable, Hashable {
     @Nullable public var httpVersion: String?
     public var queued = 0
     public var waiting = 0
+    /// `hosts.*.rate` as it is in force now, bytes a second; nil: none.
+    @Nullable public var rateLimit: Int64?
     @Nullable public var heldUntil: Timestamp?
     /// Why it is held: `429`, `503`, `connection refused`.
     @Nullable public var reason: String?
@@ -116,6 +118,7 @@ public struct HostDocument: Codable, Sendable, Hashable {
         case host, connections, active, queued, waiting, reason
         case connectionLimit = "connection_limit"
         case httpVersion = "http_version"
+        case rateLimit = "rate_limit"
         case heldUntil = "held_until"
     }
 }

@@ -165,6 +165,8 @@ public struct DiskStatus: Codable, Sendable, Hashable {
 public struct TotalsStatus: Codable, Sendable, Hashable {
     public var bytes: Int64 = 0
     public var rate: Double = 0
+    /// `limits.total_rate` as it is in force now, bytes a second; nil: none.
+    @Nullable public var rateLimit: Int64?
     public var done = 0
     public var failed = 0
     public var cancelled = 0
@@ -175,6 +177,7 @@ public struct TotalsStatus: Codable, Sendable, Hashable {
     enum CodingKeys: String, CodingKey {
         case bytes, rate, done, failed, cancelled, connections
         case secondsLeft = "seconds_left"
+        case rateLimit = "rate_limit"
     }
 }
 

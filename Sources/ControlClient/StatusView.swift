@@ -65,6 +65,7 @@ public enum StatusView {
             if totals.cancelled > 0 { words += ", \(Quantity.count(totals.cancelled)) cancelled" }
             add("Fetched", words)
         }
+        if let limit = totals.rateLimit { add("Limit", "\(Quantity.rate(Double(limit))) for everything") }
         add("Sums", sums(status.sums), status.sums.isUp ? .plain : .bad)
         for disk in status.disks {
             var words = "\(disk.path): \(Quantity.size(disk.free)) of \(Quantity.size(disk.total)) free"

@@ -6,92 +6,6 @@
 /// writes is a state of its own, so that no step can be skipped: bytes whole, digest known, data on disk,
 /// `publishing` committed, renamed, `done` committed.
 public struct JobMachine: Sendable, Hashable {
-    public enum State: Sendable, Hashable {
-        /// In the window, not started. Exits: transferring, summing, ending, resting.
-        case ready
-        /// A transfer is out. Exits: hopping, checking, digesting, syncing, keeping, ending, resting.
-        case transferring
-        /// Redirected: waits for a slot of the target host. Exits: transferring, ending, resting.
-        case hopping
-        /// The file already in place is being digested (`exists = update`). Exits: transferring, ending, resting.
-        case checking
-        /// The part is whole; its digest is computed. Exits: syncing, ending, resting.
-        case digesting
-        /// The part's data goes to disk. Exits: committing, ending, resting.
-        case syncing
-        /// The name that the server gave is being claimed in the ledger. Exits: committing, ending.
-        case naming
-        /// `publishing` goes to disk in the ledger. Exits: renaming.
-        case committing
-        /// The part gets its final name. Exits: ending, committing (another name), numbering.
-        case renaming
-        /// The final name is taken: the ledger is asked for the next number. Exits: committing.
-        case numbering
-        /// What was received so far goes to disk, to be resumed. Exits: resting.
-        case keeping(Rest)
-        /// On the process pool. Exits: ending, resting.
-        case summing
-        /// A resting state (waiting, paused, queued) is being committed. Exits: rested.
-        case resting
-        /// The terminal state is being committed. Exits: ended.
-        case ending
-        /// Out of the window.
-        case rested
-        case ended
-    }
-    /// Where a job goes that did not end.
-    public enum Rest: Sendable, Hashable { case waiting, paused, requeued }
-    /// What a person or the daemon wants of a running job.
-    public enum Request: Sendable, Hashable { case cancel, pause, requeue }
-
-    public enum Event: Sendable, Hashable {
-        case started
-        case sumStarted
-        case redirected
-        /// The final path is taken and only a digest can tell whether the file is current.
-        case checkNeeded
-        /// The file in place is another: fetch it after all.
-        case checkDiffers
-        case received(needsDigest: Bool)
-        case digestMatched
-        case synced
-        /// The same, and the file gets another name than was claimed at its start.
-        case syncedForNewName
-        case named
-        case committed
-        case nameTaken
-        case numbered
-        /// The attempt is over; what was received is worth keeping.
-        case broke(Rest, keepsPart: Bool)
-        case kept
-        case requested(Request)
-        /// The transfer that was told to stop has stopped.
-        case stopped(keepsPart: Bool)
-        /// The job has its terminal outcome: done, failed or cancelled.
-        case concluded
-        case restCommitted
-        case endCommitted
-    }
-    public enum Action: Sendable, Hashable {
-        case none
-        case stopTransfer(keepsPart: Bool)
-        case stopSum
-        case digestPart, digestExisting
-        case startTransfer
-        case queueHop
-        case syncPart
-        case claimName
-        case commitPublishing
-        case rename
-        case askNumber
-        case keepPart
-        case commitRest(Rest)
-        case commitEnd
-        /// A request in a state that cannot follow it any more: the job is about to end by itself.
-        case tooLate
-        case leaveWindow
-    }
-
     public private(set) var state: State = .ready
     /// What was asked of the running transfer and is not yet answered.
     public private(set) var request: Request?
@@ -109,6 +23,7 @@ public struct JobMachine: Sendable, Hashable {
         switch state {
         case .ready: return ready(event)
         case .transferring: return transferring(event)
+        case .doubted(let keepsPart): return doubted(event, keepsPart: keepsPart)
         case .hopping: return hopping(event)
         case .checking: return checking(event)
         case .digesting: return digesting(event)
@@ -138,8 +53,9 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .syncedForNewName, .named, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
-            .synced, .committed,
+        case .doubted, .syncedForNewName, .named, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched, .synced,
+            .committed,
             .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -157,6 +73,9 @@ public struct JobMachine: Sendable, Hashable {
             return needsDigest ? enter(.digesting, .digestPart) : enter(.syncing, .syncPart)
         case .broke(let rest, let keepsPart):
             return request == nil ? leave(rest, keepsPart: keepsPart) : followRequest(keepsPart: keepsPart)
+        case .doubted(let keepsPart):
+            return request == nil
+                ? enter(.doubted(keepsPart: keepsPart), .none) : followRequest(keepsPart: keepsPart)
         case .stopped(let keepsPart):
             return followRequest(keepsPart: keepsPart)
         case .requested(let wish):
@@ -172,6 +91,23 @@ public struct JobMachine: Sendable, Hashable {
         }
     }
 
+    private mutating func doubted(_ event: Event, keepsPart: Bool) -> Action {
+        switch event {
+        case .broke(let rest, let keepsPart):
+            return leave(rest, keepsPart: keepsPart)
+        case .requested(let wish):
+            request = wish
+            return followRequest(keepsPart: keepsPart)
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .syncedForNewName, .named, .doubted, .started, .sumStarted, .redirected, .checkNeeded,
+            .checkDiffers, .received,
+            .digestMatched, .synced, .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted,
+            .endCommitted:
+            illegal(event)
+        }
+    }
+
     private mutating func hopping(_ event: Event) -> Action {
         switch event {
         case .started:
@@ -183,8 +119,9 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .syncedForNewName, .named, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched, .synced,
+        case .doubted, .syncedForNewName, .named, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
+            .received, .digestMatched,
+            .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -201,7 +138,7 @@ public struct JobMachine: Sendable, Hashable {
             return .none
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .received,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .received,
             .digestMatched, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
@@ -218,8 +155,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
-            .received, .synced,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
+            .checkDiffers, .received, .synced,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -237,7 +174,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+        case .doubted, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
             .digestMatched,
             .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
@@ -252,7 +189,8 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received, .digestMatched,
+        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
+            .digestMatched,
             .synced,
             .syncedForNewName, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .restCommitted,
             .endCommitted:
@@ -266,8 +204,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
-        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
-            .received, .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
+            .checkDiffers, .received,
+            .digestMatched,
             .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -284,8 +223,9 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
-            .received, .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
+            .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -297,8 +237,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.committing, .commitPublishing)
         case .requested:
             return .tooLate
-        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
-            .received, .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
+            .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -312,8 +253,9 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             // The ledger applies it to the resting row, once that is committed.
             return .tooLate
-        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
-            .received, .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
+            .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
             .endCommitted:
             illegal(event)
@@ -331,8 +273,9 @@ public struct JobMachine: Sendable, Hashable {
             return .stopSum
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
-            .received, .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
+            .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -344,8 +287,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.rested, .leaveWindow)
         case .requested:
             return .tooLate
-        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
-            .received, .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
+            .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted:
             illegal(event)
         }
@@ -357,8 +301,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ended, .leaveWindow)
         case .requested:
             return .tooLate
-        case .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
-            .received, .digestMatched,
+        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
+            .checkDiffers, .received,
+            .digestMatched,
             .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted:
             illegal(event)
         }

@@ -38,6 +38,9 @@ public struct JobOptions: Sendable, Hashable, Codable {
     public var pause: Bool?
     /// false asks to skip TLS verification; a list may only tighten, so it counts only where the config allows it.
     public var checkCertificate: Bool?
+    /// Not an option of any list: fsck put the list back after the ledger had lost it, so the job may have run
+    /// before, and what lies under its final name is looked at first.
+    public var isReadmitted: Bool?
 
     public init() {}
 
@@ -53,6 +56,7 @@ public struct JobOptions: Sendable, Hashable, Codable {
         case lowestSpeed = "lowest_speed"
         case remoteTime = "remote_time"
         case checkCertificate = "check_certificate"
+        case isReadmitted = "readmitted"
     }
 
     /// These options over a list's defaults: what is set here wins; headers add up, a name given here replaces
@@ -85,6 +89,7 @@ public struct JobOptions: Sendable, Hashable, Codable {
         merged.priority = priority ?? defaults.priority
         merged.pause = pause ?? defaults.pause
         merged.checkCertificate = checkCertificate ?? defaults.checkCertificate
+        merged.isReadmitted = isReadmitted ?? defaults.isReadmitted
         return merged
     }
 }
@@ -174,7 +179,9 @@ public struct OutputPath: Sendable, Hashable, Codable, CustomStringConvertible {
     /// stem to the number.
     public func numbered(_ number: Int) -> OutputPath {
         let name = Array(lastComponent.utf8)
-        let dot = name.lastIndex(of: UInt8(ascii: ".")).flatMap { $0 > 0 ? $0 : nil } ?? name.count
+        // What is longer than any extension is part of the stem: it can give way to the number.
+        let last = name.lastIndex(of: UInt8(ascii: "."))
+        let dot = last.flatMap { $0 > 0 && name.count - $0 <= 64 ? $0 : nil } ?? name.count
         let tail = Array(".\(number)".utf8) + name[dot...]
         let stem = OutputName.prefix(name[..<dot], OutputName.maxBytes - tail.count)
         let renamed = String(decoding: stem + tail, as: UTF8.self)

@@ -123,6 +123,8 @@ public struct QueuedJob: Sendable, Hashable {
     /// Nanoseconds spent in back-off so far.
     public var waited: Int64
     public var resume: ResumePoint?
+    /// Crashes of the daemon that it was under way in, since its last attempt that ended.
+    public var crashes = 0
     public init(
         seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: JobOptions,
         attempts: Int,

@@ -118,8 +118,10 @@ extension ResultRecord {
     /// The entry of `STEM.failed.jsonl`: a JSON Lines entry that does this job again, with all its options
     /// and unmasked, so the file is as secret as the list was. nil for a job that is done and for a bad
     /// line.
-    public func retryLine() -> [UInt8]? {
-        guard state != .done else { return nil }
+    public func retryLine() -> [UInt8]? { state == .done ? nil : entryLine() }
+
+    /// The same, however the job ended; nil for a bad line.
+    public func entryLine() -> [UInt8]? {
         var json = JSONText()
         switch kind {
         case .badLine: return nil

@@ -15,7 +15,8 @@ extension LedgerStore {
         guard stored.state == .admitting, stored.position == batch.from else {
             return AdmitResult(position: stored.position, isApplied: false, lanes: [], gidConflicts: 0)
         }
-        if let defaults = batch.defaults {
+        if var defaults = batch.defaults {
+            if try write({ try takeReadmission(of: batch.list, $0) }) { defaults.isReadmitted = true }
             try update(batch.list, "defaults = ?", [JSONColumn.text(defaults)])
             caches.remember(batch.list, defaults)
         }

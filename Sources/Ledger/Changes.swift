@@ -65,15 +65,19 @@ extension LedgerStore {
     ///   ends here.
     /// - Parameter also: further assignments of the same update, with their values: one statement a change.
     func move(
-        _ job: JobHead, to state: JobState, waited: Int64? = nil, due: WallTime? = nil, now: WallTime,
+        _ job: JobHead, to state: JobState, waited: Int64? = nil, due: WallTime? = nil, crashes: Int? = nil,
+        now: WallTime,
         _ db: Database, also: String = "", _ values: [(any DatabaseValueConvertible)?] = []
     ) throws {
         let isWaiting = state == .waiting
         let further = also.isEmpty ? "" : ", " + also
-        let sql = "UPDATE job SET state = ?, waited = ?, due = ?, since = ?\(further) WHERE seq = ?"
+        let sql =
+            "UPDATE job SET state = ?, waited = ?, due = ?, since = ?, crashes = ?\(further) WHERE seq = ?"
+        // An attempt that ends clears the job.
+        let isCleared = job.state == .active && state != .active
         let first: [(any DatabaseValueConvertible)?] = [
             state.rawValue, waited ?? job.waited(until: now), isWaiting ? (due ?? now).rawValue : nil,
-            isWaiting ? now.rawValue : nil,
+            isWaiting ? now.rawValue : nil, crashes ?? (isCleared ? 0 : job.crashes),
         ]
         try db.cachedStatement(sql: sql).execute(
             arguments: StatementArguments(first + values + [job.seq.rawValue]))

@@ -5,13 +5,13 @@ internal import JobModel
 
 /// The columns that make a `QueuedJob`, and those that decide about a change.
 enum JobColumns {
-    /// Of a table named `j`; 17 columns.
+    /// Of a table named `j`; 18 columns.
     static let queued = """
         j.seq, j.list, j.host, j.line, j.rank, j.kind, j.urls, j.mirror_hosts, j.path, j.options, j.gid, \
         j.attempts, \
-        j.fetched, j.waited, j.started_at, j.admitted_at, j.resume
+        j.fetched, j.waited, j.started_at, j.admitted_at, j.resume, j.crashes
         """
-    static let queuedCount = 17
+    static let queuedCount = 18
 
     static func queued(_ row: Row, host: HostKey, defaults: JobOptions, cipher: JobIDCipher) -> QueuedJob {
         let seq = JobSeq(row.number(0))
@@ -23,12 +23,14 @@ enum JobColumns {
                 urls: WorkColumns.downloads(urls: row.text(6) ?? "", host: host, mirrorHosts: row.text(7)),
                 path: OutputPath(trusted: row.text(8) ?? ""))
         }
-        return QueuedJob(
+        var job = QueuedJob(
             seq: seq, id: id(seq, gid: row.optionalNumber(10), cipher), lane: lane(row, list: 1, host: 2),
             line: Int(row.number(3)), rank: Int(row.number(4)), work: work,
             options: JSONColumn.options(row.text(9)).over(defaults), attempts: Int(row.number(11)),
             fetchedBytes: row.number(12), admittedAt: row.time(15) ?? WallTime(milliseconds: 0),
             startedAt: row.time(14), waited: row.number(13), resume: JSONColumn.resume(row.text(16)))
+        job.crashes = Int(row.number(17))
+        return job
     }
 
     static func id(_ seq: JobSeq, gid: Int64?, _ cipher: JobIDCipher) -> JobID {
@@ -55,6 +57,7 @@ struct JobHead {
     var startedAt: WallTime?
     /// When the wait of a `waiting` job began.
     var since: WallTime?
+    var crashes: Int
 
     /// The URL that tells a duplicate: the first mirror.
     var url: String { urls.map { WorkColumns.texts($0).first ?? "" } ?? "" }
@@ -72,7 +75,7 @@ extension LedgerStore {
     private static let headQuery = """
         SELECT seq, list, host, state, kind, path, claim, urls, admitted_at, attempts, fetched, waited, \
         started_at, \
-        since FROM job
+        since, crashes FROM job
         """
 
     func head(_ seq: JobSeq, _ db: Database) throws -> JobHead? {
@@ -96,7 +99,8 @@ extension LedgerStore {
             kind: kind,
             path: row.text(5), claim: row.text(6), urls: row.text(7),
             admittedAt: row.time(8) ?? WallTime(milliseconds: 0), attempts: Int(row.number(9)),
-            fetched: row.number(10), waited: row.number(11), startedAt: row.time(12), since: row.time(13))
+            fetched: row.number(10), waited: row.number(11), startedAt: row.time(12), since: row.time(13),
+            crashes: Int(row.number(14)))
     }
 
     /// Who has an id: by the side table first, else the job behind the number, if it has no other id.

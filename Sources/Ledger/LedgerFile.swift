@@ -72,21 +72,24 @@ enum LedgerFile {
     /// all.
     private static func create(path: String, programVersion: String, steps: [LedgerStep]) throws {
         let fresh = path + ".new"
-        do {
-            let queue = try DatabaseQueue(path: fresh, configuration: configuration(readonly: false))
-            try restrict(fresh)
-            try queue.writeWithoutTransaction { db in
-                try db.execute(sql: "PRAGMA application_id = \(LedgerSchema.applicationID)")
-                try migrate(db, from: 0, programVersion: programVersion, steps: steps)
-            }
-            try queue.close()
-        }
+        do { try make(at: fresh, programVersion: programVersion, steps: steps).close() }
         guard unsafe link(fresh, path) == 0 || errno == EEXIST else {
             throw LedgerError(
                 .cannotOpen, file: path, message: "link: \(unsafe String(cString: strerror(errno)))")
         }
         _ = unsafe unlink(fresh)
         syncDirectory(of: path)
+    }
+
+    /// A new ledger at a path where nothing lies, open and not yet in WAL mode: closed, it is one whole file.
+    static func make(at path: String, programVersion: String, steps: [LedgerStep]) throws -> DatabaseQueue {
+        let queue = try DatabaseQueue(path: path, configuration: configuration(readonly: false))
+        try restrict(path)
+        try queue.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA application_id = \(LedgerSchema.applicationID)")
+            try migrate(db, from: 0, programVersion: programVersion, steps: steps)
+        }
+        return queue
     }
 
     private static func version(_ db: Database, path: String) throws -> Int {

@@ -121,6 +121,8 @@ enum LedgerSchema {
         """,
         "CREATE INDEX part_path ON part (path)",
         "CREATE INDEX part_age ON part (ended_at)",
+        // Lists that fsck put back into the spool: their jobs may have run before.
+        "CREATE TABLE readmission (inode INTEGER PRIMARY KEY, size INTEGER NOT NULL)",
     ]
 
     private static let openCounts =

@@ -61,10 +61,13 @@ public struct Recovery: Sendable, Hashable {
     public var requeued: Int
     /// Jobs still `publishing`: the caller looks at the disk and reports `.ended` or `.requeued` for each.
     public var publishes: [InterruptedPublish]
+    /// Jobs that were `active` in their third crash and have failed.
+    public var quarantined: Int
     /// All fields, in order.
-    public init(requeued: Int, publishes: [InterruptedPublish]) {
+    public init(requeued: Int, publishes: [InterruptedPublish], quarantined: Int = 0) {
         self.requeued = requeued
         self.publishes = publishes
+        self.quarantined = quarantined
     }
 }
 

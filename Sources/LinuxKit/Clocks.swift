@@ -20,6 +20,19 @@ public enum Monotonic {
     }
 }
 
+/// The clock on the wall, by TZ and /etc/localtime.
+public enum LocalClock {
+    /// Weekday (0 is Monday), hour and minute at that moment; nil for one that no calendar holds.
+    /// Rules that were changed on disk are read again. The corresponding C function is `localtime_r`.
+    public static func read(milliseconds: Int64) -> (weekday: Int, hour: Int, minute: Int)? {
+        var seconds = time_t(milliseconds / 1000)
+        var local = unsafe tm()
+        tzset()
+        guard unsafe localtime_r(&seconds, &local) != nil else { return nil }
+        return unsafe ((Int(local.tm_wday) + 6) % 7, Int(local.tm_hour), Int(local.tm_min))
+    }
+}
+
 /// CLOCK_REALTIME, in milliseconds since 1970 UTC.
 public enum WallClock {
     public static func milliseconds() -> Int64 {

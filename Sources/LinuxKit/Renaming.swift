@@ -48,6 +48,15 @@ func linkAndUnlink(
     try unlink(old, in: from)
 }
 
+/// Gives a file a second name; EEXIST if it is taken (link(2)).
+public func addName(_ old: FilePath, to new: FilePath) throws(SystemError) {
+    _ = try systemCall("link", "\(old) -> \(new)") { () in
+        unsafe old.withPlatformString { oldName in
+            unsafe new.withPlatformString { newName in unsafe linkat(AT_FDCWD, oldName, AT_FDCWD, newName, 0) }
+        }
+    }
+}
+
 /// Removes a file's name. - Returns: false if there was none.
 @discardableResult
 public func unlink(_ path: FilePath, in directory: Int32? = nil) throws(SystemError) -> Bool {

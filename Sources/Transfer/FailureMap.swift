@@ -10,9 +10,12 @@ struct BreakFacts: Sendable {
     var error: CurlError
     /// A connection was usable: name, connect and TLS are behind (`CURLINFO_PRETRANSFER_TIME` above 0).
     var isConnected = false
+    /// The peer took the connection (`CURLINFO_CONNECT_TIME` above 0); TLS may still be under way.
+    var isAccepted = false
     var hasHead = false
     var fetchedBytes: Int64 = 0
     var isPastDeadline = false
+    var isPastAttempt = false
     /// The policy refused an address, and allowed no other.
     var deniedAddress: PeerAddress?
 }
@@ -24,6 +27,7 @@ enum FailureMap {
         if facts.isPastDeadline, facts.error.code == .timedOut {
             return TransferFailure(JobError(.jobDeadline, "the job's time is over"))
         }
+        if facts.isPastAttempt, facts.error.code == .timedOut { return attemptOver }
         if let address = facts.deniedAddress {
             return TransferFailure(
                 JobError(.privateAddress, "policy forbids to connect to \(AddressText.of(address))"))
@@ -32,8 +36,16 @@ enum FailureMap {
         var failure = TransferFailure(JobError(code(facts), message(facts)))
         failure.isConnectFailure = !facts.hasHead && !facts.isConnected && isConnectCode(failure.error.code)
         failure.isUncharged = isUncharged(facts)
+        failure.uplink = UplinkMap.sign(facts)
         return failure
     }
+
+    /// `timeouts.attempt` has passed.
+    static let attemptOver: TransferFailure = {
+        var failure = TransferFailure(JobError(.timeout, "the attempt took longer than timeouts.attempt"))
+        failure.uplink = .stalled
+        return failure
+    }()
 
     /// A disk or directory that refused.
     static func failure(_ error: SystemError) -> TransferFailure {

@@ -7,33 +7,40 @@ import Locking
 ///
 /// Any thread. The lock is held for a handful of arithmetic; a block is 16 KiB.
 public final class RateLimiter: Sendable {
-    private let bucket: Guarded<TokenBucket?>
+    private struct State {
+        var bucket: TokenBucket?
+        /// Goes up with each change of the rate: waits that were told before it are void.
+        var epoch = 0
+    }
+    private let state: Guarded<State>
 
     /// - Parameter rate: bytes a second; nil is no limit.
     public init(rate: Int64?, now: MonotonicTime) {
-        bucket = Guarded(rate.map { Self.makeBucket(rate: $0, now: now) })
+        state = Guarded(State(bucket: rate.map { Self.makeBucket(rate: $0, now: now) }))
     }
 
     /// A new rate from now on. Transfers that wait ask again within a second.
     public func setRate(_ rate: Int64?, now: MonotonicTime) {
-        bucket.withLock { bucket in
+        state.withLock { state in
+            guard rate != state.bucket?.rate else { return }
+            state.epoch += 1
             guard let rate else {
-                bucket = nil
+                state.bucket = nil
                 return
             }
-            if bucket == nil { bucket = Self.makeBucket(rate: rate, now: now) }
-            bucket?.change(rate: rate, burst: Self.burst(of: rate), now: now)
+            if state.bucket == nil { state.bucket = Self.makeBucket(rate: rate, now: now) }
+            state.bucket?.change(rate: rate, burst: Self.burst(of: rate), now: now)
         }
     }
 
-    /// How long until anything may come; nil is now.
-    func delay(now: MonotonicTime) -> Duration? {
-        bucket.withLock { $0?.charge(0, now: now) }
+    /// How long until anything may come (nil is now), and the epoch that holds in.
+    func look(now: MonotonicTime) -> (wait: Duration?, epoch: Int) {
+        state.withLock { ($0.bucket?.charge(0, now: now), $0.epoch) }
     }
 
-    /// Accounts for bytes that have arrived, into debt if need be: the next asker waits it off.
+    /// Accounts for bytes that have arrived or will at their turn, into debt if need be: the next asker waits it off.
     func charge(_ bytes: Int64, now: MonotonicTime) {
-        bucket.withLock { _ = $0?.charge(bytes, now: now) }
+        state.withLock { _ = $0.bucket?.charge(bytes, now: now) }
     }
 
     /// A bucket for one transfer alone, and the shared ones.

@@ -37,7 +37,7 @@ final class Reception: TransferSink {
     private var isStopped = false
     private var hasTold = false
     private let tools: ReceptionTools
-    private var ownBucket: TokenBucket?
+    private var gate: RateGate
 
     /// - Parameter writer: the part to go on with, checked.
     init(
@@ -47,7 +47,8 @@ final class Reception: TransferSink {
         self.writer = writer
         self.tools = tools
         machine = ResponseMachine(ask: ask)
-        ownBucket = order.maxRate.map { RateLimiter.makeBucket(rate: $0, now: now) }
+        gate = RateGate(
+            maxRate: order.maxRate, host: order.hostLimiter, total: tools.totalLimiter, now: now)
     }
 
     func permits(_ address: PeerAddress) -> Bool {
@@ -87,14 +88,13 @@ final class Reception: TransferSink {
     func receive(_ block: borrowing RawSpan) -> WriteVerdict {
         // Sticky: after an unpause libcurl would go on with the next block as if nothing had been.
         if isStopped { return .abort }
-        if isLimited, let due = dueTime() {
+        let count = Int64(block.byteCount)
+        if gate.isLimited, let due = gate.offer(count, now: Clock.now()) {
             pausedUntil = due
             tools.notes.paused.append(order.token)
             return .pause
         }
         pausedUntil = nil
-        let count = Int64(block.byteCount)
-        charge(count)
         fetchedBytes += count
         switch machine.takeBody(count) {
         case .drop: return .proceed
@@ -130,28 +130,6 @@ final class Reception: TransferSink {
     func close() {
         writer?.close()
         writer = nil
-    }
-
-    private var isLimited: Bool { ownBucket != nil || order.hostLimiter != nil || tools.totalLimiter != nil }
-
-    /// Pays for what has arrived, into debt: so a bucket smaller than a block cannot stop the flow for good.
-    private func charge(_ count: Int64) {
-        guard isLimited else { return }
-        let now = Clock.now()
-        _ = ownBucket?.charge(count, now: now)
-        order.hostLimiter?.charge(count, now: now)
-        tools.totalLimiter?.charge(count, now: now)
-    }
-
-    /// When all debts are paid; nil is now. At most a second ahead: rates may be changed meanwhile.
-    private func dueTime() -> MonotonicTime? {
-        let now = Clock.now()
-        let waits = [
-            ownBucket?.charge(0, now: now), order.hostLimiter?.delay(now: now),
-            tools.totalLimiter?.delay(now: now),
-        ]
-        guard let longest = waits.compactMap({ $0 }).max() else { return nil }
-        return now + min(longest, .seconds(1))
     }
 }
 

@@ -20,7 +20,10 @@ enum RequestSetup {
         try easy.setWaitsForMultiplex(order.waitsForMultiplex)
         try easy.setConnectTimeout(order.connectTimeout)
         try easy.setLowSpeedLimit(order.lowestSpeed ?? 1, for: order.stallTimeout)
-        if let deadline = order.deadline { try easy.setTotalTimeout(max(.milliseconds(1), deadline - now)) }
+        // libcurl drops fractions of a millisecond: never before the deadline, or the end would look like a stall.
+        if let deadline = [order.deadline, order.attemptDeadline].compactMap({ $0 }).min() {
+            try easy.setTotalTimeout(max(.zero, deadline - now) + .milliseconds(1))
+        }
         if let userAgent = order.userAgent { try easy.setUserAgent(userAgent) }
         if let referer = order.referer {
             try easy.setReferer(referer == "*" ? ask.base.withoutCredentials().text : referer)

@@ -26,6 +26,7 @@ extension TransferLoop {
         case .failed(let jobError, let retryAfter):
             var failure = TransferFailure(jobError)
             failure.retryAfter = retryAfter
+            failure.uplink = .answered
             fail(transfer, failure, reading)
         case .broken: fail(transfer, brokenFailure(transfer, reception, error, reading), reading)
         }
@@ -38,9 +39,11 @@ extension TransferLoop {
         let error = error ?? CurlError(code: .gotNothing)
         var facts = BreakFacts(error: error)
         facts.isConnected = reading.preTransfer > 0
+        facts.isAccepted = reading.connect > 0
         facts.hasHead = reception.machine.hasHead
         facts.fetchedBytes = reception.fetchedBytes
         facts.isPastDeadline = transfer.order.deadline.map { $0 <= Clock.now() } ?? false
+        facts.isPastAttempt = transfer.order.attemptDeadline.map { $0 <= Clock.now() } ?? false
         // Refused before the request (PREREQFUNCTION), or refused every address there was.
         if error.code == .abortedByCallback || !reception.hasPermittedAddress {
             facts.deniedAddress = reading.deniedAddress

@@ -57,6 +57,8 @@ public struct TransferOrder: Sendable {
     public var hostLimiter: RateLimiter?
     /// The job's deadline.
     public var deadline: MonotonicTime?
+    /// The attempt's: ends it as timed out, to be tried again.
+    public var attemptDeadline: MonotonicTime?
     public var checkCertificate = true
     public var caFile: String?
     /// Lower-case schemes that may be used.

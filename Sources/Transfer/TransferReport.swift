@@ -83,6 +83,8 @@ public struct TransferFailure: Sendable, Hashable {
     public var isConnectFailure = false
     /// Disk, descriptors, memory: trouble of this machine, not of the job.
     public var isLocal = false
+    /// What it says about this machine's own network.
+    public var uplink = UplinkSign.none
     /// The errno behind `isLocal`, 0 if none.
     public var systemCode: Int32 = 0
 

@@ -50,6 +50,10 @@ extension TransferLoop {
             fail(transfer, TransferFailure(JobError(.jobDeadline, "the job's time is over")), nil)
             return
         }
+        if let deadline = order.attemptDeadline, deadline <= now {
+            fail(transfer, FailureMap.attemptOver, nil)
+            return
+        }
         do {
             let writer = try resumedPart(transfer)
             let ask = ResponseAsk(

@@ -20,7 +20,8 @@ struct Dld: ParsableCommand {
             """,
         version: "dld \(Version.number)",
         subcommands: [
-            RunCommand.self, OnceCommand.self, GetCommand.self, CheckCommand.self, SumdCommand.self,
+            RunCommand.self, OnceCommand.self, GetCommand.self, CheckCommand.self, FsckCommand.self,
+            SumdCommand.self,
         ])
 }
 

@@ -61,7 +61,7 @@ struct ConfigFileTests {
         #expect(config.spoolDir == "/s/x")
         #expect(config.network.proxy == "http://u:pw@p:3128")
         #expect(config.output.dirMode == 0o2750)
-        #expect(config.limits.totalRate == 1000)
+        #expect(config.limits.totalRate == RateTimetable(1000))
         #expect(config.sum.maxTerms == .max)
         #expect(try read(config.printed(masked: false)).get().configuration == config)
         #expect(config.printed().contains("http://u:***@p:3128") && !config.printed().contains("pw"))
@@ -210,8 +210,41 @@ struct ConfigFileTests {
             #"{"hosts": {"default": {"requests_per_second": "unlimited", "rate": "unlimited", "give_up": null}}, "timeouts": {"job": "none"}, "limits": {"total_rate": "unlimited", "max_list_size": "none"}}"#
         let config = try read(text).get().configuration
         #expect(
-            config.hosts.defaults.giveUp == nil && config.hosts.defaults.rate == nil
+            config.hosts.defaults.giveUp == nil && config.hosts.defaults.rate == .unlimited
                 && config.timeouts.job == nil)
+    }
+
+    @Test func `a rate may have a timetable`() throws {
+        let text = #"""
+            {"limits": {"total_rate": {"default": "2MiB", "22:00-06:00": "unlimited", "sat,sun 08:00-20:00": 5000}},
+             "hosts": {"default": {"rate": {"12:00-13:00": "1MiB/s"}}, "a.example.org": {"rate": null}}}
+            """#
+        let config = try read(text).get().configuration
+        let total = config.limits.totalRate
+        #expect(total.standard == 2 << 20 && total.rules.count == 2)
+        #expect(total.rate(at: LocalMinute(weekday: 5, minute: 9 * 60)) == 5000)
+        #expect(config.hosts.hasTimedRates)
+        #expect(config.hosts.rule(for: HostKey("a.example.org")).rate == .unlimited)
+        #expect(config.hosts.rule(for: HostKey("b.example.org")).rate.standard == nil)
+        #expect(try read(config.printed()).get().configuration == config)
+        #expect(config.printed().contains(#""22:00-06:00": null"#))
+    }
+
+    @Test(arguments: [
+        (#"{"24:00-06:00": 1}"#, #"limits.total_rate."24:00-06:00""#),
+        (#"{"8-20": 1}"#, #"limits.total_rate."8-20""#),
+        (#"{"08:00-08:00": 1}"#, #"limits.total_rate."08:00-08:00""#),
+        (#"{"so 08:00-09:00": 1}"#, #"limits.total_rate."so 08:00-09:00""#),
+        (#"{"08:00-09:00": 0}"#, #"limits.total_rate."08:00-09:00""#),
+        (#"{"default": "fast"}"#, "limits.total_rate.default"),
+        (
+            #"{"sat,sun 08:00-09:00": 1, "sun,sat 08:00-09:00": 2}"#,
+            #"limits.total_rate."sun,sat 08:00-09:00""#
+        ),
+    ])
+    func `a mistake in a timetable is named by its path`(table: String, path: String) {
+        let found = mistakes("{\"limits\": {\"total_rate\": \(table)}}")
+        #expect(found.count == 1 && found[0].hasPrefix(path), "\(found)")
     }
 
     @Test func `changed keys are named, and which need a restart`() throws {

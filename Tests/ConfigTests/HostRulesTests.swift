@@ -51,14 +51,16 @@ struct HostRulesTests {
     @Test func `what a pattern does not say comes from the next`() {
         var rules = HostRules()
         rules.defaults.streams = 7
-        rules.defaults.rate = 1000
+        rules.defaults.rate = RateTimetable(1000)
         rules.overrides["*.example.org"] = HostOverride()
         rules.overrides["*.example.org"]?.connections = 2
         rules.overrides["*.example.org"]?.requestsPerSecond = .some(5)
         rules.overrides["a.example.org"] = HostOverride()
-        rules.overrides["a.example.org"]?.rate = .some(nil)
+        rules.overrides["a.example.org"]?.rate = .unlimited
         let rule = rules.rule(for: HostKey("a.example.org"))
-        #expect(rule.connections == 2 && rule.streams == 7 && rule.requestsPerSecond == 5 && rule.rate == nil)
+        #expect(
+            rule.connections == 2 && rule.streams == 7 && rule.requestsPerSecond == 5
+                && rule.rate == .unlimited)
     }
 
     @Test(arguments: [

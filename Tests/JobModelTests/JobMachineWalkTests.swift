@@ -34,7 +34,9 @@ struct WalkRandom: RandomNumberGenerator {
         case .ready: return [.started, .sumStarted, .concluded] + plain + wishes
         case .transferring:
             let received: [JobMachine.Event] = [.received(needsDigest: false), .received(needsDigest: true)]
-            return [.redirected, .checkNeeded, .concluded] + received + broke + stopped + wishes
+            let doubted: [JobMachine.Event] = [.doubted(keepsPart: false), .doubted(keepsPart: true)]
+            return [.redirected, .checkNeeded, .concluded] + received + broke + stopped + doubted + wishes
+        case .doubted: return [.concluded] + broke + wishes
         case .hopping: return [.started, .concluded] + plain + wishes
         case .checking: return [.checkDiffers, .concluded] + plain + wishes
         case .digesting: return [.digestMatched, .concluded] + plain + wishes

@@ -113,6 +113,7 @@ extension DispatchLoop {
     private mutating func leave(_ task: JobTask) {
         tasks[task.seq] = nil
         tokens[task.token] = nil
+        suspects.left(task.seq)
         view.left(task)
         if let outcome = task.outcome, case .ended = task.machine.state {
             ports.jobsLog(record(of: task, outcome))

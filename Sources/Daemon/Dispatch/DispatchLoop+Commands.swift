@@ -34,7 +34,7 @@ extension DispatchLoop {
             lateRequests[seq, default: []].append(command)
         case .ending, .ended, .rested, .digesting, .syncing, .naming, .committing, .renaming, .numbering:
             command.answer(.failure(JobError(.badOption, "job \(task.job.id) is being published; too late")))
-        case .ready, .transferring, .hopping, .checking, .summing:
+        case .ready, .transferring, .doubted, .hopping, .checking, .summing:
             act(task.machine.handle(.requested(request)), on: task)
             command.answer(.success(1))
         }
@@ -93,7 +93,7 @@ extension DispatchLoop {
     /// Whether it could still be asked.
     mutating func ask(_ request: JobMachine.Request, of task: JobTask) -> Bool {
         switch task.machine.state {
-        case .ready, .transferring, .hopping, .checking, .summing:
+        case .ready, .transferring, .doubted, .hopping, .checking, .summing:
             act(task.machine.handle(.requested(request)), on: task)
             return true
         case .digesting, .syncing, .naming, .committing, .renaming, .numbering, .keeping, .resting, .ending,

@@ -18,6 +18,8 @@ final class HostEntry {
     var lastUsed: MonotonicTime
     /// Set where the config limits this host's bytes a second.
     var limiter: RateLimiter?
+    /// What it is set to now, bytes a second.
+    var rateLimit: Int64?
 
     init(machine: HostMachine, lastUsed: MonotonicTime) {
         self.machine = machine
@@ -39,9 +41,7 @@ extension DispatchLoop {
         if hosts[key] == nil {
             if hosts.count >= Self.maxHosts { forgetHosts() }
             let entry = HostEntry(machine: HostMachine(caps: plan.caps(for: key)), lastUsed: now)
-            if let rate = plan.configuration.hosts.rule(for: key).rate {
-                entry.limiter = RateLimiter(rate: rate, now: now)
-            }
+            limit(entry, key)
             hosts[key] = entry
         }
         hosts[key]?.lastUsed = now
@@ -56,6 +56,9 @@ extension DispatchLoop {
 
     func verdict(for key: HostKey) -> HostMachine.Verdict {
         if key == .none { return activeSums < Self.maxSums ? .start : .full(.window) }
+        if uplink.machine.isSuspect(key), let look = uplink.machine.nextLook {
+            return .wait(until: look, .network)
+        }
         guard let host = hosts[key] else { return .start }
         return host.machine.verdict(now: now)
     }

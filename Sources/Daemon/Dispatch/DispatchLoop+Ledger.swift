@@ -16,6 +16,7 @@ extension DispatchLoop {
                 lane, generation: generation, entries.filter { isNew($0.job) }, cursor: cursor, isLast: isLast
             )
         case .committed(let ticket):
+            sendHeld(ticket)
             for (seq, event) in commits.removeValue(forKey: ticket) ?? [] {
                 guard let task = tasks[seq] else { continue }
                 act(task.machine.handle(event), on: task)
@@ -52,7 +53,7 @@ extension DispatchLoop {
     }
 
     private func isNew(_ job: QueuedJob) -> Bool {
-        tasks[job.seq] == nil && followed[job.seq] == nil && !haltedLists.contains(job.lane.list)
+        tasks[job.seq] == nil && followed[job.seq] == nil && !suspects.isWaiting(job.seq) && !haltedLists.contains(job.lane.list)
     }
 
     private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {
@@ -110,6 +111,8 @@ extension DispatchLoop {
             for key in hostsWithHops { considerHost(key) }
         }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
+        lookAtUplink()
+        followClock()
         if let ends = localTroubleEnds, ends <= now {
             localTroubleEnds = nil
             localTrouble = nil
@@ -142,6 +145,8 @@ extension DispatchLoop {
         consider(localTroubleEnds)
         consider(nextRelist)
         consider(nextFollowerLook)
+        consider(uplink.machine.nextLook)
+        consider(nextClockLook)
         switch mode {
         case .draining(let until), .stopping(let until): consider(until)
         case .running, .ended: break

@@ -116,6 +116,7 @@ extension DispatchLoop {
         document.waiting = counts?.waiting ?? 0
         guard let host = hosts[key] else { return document }
         document.active = host.machine.active
+        document.rateLimit = host.rateLimit
         switch host.machine.stage {
         case .http2:
             document.connections = host.active.isEmpty ? host.idleTotal : 1
@@ -194,6 +195,7 @@ extension DispatchLoop {
             status.disks = [disk]
         }
         status.totals.bytes = view.metrics.fetchedBytes &+ view.arriving
+        status.totals.rateLimit = rates.total
         status.totals.rate = tasks.isEmpty ? 0 : view.rate.bytesPerSecond
         status.totals.done = view.metrics.jobsDone
         status.totals.failed = view.metrics.jobsFailed

@@ -8,20 +8,24 @@ import Transfer
 extension DispatchLoop {
     /// Starts what may start now: hops first, then round over lists and lanes.
     mutating func startJobs() {
-        guard pauseReason == nil else { return }
+        if let (reason, _) = pauseReason {
+            if reason == .network { startProbe() }
+            return
+        }
         switch mode {
         // What is under way may go on to where it was redirected to.
-        case .running, .draining: startHops()
+        case .running, .draining: _ = startHops()
         case .stopping, .ended: return
         }
         guard case .running = mode else { return }
+        startSuspect()
         while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
             guard let pick = nextPick() else { break }
             begin(pick)
         }
     }
 
-    private mutating func nextPick() -> LaneBoard.Pick? {
+    mutating func nextPick() -> LaneBoard.Pick? {
         var board = LaneBoard(maxLanes: 0, maxJobs: 0)
         swap(&board, &self.board)
         var starved: [HostKey] = []
@@ -42,9 +46,9 @@ extension DispatchLoop {
     }
 
     /// A job enters the window.
-    private mutating func begin(_ pick: LaneBoard.Pick) {
+    mutating func begin(_ pick: LaneBoard.Pick) {
         let job = pick.job
-        guard tasks[job.seq] == nil else { return }
+        guard tasks[job.seq] == nil, suspects.admits(pick) else { return }
         let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
         switch pick.claim {
         case .duplicate(_, let outcome?):
@@ -88,6 +92,7 @@ extension DispatchLoop {
             task.firstStarted = now + .milliseconds(-min(ago, 1_000_000_000_000))
         }
         outbox.changes.append(.active(task.seq, attempts: task.attempts, startedAt: task.startedAt ?? wall))
+        task.isActiveUncommitted = true
         let url = urls[(task.attempts - 1) % urls.count]
         task.url = url
         task.hops = 0
@@ -103,9 +108,12 @@ extension DispatchLoop {
     }
 
     /// Hops and second looks, before their host's queued jobs.
-    private mutating func startHops() {
+    /// - Returns: the last one that was started.
+    mutating func startHops(atMost limit: Int = .max) -> JobSeq? {
+        var last: JobSeq?
+        var count = 0
         for key in Array(hostsWithHops) {
-            while let host = hosts[key], !host.hops.isEmpty, case .start = host.machine.verdict(now: now),
+            while count < limit, let host = hosts[key], !host.hops.isEmpty, case .start = verdict(for: key),
                 chooseWorker(for: key) != nil, let seq = hosts[key]?.hops.popFirst()
             {
                 guard let task = tasks[seq] else { continue }
@@ -113,11 +121,14 @@ extension DispatchLoop {
                 case .hopping, .ready:
                     _ = task.machine.handle(.started)
                     send(task)
+                    last = seq
+                    count += 1
                 default: continue
                 }
             }
             if hosts[key]?.hops.isEmpty ?? true { hostsWithHops.remove(key) } else { considerHost(key) }
         }
+        return last
     }
 
     mutating func queueHop(_ task: JobTask) {
@@ -148,6 +159,11 @@ extension DispatchLoop {
         task.isProxied = !(built.order.proxy ?? "").isEmpty
         task.bytes = 0
         task.rate = RateMeter()
-        outbox.workers[worker, default: []].append(.start(built.order))
+        if suspects.isCareful(now), task.isActiveUncommitted {
+            outbox.held.append((worker, built.order))
+        } else {
+            outbox.workers[worker, default: []].append(.start(built.order))
+        }
+        task.isActiveUncommitted = false
     }
 }

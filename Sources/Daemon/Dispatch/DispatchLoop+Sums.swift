@@ -68,7 +68,8 @@ extension DispatchLoop {
         case .checking where found == wanted:
             task.digest = found
             var outcome = outcome(.done, for: task)
-            outcome.flags.append(.unchanged)
+            outcome.bytes = task.foundSize
+            outcome.flags.append(task.mayBeRecovered ? .recovered : .unchanged)
             conclude(task, outcome)
         case .checking:
             act(task.machine.handle(.checkDiffers), on: task)

@@ -12,10 +12,12 @@ extension DispatchLoop {
         case .connected(_, let token, let isHTTP2):
             guard let task = task(of: token), let key = task.slot else { return }
             hosts[key]?.machine.connected(isHTTP2: isHTTP2)
+            uplinkProved()
             freed(key)
         case .progress(_, let samples):
             for sample in samples {
                 guard let task = task(of: sample.token) else { continue }
+                if sample.bytes > task.bytes { uplinkProved(lag: UplinkWatch.progressLag) }
                 task.bytes = sample.bytes
                 task.total = sample.total
                 task.rate.sample(sample.bytes, now: now)
@@ -32,6 +34,7 @@ extension DispatchLoop {
         guard let task = task(of: report.token) else { return }
         tokens[report.token] = nil
         let key = task.slot
+        noteProbe(task.seq)
         noteResponse(report, on: task, host: key)
         freeSlot(task, keptConnection: keepsConnection(report))
         switch report.result {
@@ -118,6 +121,8 @@ extension DispatchLoop {
     /// The final path is taken and the policy wants to know before anything is requested.
     private mutating func taken(_ task: JobTask, size: Int64, modified: WallTime) {
         task.preflightDone = true
+        task.foundSize = size
+        if task.mayBeRecovered, recovers(task, size: size) { return }
         switch task.exists {
         case .skip:
             var outcome = outcome(.done, for: task)
@@ -136,6 +141,20 @@ extension DispatchLoop {
         case .rename, .overwrite:
             act(task.machine.handle(.redirected), on: task)
         }
+    }
+
+    /// A file that a lost ledger's job may have published: its job is done if it can be shown to be that file.
+    private mutating func recovers(_ task: JobTask, size: Int64) -> Bool {
+        if let wanted = task.recoverableSize, wanted != size { return false }
+        guard task.job.options.checksum == nil else {
+            act(task.machine.handle(.checkNeeded), on: task)
+            return true
+        }
+        var outcome = outcome(.done, for: task)
+        outcome.bytes = size
+        outcome.flags.append(.recovered)
+        conclude(task, outcome)
+        return true
     }
 
     /// The ledger's validators, else the file's own mtime. A part's mtime never counts: only what stands under the
@@ -166,66 +185,5 @@ extension DispatchLoop {
         task.url = next
         task.preflightDone = true
         act(task.machine.handle(.redirected), on: task)
-    }
-
-    private mutating func broke(_ task: JobTask, _ failure: TransferFailure, host key: HostKey?) {
-        task.error = failure.error
-        task.resume = failure.resume
-        if failure.isLocal { return brokeLocally(task, failure) }
-        if task.machine.request != nil {
-            return act(task.machine.handle(.stopped(keepsPart: failure.resume != nil)), on: task)
-        }
-        if failure.isUncharged {
-            task.attempts = max(0, task.attempts - 1)
-            if let key { hosts[key]?.machine.connectionClosed() }
-            return rest(task, after: .seconds(1), keepsPart: failure.resume != nil)
-        }
-        let policy = plan.retry(for: task.job.options)
-        let verdict = policy.verdict(
-            for: failure.error, attempts: task.attempts, retryAfter: failure.retryAfter,
-            random: Double.random(in: 0..<1, using: &random))
-        // A certificate that is no good stays so: its jobs fail one after the other, without a hold between them.
-        if failure.isConnectFailure, failure.error.isRetryable, let key { connectFailed(key, failure.error) }
-        switch verdict {
-        case .retry(let delay, let holdsHost):
-            if holdsHost, let key { hold(key, for: delay, reason: failure.error.code.name) }
-            rest(task, after: delay, keepsPart: failure.resume != nil)
-        case .giveUp:
-            fail(task, failure.error)
-        }
-    }
-
-    /// A scout that cannot connect holds the host, not job after job: each of them would only wait its own time-out.
-    private mutating func connectFailed(_ key: HostKey, _ error: JobError) {
-        hosts[key]?.machine.connectionFailed()
-        let policy = plan.retry
-        // By the host's failures in a row, whichever jobs they were met by.
-        let doublings = min(max(0, (hosts[key]?.machine.failures ?? 1) - 1), 20)
-        let delay = min(policy.baseDelay * (1 << doublings), policy.maxDelay)
-        hold(key, for: delay, reason: error.code.name)
-    }
-
-    private mutating func rest(_ task: JobTask, after delay: Duration, keepsPart: Bool) {
-        if let deadline = plan.configuration.timeouts.job, let first = task.firstStarted,
-            now + delay > first + deadline
-        {
-            return fail(task, JobError(.jobDeadline, "not done within \(DurationText.format(deadline))"))
-        }
-        task.retryDelay = delay
-        act(task.machine.handle(.broke(.waiting, keepsPart: keepsPart)), on: task)
-    }
-
-    /// The disk, not the job: no attempt is charged, and nothing starts until the place can be written to again.
-    private mutating func brokeLocally(_ task: JobTask, _ failure: TransferFailure) {
-        task.attempts = max(0, task.attempts - 1)
-        if failure.error.code == .disk { localTroubleBegan(failure.error.message) }
-        if failure.error.code != .disk, !failure.error.isRetryable { return fail(task, failure.error) }
-        act(task.machine.handle(.broke(.requeued, keepsPart: failure.resume != nil)), on: task)
-    }
-
-    mutating func localTroubleBegan(_ why: String) {
-        if localTrouble == nil { remark(.error, "paused: \(why)") }
-        localTrouble = why
-        localTroubleEnds = now + .seconds(5)
     }
 }

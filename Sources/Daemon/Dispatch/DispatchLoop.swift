@@ -31,6 +31,8 @@ struct DispatchLoop: ~Copyable {
         let closed: @Sendable (ListRow) -> Void
         /// Called once when drained, stopped or (`endsWhenIdle`) out of work.
         let ended: @Sendable () -> Void
+        /// Shared by all workers; its rate follows the clock.
+        var totalLimiter = RateLimiter(rate: nil, now: MonotonicTime(nanoseconds: 0))
     }
     /// Where an earlier run left off.
     struct Start: Sendable {
@@ -38,6 +40,8 @@ struct DispatchLoop: ~Copyable {
         /// Publishes that a crash cut off, whose file is still to be found.
         let publishes: [InterruptedPublish]
         let output: OutputCondition
+        /// The last run died by itself.
+        var isAfterCrash = false
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -49,6 +53,8 @@ struct DispatchLoop: ~Copyable {
         var changes: [JobChange] = []
         var commits: [(JobSeq, JobMachine.Event)] = []
         var ledger: [LedgerRequest] = []
+        /// Orders that wait for this turn's commit.
+        var held: [(worker: Int, order: TransferOrder)] = []
     }
     enum Mode { case running, draining(until: MonotonicTime), stopping(until: MonotonicTime), ended }
     /// A stop waits so long for what is being published; the next start finds the rest.
@@ -78,6 +84,9 @@ struct DispatchLoop: ~Copyable {
     var followers: [JobSeq: [QueuedJob]] = [:]
     var followed: [JobSeq: JobSeq] = [:]
     var nextFollowerLook: MonotonicTime?
+    var suspects: Suspects
+    /// Orders that wait for a commit, by its ticket.
+    var held: [UInt64: [(worker: Int, order: TransferOrder)]] = [:]
     var hosts: [HostKey: HostEntry] = [:]
     var hostsWithHops: Set<HostKey> = []
     var starvedHosts: Set<HostKey> = []
@@ -100,6 +109,8 @@ struct DispatchLoop: ~Copyable {
     var stalledRenames: [JobSeq] = []
     static let maxRenames = 5
     var ledgerTrouble: String?
+    var uplink: UplinkWatch
+    var rates = RateClock()
     var isSpoolIdle = false
     var view: DispatchView
     var now: MonotonicTime
@@ -118,11 +129,14 @@ struct DispatchLoop: ~Copyable {
         workerLoads = Array(repeating: WorkerLoad(), count: ports.workers.count)
         now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
         view = DispatchView(now: now)
+        uplink = UplinkWatch(machine: UplinkMachine(settings: plan.uplink))
+        suspects = Suspects(carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
         output = start.output.trouble == nil ? nil : start.output
         for list in start.lists {
             view.lists[list.id] = ListView(row: list)
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
+        applyRates()
         outbox.ledger.append(.releaseDue)
         // Nothing is said of a file on a disk that is not there: it may have its name already.
         if output == nil {
@@ -162,6 +176,7 @@ struct DispatchLoop: ~Copyable {
         case .plan(let plan): replan(plan)
         case .output(let condition): outputChanged(condition)
         case .spoolIdle(let isIdle): isSpoolIdle = isIdle
+        case .nameAsked(let answer, let asked): nameAnswered(answer, at: asked)
         case .drain(let until):
             if case .running = mode { mode = .draining(until: until) }
         case .stop(let limit): stopTransfers(within: limit)
@@ -170,15 +185,11 @@ struct DispatchLoop: ~Copyable {
 
     private mutating func replan(_ plan: DispatchPlan) {
         self.plan = plan
+        uplink.machine.settings = plan.uplink
         for host in Array(hosts.keys) {
             hosts[host]?.machine.caps = plan.caps(for: host)
-            let rate = plan.configuration.hosts.rule(for: host).rate
-            if let limiter = hosts[host]?.limiter {
-                limiter.setRate(rate, now: now)
-            } else if let rate {
-                hosts[host]?.limiter = RateLimiter(rate: rate, now: now)
-            }
         }
+        applyRates()
         for worker in ports.workers {
             worker.send(
                 .connectionLimits(
@@ -211,6 +222,7 @@ struct DispatchLoop: ~Copyable {
         }
         if let localTrouble { return (.disk, localTrouble) }
         if let ledgerTrouble { return (.ledger, ledgerTrouble) }
+        if let networkTrouble { return (.network, networkTrouble) }
         return nil
     }
 
@@ -229,6 +241,7 @@ struct DispatchLoop: ~Copyable {
             let ticket = nextTicket
             nextTicket += 1
             commits[ticket] = outbox.commits
+            if !outbox.held.isEmpty { held[ticket] = outbox.held }
             ledger.append(.apply(outbox.changes, ticket: ticket))
         }
         ledger += outbox.ledger

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JobModel
+import LinuxKit
 import Publish
 import SumPool
 import Transfer
@@ -17,6 +18,8 @@ enum DispatchMessage: Sendable {
     case output(OutputCondition)
     /// The spool has nothing left to admit (`dld once` ends on it), or has again.
     case spoolIdle(Bool)
+    /// What the resolver said of a name that libcurl could not get, and when it was asked.
+    case nameAsked(NetworkFacts.NameAnswer, at: MonotonicTime)
     /// Start nothing more; let what runs go on until then.
     case drain(until: MonotonicTime)
     /// Stop transfers now, parts kept; what is being published gets this long.

@@ -22,6 +22,11 @@ struct DispatchPlan: Sendable {
     var window: Int { workers * slotsPerWorker * 4 + 256 }
     var retry: RetryPolicy { configuration.retry }
 
+    var uplink: UplinkMachine.Settings {
+        UplinkMachine.Settings(
+            downAfter: configuration.network.downAfter, giveUp: configuration.hosts.defaults.giveUp)
+    }
+
     func retry(for options: JobOptions) -> RetryPolicy {
         var policy = retry
         if let attempts = options.maxAttempts { policy.maxAttempts = attempts }

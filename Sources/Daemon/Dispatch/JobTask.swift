@@ -41,6 +41,10 @@ final class JobTask {
     var isProxied = false
     var condition: Condition?
     var preflightDone = false
+    /// Length of the file that lies under the final name, bytes.
+    var foundSize: Int64?
+    /// `active` is not on its way to the ledger before this turn's end.
+    var isActiveUncommitted = false
     var bytes: Int64 = 0
     var total: Int64?
     var rate = RateMeter()
@@ -77,6 +81,19 @@ final class JobTask {
     }
 
     var seq: JobSeq { job.seq }
+
+    /// The ledger lost this job, and what lies under its name can be checked: it may be done already.
+    var mayBeRecovered: Bool {
+        job.options.isReadmitted == true && (job.options.checksum != nil || recoverableSize != nil)
+    }
+    /// What a file of this job must measure: by the list, or by what the ledger once published of this URL.
+    var recoverableSize: Int64? {
+        if let size = job.options.size { return size }
+        guard case .granted(let known?) = claim, case .download(let urls, _) = job.work,
+            known.url == urls.first?.text
+        else { return nil }
+        return known.size
+    }
     var partName: String { "\(job.id).part" }
 }
 

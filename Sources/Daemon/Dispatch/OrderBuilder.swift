@@ -69,8 +69,7 @@ struct OrderBuilder {
     }
 
     private func hasUser(_ url: DownloadURL) -> Bool {
-        // Unreadable: the transfer says so, and sends nothing.
-        (try? ParsedURL.parse(url.text).user != nil) ?? true
+        (try? ParsedURL.parse(url.text).user != nil) ?? true  // unreadable: nothing is sent
     }
 
     private func limits(_ order: inout TransferOrder, task: JobTask) {
@@ -86,6 +85,7 @@ struct OrderBuilder {
         if let limit = configuration.timeouts.job, let first = task.firstStarted {
             order.deadline = first + limit
         }
+        order.attemptDeadline = configuration.timeouts.attempt.map { task.attemptStarted + $0 }
     }
 
     private func policy(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {
@@ -112,6 +112,7 @@ struct OrderBuilder {
 
     private func preflight(for task: JobTask) -> Preflight? {
         guard !task.preflightDone, let path = task.path else { return nil }
+        if task.mayBeRecovered { return Preflight(path: path) }
         switch task.exists {
         case .skip, .update, .fail: return Preflight(path: path)
         case .rename, .overwrite: return nil

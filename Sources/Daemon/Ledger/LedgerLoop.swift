@@ -84,7 +84,13 @@ struct LedgerLoop: ~Copyable {
             }
             guard commit(turn) else { return }
         }
-        do { try store.close() } catch { ports.broken(error) }
+        do throws(LedgerError) {
+            try store.group { () throws(LedgerError) in try store.noteRun(nil) }
+            try store.close()
+        } catch {
+            // At a stop a ledger in trouble is left to the next start, as after a crash.
+            if !error.isTransient { ports.broken(error) }
+        }
     }
 
     /// One transaction, repeated until it goes through. False: it never will.

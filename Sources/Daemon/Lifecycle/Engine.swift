@@ -125,8 +125,8 @@ final class Engine {
             started: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         verdicts = RunVerdict()
         reloads = ReloadRequests(bell: wires.mainBell)
-        totalLimiter = RateLimiter(
-            rate: configuration.limits.totalRate, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
+        // The dispatcher sets its rate, by the clock.
+        totalLimiter = RateLimiter(rate: nil, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         let jobsPath = plan.jobsLog
         threads.log = WorkerThread(name: "dld-log") {
             var loop = LogLoop(port: port, bell: logBell, jobsPath: jobsPath)
@@ -142,6 +142,10 @@ final class Engine {
 
     /// Starts every thread. Jobs may run from here on.
     func start() throws(StartError) {
+        if store.isAfterCrash {
+            logger.warning(
+                "the last run ended without a stop", metadata: ["quarantined": "\(store.quarantined)"])
+        }
         startLedger()
         startSums()
         startPublishers()
@@ -278,11 +282,12 @@ extension Engine {
             ended: {
                 wires.hasEnded.store(true, ordering: .releasing)
                 wires.mainBell.ring()
-            })
+            }, totalLimiter: totalLimiter)
         let start = DispatchLoop.Start(
             lists: store.lists, publishes: store.publishes,
             output: OutputCondition(
-                freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }))
+                freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }),
+            isAfterCrash: store.isAfterCrash)
         let plan = dispatchPlan(plan.configuration, plan.credentials)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {

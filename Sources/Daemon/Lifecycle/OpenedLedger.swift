@@ -17,6 +17,10 @@ struct OpenedLedger: Sendable {
     let place: OutputPlace
     let lists: [ListRow]
     let publishes: [InterruptedPublish]
+    /// The last run died by itself.
+    let isAfterCrash: Bool
+    /// Jobs that have failed for that, at this start.
+    let quarantined: Int
     /// Why the output may not be written to yet, if so.
     let missingOutput: String?
 
@@ -32,7 +36,13 @@ struct OpenedLedger: Sendable {
                 root: configuration.outputDir, identity: store.identity, claims: plan.claimsOutput)
             let isNew = try store.totals().total == 0
             missingOutput = try Self.preparing(place, isNew: isNew, dirMode: configuration.output.dirMode)
-            let recovery = try store.group { () throws(LedgerError) in try store.recover(now: now) }
+            let last = try LastRun(store, state: configuration.stateDir, counts: plan.claimsOutput)
+            isAfterCrash = last.isCrash
+            let recovery = try store.group { () throws(LedgerError) in
+                try store.noteRun(ProcessFacts.bootID)
+                return try store.recover(now: now, isCrash: last.isCrash)
+            }
+            quarantined = recovery.quarantined
             let settings = PublishSettings(outputDirectory: place.root, partsDirectory: place.parts)
             publishes = try Self.goOn(recovery.publishes, settings, missing: missingOutput, store, now)
             if missingOutput == nil { try PartSweep.run(in: place.parts, ledger: path, cipher: store.cipher) }
@@ -95,19 +105,15 @@ struct OpenedLedger: Sendable {
         return found
     }
 
-    /// Results of closed lists and finished files are whole without the ledger; lists under way start over.
-    private static func mending(_ file: String) -> String {
-        """
-        Put a backup in its place, or begin a new ledger:
-          mv \(file) \(file).broken; rm -f \(file)-wal \(file)-shm
-        and then move the lists in the spool's accepted/ back into the spool and remove .dld/id in the output directory.
-        """
+    /// The way out of a damaged ledger. Finished files and results of ended lists are whole without it.
+    static func mending(config: String? = nil) -> String {
+        let option = config.map { " --config \($0)" } ?? ""
+        return "Mend it, with dld stopped, by: dld fsck --repair\(option)   (or put a backup in its place)"
     }
 
     static func startError(_ error: LedgerError) -> StartError {
         switch error.code {
-        case .corrupt:
-            StartError(ExitStatus.dataError, "\(error)\n" + mending(error.file))
+        case .corrupt: StartError(ExitStatus.dataError, "\(error)\n" + mending())
         case .newerSchema: StartError(ExitStatus.config, "\(error)")
         case .busy: StartError(ExitStatus.held, "\(error)")
         case .diskFull, .readOnly, .io, .cannotOpen, .bug: StartError(ExitStatus.io, "\(error)")

@@ -113,17 +113,13 @@ struct OutputPlace: Sendable {
             switch try owner() {
             case identity: break
             case nil where isNew:
-                try DirectoryMaking.make(FilePath(root), mode: dirMode)
-                try DirectoryMaking.make(FilePath(root + "/.dld"), mode: 0o755)
-                try SafeFileWriter.write(
-                    Array((identity + "\n").utf8), to: FilePath(idPath),
-                    permissions: [.ownerReadWrite, .groupRead, .otherRead])
+                try claim(dirMode: dirMode)
             case nil:
                 return "\(root) has no .dld/id though the ledger has jobs there: not mounted? "
-                    + "If the files are there all the same: mkdir -p \(root)/.dld && echo \(identity) > \(idPath)"
+                    + "If the files are there all the same: dld fsck --adopt"
             case let other?:
                 return "\(root) belongs to another ledger (\(other)): not mounted, or the config changed? "
-                    + "To take it over: echo \(identity) > \(idPath)"
+                    + "To take it over: dld fsck --adopt"
             }
         } else {
             try DirectoryMaking.make(FilePath(root), mode: dirMode)
@@ -131,6 +127,15 @@ struct OutputPlace: Sendable {
         }
         try DirectoryMaking.make(FilePath(parts), mode: 0o700)
         return nil
+    }
+
+    /// Makes the place this ledger's, whoever's it was.
+    func claim(dirMode: UInt32) throws(SystemError) {
+        try DirectoryMaking.make(FilePath(root), mode: dirMode)
+        try DirectoryMaking.make(FilePath(root + "/.dld"), mode: 0o755)
+        try SafeFileWriter.write(
+            Array((identity + "\n").utf8), to: FilePath(idPath),
+            permissions: [.ownerReadWrite, .groupRead, .otherRead])
     }
 
     /// The ledger named in `OUTPUT/.dld/id`; nil where there is none.

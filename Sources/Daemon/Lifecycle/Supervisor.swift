@@ -30,6 +30,8 @@ final class Supervisor {
     private var lastStatus = ""
     private var lastBeat = MonotonicTime(nanoseconds: 0)
     private var drainSince: MonotonicTime?
+    /// The watchdog was left without its word, and told the next start why.
+    private var isStuck = false
     private(set) var wasInterrupted = false
     /// A signal ended it, not the work.
     private(set) var wasStopped = false
@@ -135,8 +137,6 @@ final class Supervisor {
         next.durability = configuration.durability
         next.sum = configuration.sum
         configuration = next
-        engine.totalLimiter.setRate(
-            next.limits.totalRate, now: MonotonicTime(nanoseconds: Monotonic.nanoseconds()))
         engine.wires.reserve.store(next.limits.minFree, ordering: .relaxed)
         engine.logPort.setLevel(Logger.Level(rawValue: next.log.level.rawValue) ?? .info)
         engine.wires.dispatch.send(.plan(engine.dispatchPlan(next, loaded.credentials)))
@@ -159,6 +159,10 @@ final class Supervisor {
         }
         guard watchdog != nil else { return }
         let stuck = readings.first { !$0.reading.isFresh(limit: Self.freshness) }
+        let state = configuration.stateDir
+        if stuck != nil, !isStuck { WatchdogNote.leave(in: state) }
+        if stuck == nil, isStuck { WatchdogNote.take(in: state) }
+        isStuck = stuck != nil
         if let stuck {
             let call = stuck.reading.call.map { " in \($0)" } ?? ""
             engine.logger.critical(

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JobModel
+import Ledger
+import LinuxKit
+import SystemPackage
+
+/// Part files against jobs, both ways.
+struct PartCheck {
+    let context: FsckContext
+    private static let page = 1000
+
+    init(_ context: FsckContext) { self.context = context }
+
+    /// Held by a daemon for life.
+    static func lock(_ directory: FilePath) throws(StartError) -> FileLock {
+        do { return try FileLock(directory: directory) } catch {
+            guard error.isWouldBlock else { throw StartError(ExitStatus.io, "\(error)") }
+            throw StartError(ExitStatus.held, "\(directory) is in use by another dld: stop it first")
+        }
+    }
+
+    func run() throws {
+        try checkFiles()
+        try checkResumePoints()
+    }
+
+    private func checkFiles() throws {
+        let folder = FilePath(context.place.parts)
+        guard try FileStatus.of(folder) != nil else { return }
+        let scan = try FolderNames(folder)
+        while let entry = scan.next() {
+            let path = folder.appending(entry.name)
+            guard entry.name.hasSuffix(".part"), let id = JobID(entry.name.dropLast(5)) else {
+                guard try FileStatus.of(path)?.kind == .regular else { continue }
+                context.mend(path.string, "no part has such a name", done: "removed") { _ = try unlink(path) }
+                continue
+            }
+            context.report.parts += 1
+            if case .orphan = try context.store.standing(ofPart: id) {
+                context.mend(path.string, "no job goes on with this part", done: "removed") {
+                    _ = try unlink(path)
+                }
+            }
+        }
+    }
+
+    /// A point whose part is not what it says costs only time: the attempt starts from zero.
+    private func checkResumePoints() throws {
+        var last = JobSeq(0)
+        while true {
+            let points = try context.store.resumePoints(after: last, limit: Self.page)
+            for point in points {
+                guard let fault = try fault(of: point.resume, part: "\(point.id).part") else { continue }
+                context.mend(
+                    "job \(point.id)", fault, weight: .note, done: "the job starts from zero"
+                ) {
+                    try context.store.group { () throws(LedgerError) in
+                        try context.store.forgetResume(of: point.seq)
+                    }
+                }
+            }
+            guard points.count == Self.page, let end = points.last?.seq else { return }
+            last = end
+        }
+    }
+
+    private func fault(of point: ResumePoint, part name: String) throws -> String? {
+        let path = FilePath(context.place.parts).appending(name)
+        guard let status = try FileStatus.of(path) else { return "its part \(name) is gone" }
+        if status.inode != point.inode { return "its part \(name) is another file than the one it wrote" }
+        guard status.size < point.bytes else { return nil }
+        return "its part \(name) has \(status.size) bytes, \(point.bytes) were on disk"
+    }
+}

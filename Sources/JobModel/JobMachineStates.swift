@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the machine knows: where a job can be, what can happen to it, what is to be done.
+
+extension JobMachine {
+    public enum State: Sendable, Hashable {
+        /// In the window, not started. Exits: transferring, summing, ending, resting.
+        case ready
+        /// A transfer is out. Exits: doubted, hopping, checking, digesting, syncing, keeping, ending,
+        /// resting.
+        case transferring
+        /// The transfer failed as it would if our own network were down: waits for that to be known.
+        /// Exits: keeping, ending, resting.
+        case doubted(keepsPart: Bool)
+        /// Redirected: waits for a slot of the target host. Exits: transferring, ending, resting.
+        case hopping
+        /// The file already in place is being digested (`exists = update`). Exits: transferring, ending, resting.
+        case checking
+        /// The part is whole; its digest is computed. Exits: syncing, ending, resting.
+        case digesting
+        /// The part's data goes to disk. Exits: committing, ending, resting.
+        case syncing
+        /// The name that the server gave is being claimed in the ledger. Exits: committing, ending.
+        case naming
+        /// `publishing` goes to disk in the ledger. Exits: renaming.
+        case committing
+        /// The part gets its final name. Exits: ending, committing (another name), numbering.
+        case renaming
+        /// The final name is taken: the ledger is asked for the next number. Exits: committing.
+        case numbering
+        /// What was received so far goes to disk, to be resumed. Exits: resting.
+        case keeping(Rest)
+        /// On the process pool. Exits: ending, resting.
+        case summing
+        /// A resting state (waiting, paused, queued) is being committed. Exits: rested.
+        case resting
+        /// The terminal state is being committed. Exits: ended.
+        case ending
+        /// Out of the window.
+        case rested
+        case ended
+    }
+    /// Where a job goes that did not end.
+    public enum Rest: Sendable, Hashable { case waiting, paused, requeued }
+    /// What a person or the daemon wants of a running job.
+    public enum Request: Sendable, Hashable { case cancel, pause, requeue }
+
+    public enum Event: Sendable, Hashable {
+        case started
+        case sumStarted
+        case redirected
+        /// The attempt is over; whose fault it was is not known yet.
+        case doubted(keepsPart: Bool)
+        /// The final path is taken and only a digest can tell whether the file is current.
+        case checkNeeded
+        /// The file in place is another: fetch it after all.
+        case checkDiffers
+        case received(needsDigest: Bool)
+        case digestMatched
+        case synced
+        /// The same, and the file gets another name than was claimed at its start.
+        case syncedForNewName
+        case named
+        case committed
+        case nameTaken
+        case numbered
+        /// The attempt is over; what was received is worth keeping.
+        case broke(Rest, keepsPart: Bool)
+        case kept
+        case requested(Request)
+        /// The transfer that was told to stop has stopped.
+        case stopped(keepsPart: Bool)
+        /// The job has its terminal outcome: done, failed or cancelled.
+        case concluded
+        case restCommitted
+        case endCommitted
+    }
+    public enum Action: Sendable, Hashable {
+        case none
+        case stopTransfer(keepsPart: Bool)
+        case stopSum
+        case digestPart, digestExisting
+        case startTransfer
+        case queueHop
+        case syncPart
+        case claimName
+        case commitPublishing
+        case rename
+        case askNumber
+        case keepPart
+        case commitRest(Rest)
+        case commitEnd
+        /// A request in a state that cannot follow it any more: the job is about to end by itself.
+        case tooLate
+        case leaveWindow
+    }
+}
