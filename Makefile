@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # setup: Debian packages that are missing   build: debug build        demo: the whole road on real files
 # test: every test, the booted systemd too  check: the style gates    tsan: every test under the thread sanitizer
+# crash: kills dld at every write, cuts its power 100 times
 # fuzz: every parser of foreign bytes, MINUTES=1 each
+# soak: downloads over faults drawn at random, with kills (JOBS=200000 KILLS=50 SEED=1)
 # install, uninstall: PREFIX=/usr/local DESTDIR= (see scripts/install)
 
 SWIFT ?= swift
@@ -11,7 +13,7 @@ DESTDIR ?=
 BIN_DIR ?=
 export PREFIX DESTDIR BIN_DIR
 
-.PHONY: all setup build demo test tsan check fuzz install uninstall clean
+.PHONY: all setup build demo test tsan crash soak check fuzz install uninstall clean
 all: build
 
 setup:
@@ -29,8 +31,18 @@ test: setup
 tsan: setup
 	@scripts/test --tsan
 
+crash: build
+	@scripts/crash
+
 fuzz: setup
 	@scripts/fuzz $(MINUTES)
+
+JOBS ?= 200000
+KILLS ?= 50
+SEED ?= 1
+soak: setup
+	$(SWIFT) build -c release
+	@scripts/soak --release --jobs $(JOBS) --kills $(KILLS) --seed $(SEED)
 
 check: setup
 	@scripts/check --self-test

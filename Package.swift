@@ -126,7 +126,9 @@ let package = Package(
                 "Daemon", "Transfer", "Publish", "SumPool", "LinuxKit", "JobModel", "Config", "ControlAPI",
                 "TestKit", logging,
             ]),
-        suite("IntegrationTests", ["TestKit", "ControlAPI", "JobModel", "dld", "sumd", "dlctl"]),
+        suite(
+            "IntegrationTests",
+            ["TestKit", "ControlAPI", "JobModel", "LinuxKit", "Locking", "dld", "sumd", "dlctl"]),
     ],
     swiftLanguageModes: [.v6]
 )

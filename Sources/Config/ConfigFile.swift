@@ -143,6 +143,11 @@ struct ConfigReader {
     private func readSegments(_ section: ConfigSection, _ config: inout Configuration) {
         config.segments.perFile = section.integer("per_file", config.segments.perFile, in: 1...64)
         config.segments.minSize = section.size("min_size", config.segments.minSize, in: (1 << 20)...Int64.max)
+        config.segments.checkpointBytes = section.size(
+            "checkpoint_bytes", config.segments.checkpointBytes, in: (64 << 10)...Int64.max)
+        config.segments.checkpointInterval = section.duration(
+            "checkpoint_interval", config.segments.checkpointInterval,
+            in: .milliseconds(250) ... .seconds(86_400))
     }
 
     private func readRetention(_ section: ConfigSection, _ config: inout Configuration) {

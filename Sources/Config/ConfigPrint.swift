@@ -66,6 +66,7 @@ extension Configuration {
         "spool_dir", "output_dir", "state_dir", "control.socket", "workers", "transfers_per_worker",
         "durability",
         "sum.processes", "log.format", "log.jobs_file", "output.dir_mode", "limits.max_list_size",
+        "segments.checkpoint_bytes", "segments.checkpoint_interval",
     ]
 
     /// Every key in the order of the example file.
@@ -109,6 +110,8 @@ extension Configuration {
         func add(_ path: String..., json: String) { list.append(ConfigEntry(path: path, json: json)) }
         add("segments", "per_file", json: String(segments.perFile))
         add("segments", "min_size", json: Self.text(size: segments.minSize))
+        add("segments", "checkpoint_bytes", json: Self.text(size: segments.checkpointBytes))
+        add("segments", "checkpoint_interval", json: Self.text(segments.checkpointInterval))
         add("retention", "lists", json: retention.lists.map(Self.text) ?? Self.quoted("keep"))
         add("retention", "parts", json: Self.text(retention.parts))
         add("digest", "always", json: alwaysDigest.map { Self.quoted($0.rawValue) } ?? "null")

@@ -129,6 +129,10 @@ public struct Configuration: Sendable, Hashable {
         public var perFile = 1
         /// Files smaller than this are never split.
         public var minSize: Int64 = 64 << 20
+        /// A running transfer's bytes are made sure of after so many more of them.
+        public var checkpointBytes: Int64 = 16 << 20
+        /// The same by time, where any have come.
+        public var checkpointInterval: Duration = .seconds(5)
     }
 
     /// What is deleted by age.

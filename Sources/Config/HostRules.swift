@@ -65,6 +65,11 @@ public struct HostRules: Sendable, Hashable {
         return rule
     }
 
+    /// Some host's rate depends on the time of day.
+    public var hasTimedRates: Bool {
+        defaults.rate.isTimed || overrides.values.contains { $0.rate?.isTimed ?? false }
+    }
+
     /// The file with the secret for a host, from the most specific pattern that sets one. A pattern names one port,
     /// the usual one where it has none: what is kept for `H` is not for whatever listens on `H:8080`. Any thread.
     public func credentialsFile(for host: HostKey) -> String? {
@@ -89,11 +94,6 @@ public struct HostRules: Sendable, Hashable {
             return nil
         }
         return host[colon...]
-    }
-
-    /// Some host's rate depends on the time of day.
-    public var hasTimedRates: Bool {
-        defaults.rate.isTimed || overrides.values.contains { $0.rate?.isTimed ?? false }
     }
 
     /// The most connections that any host is granted: a backstop for those who do not know the host.

@@ -111,12 +111,23 @@ public struct HostDocument: Codable, Sendable, Hashable {
     @Nullable public var heldUntil: Timestamp?
     /// Why it is held: `429`, `503`, `connection refused`.
     @Nullable public var reason: String?
+    /// `open`: it refused connections again and again, and nothing but a scout goes to it; `probing`: the scout is
+    /// out. nil: closed.
+    @Nullable public var breaker: String?
+    /// Transfers at a time that it is given at present; below what is configured after trouble.
+    @Nullable public var capacity: Int?
+    /// How long it has given nothing usable while jobs waited.
+    @Nullable public var barrenSeconds: Double?
+    /// When its jobs fail as `host_unavailable` if that goes on.
+    @Nullable public var givesUpAt: Timestamp?
     public init() {}
     /// Nothing new starts towards it.
     public var isHeld: Bool { heldUntil != nil }
     enum CodingKeys: String, CodingKey {
-        case host, connections, active, queued, waiting, reason
+        case host, connections, active, queued, waiting, reason, breaker, capacity
         case connectionLimit = "connection_limit"
+        case barrenSeconds = "barren_seconds"
+        case givesUpAt = "gives_up_at"
         case httpVersion = "http_version"
         case rateLimit = "rate_limit"
         case heldUntil = "held_until"

@@ -30,6 +30,9 @@ public struct MetricsDocument: Sendable, Hashable {
     public var activeTransfers = 0
     public var connections = 0
     public var heldHosts = 0
+    public var openBreakers = 0
+    /// Jobs that failed because their host was given up.
+    public var hostUnavailable = 0
     /// Gauge: messages or jobs waiting, by queue (`dispatch`, `ledger`, `publish`, `sum`).
     public var queues: [String: Int] = [:]
     /// From the start of an attempt to its first byte, in seconds.
@@ -42,7 +45,8 @@ public struct MetricsDocument: Sendable, Hashable {
     public var sumsFailed = 0
     public var sumRestarts = 0
     public var sumCPUSeconds: Double = 0
-    public var diskFree: [String: Int64] = [:]
+    /// Gauge.
+    public var disks: [DiskStatus] = []
     public var residentBytes: Int64 = 0
     public init() {}
 }

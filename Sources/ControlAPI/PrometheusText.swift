@@ -19,9 +19,7 @@ public enum PrometheusText {
         writeJobs(metrics, to: &page)
         writeTransfers(metrics, to: &page)
         writeSums(metrics, to: &page)
-        page.gauge(
-            "dld_disk_free_bytes", "Free bytes on the file systems dld writes to.",
-            metrics.diskFree.sorted { $0.key < $1.key }.map { ([("role", $0.key)], Double($0.value)) })
+        writeDisks(metrics.disks, to: &page)
         page.gauge(
             "dld_resident_memory_bytes", "Resident memory of the daemon.", Double(metrics.residentBytes))
         return page.text
@@ -61,9 +59,34 @@ public enum PrometheusText {
         page.gauge(
             "dld_hosts_held", "Hosts that nothing is started for until a hold ends.",
             Double(metrics.heldHosts))
+        page.gauge(
+            "dld_hosts_breaker_open",
+            "Hosts that refused connections again and again; a scout asks now and then.",
+            Double(metrics.openBreakers))
+        page.counter(
+            "dld_host_unavailable_total", "Jobs that failed because their host was given up.",
+            Double(metrics.hostUnavailable))
         page.histogram(
             "dld_first_byte_seconds", "From the start of an attempt to the first byte of its body.",
             metrics.firstByte)
+    }
+
+    private static func writeDisks(_ disks: [DiskStatus], to page: inout Page) {
+        func samples(_ value: (DiskStatus) -> Double) -> [Page.Sample] {
+            disks.map { ([("role", $0.role), ("path", $0.path)], value($0)) }
+        }
+        page.gauge(
+            "dld_disk_free_bytes", "Free bytes on the file systems dld writes to.",
+            samples { Double($0.free) })
+        page.gauge(
+            "dld_disk_reserved_bytes", "Bytes that must stay free (limits.min_free).",
+            samples { Double($0.reserve) })
+        page.gauge(
+            "dld_disk_promised_bytes", "Bytes that transfers under way have still to write.",
+            samples { Double($0.promised) })
+        page.gauge(
+            "dld_disk_paused", "1 while nothing starts there: full, read-only, refused or not mounted.",
+            samples { $0.paused == nil ? 0 : 1 })
     }
 
     private static func writeSums(_ metrics: MetricsDocument, to page: inout Page) {

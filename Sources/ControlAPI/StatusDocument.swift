@@ -156,9 +156,20 @@ public struct DiskStatus: Codable, Sendable, Hashable {
     public var total: Int64 = 0
     /// `limits.min_free`: below this nothing starts.
     public var reserve: Int64 = 0
+    /// Bytes that transfers under way have asked for and not written yet.
+    public var promised: Int64 = 0
+    /// Files that may still be made; nil where there is no fixed number.
+    @Nullable public var freeFiles: Int64?
+    /// Why nothing starts there.
+    @Nullable public var paused: String?
     public init() {}
     /// Nothing starts until there is more room.
     public var isShort: Bool { free < reserve }
+
+    enum CodingKeys: String, CodingKey {
+        case role, path, free, total, reserve, promised, paused
+        case freeFiles = "free_files"
+    }
 }
 
 /// Since the daemon started.

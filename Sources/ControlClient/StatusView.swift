@@ -70,7 +70,11 @@ public enum StatusView {
         for disk in status.disks {
             var words = "\(disk.path): \(Quantity.size(disk.free)) of \(Quantity.size(disk.total)) free"
             if disk.isShort { words += ", \(Quantity.size(disk.reserve)) must stay free" }
-            add("Disk", words, disk.isShort ? .bad : .plain)
+            if disk.promised > 0 { words += ", \(Quantity.size(disk.promised)) of it promised" }
+            if let why = disk.paused { words += "; paused: \(why)" }
+            add(
+                disk.role == "output" ? "Disk" : "Disk (\(disk.role))", words,
+                disk.isShort || disk.paused != nil ? .bad : .plain)
         }
         return lines
     }

@@ -51,17 +51,29 @@ public enum HostsView {
             .init("queued", .right), .init(""),
         ])
         for host in hosts {
-            var remark = Cell.empty
-            if let until = host.heldUntil {
-                let reason = host.reason.map { " (\(TextWidth.truncated($0, to: 20)))" } ?? ""
-                remark = Cell("held until \(style.time(until))\(reason)", .warning)
-            }
+            let words = remark(on: host, style)
+            let remark = words.isEmpty ? Cell.empty : Cell(words, .warning)
             table.add([
                 Cell(host.host), Cell(Quantity.count(host.connections)), Cell(Quantity.count(host.active)),
                 Cell(host.httpVersion ?? ""), Cell(Quantity.count(host.queued + host.waiting)), remark,
             ])
         }
         return table
+    }
+
+    /// `breaker open (connect), probe at 03:40, gives up 04:10`
+    private static func remark(on host: HostDocument, _ style: ViewStyle) -> String {
+        let reason = host.reason.map { " (\(TextWidth.truncated($0, to: 20)))" } ?? ""
+        var parts: [String] = []
+        if host.breaker == "probing" { parts.append("breaker open, probing") }
+        if let until = host.heldUntil {
+            parts.append(
+                host.breaker == "open"
+                    ? "breaker open\(reason), probe at \(style.time(until))"
+                    : "held until \(style.time(until))\(reason)")
+        }
+        if let end = host.givesUpAt { parts.append("gives up \(style.time(end))") }
+        return parts.joined(separator: ", ")
     }
 }
 

@@ -64,6 +64,17 @@ public enum ByteSize {
         return "\(sign)\(shown / 10).\(shown % 10) \(names[index])"
     }
 
+    /// A part of a whole in the whole's unit: `0.8 of 5 GiB`.
+    public static func share(_ part: Int64, of whole: Int64) -> String {
+        let names = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+        let index = names.indices.last { whole >= Int64(1) << Int64(10 * $0) } ?? 0
+        func shown(_ bytes: Int64) -> String {
+            let tenths = tenths(UInt64(max(0, bytes)), UInt64(1) << UInt64(10 * index))
+            return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
+        }
+        return "\(shown(part)) of \(shown(whole)) \(names[index])"
+    }
+
     /// As the config writes it, exact: `1MiB`, `1536`, `10GiB`. `parse` reads it back to the same number.
     public static func exact(_ bytes: Int64) -> String {
         let names = ["PiB", "TiB", "GiB", "MiB", "KiB"]

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How one host is treated: its caps, what its connections have shown, its holds.
+/// How one host is treated: its caps, what its connections have shown, its holds, its circuit breaker.
 ///
 /// A pure state machine: the dispatcher tells it what happened and asks whether another transfer may start.
-/// A cold host gets one transfer, the scout; only what the scout's connection shows opens the caps. Without that,
-/// many transfers race to a host that may be dead, or open a connection each to one that would multiplex.
+/// A host that is cold, or that was held, gets one transfer, the scout; only its usable answer opens the caps.
+/// Without that, many transfers race to a host that may be dead, or open a connection each to one that would
+/// multiplex, or all come back in the moment in which a hold ends.
 public struct HostMachine: Sendable, Hashable {
     /// The limits that the config sets for this host.
     public struct Caps: Sendable, Hashable {
@@ -37,6 +38,12 @@ public struct HostMachine: Sendable, Hashable {
         /// No transfer until one of this host's transfers ends or shows what the host speaks.
         case full(WaitReason)
     }
+    /// What a transfer is to its host.
+    public enum Role: Sendable, Hashable {
+        /// Alone to find out whether the host serves.
+        case scout
+        case ordinary
+    }
 
     public var caps: Caps
     public private(set) var stage: Stage = .cold
@@ -44,79 +51,142 @@ public struct HostMachine: Sendable, Hashable {
     public private(set) var active = 0
     public private(set) var heldUntil: MonotonicTime?
     public private(set) var holdReason: String?
-    /// Connection failures in a row, without a response in between.
+    /// Rounds of connection failures in a row, without a response in between.
     public private(set) var failures = 0
+    /// Rounds of 429 and 503 in a row, without a usable answer in between.
+    public private(set) var refusals = 0
+    /// Usable answers so far: tells whether others were served between two moments.
+    public private(set) var served: UInt64 = 0
+    /// One transfer goes alone before others may follow.
+    public private(set) var needsScout = true
+    private var isScoutOut = false
+    private var cap = AdaptiveCap()
     private var nextStart = MonotonicTime(nanoseconds: 0)
+
+    /// Connection failures in a row that open the breaker: from here on the host counts as dead until a scout
+    /// comes back with an answer.
+    public static let breakerThreshold = 3
 
     public init(caps: Caps) { self.caps = caps }
 
-    public var capacity: Int {
+    public var isBreakerOpen: Bool { failures >= Self.breakerThreshold }
+    /// Fewer transfers than configured, after trouble.
+    public var isReduced: Bool { cap.isReduced }
+
+    /// Transfers at a time once a scout has shown that it serves.
+    public var capacity: Int { cap.level(of: ceiling) }
+
+    private var ceiling: Int {
         switch stage {
-        case .cold, .scouting: 1
-        case .http1: caps.connections
+        case .cold, .scouting, .http1: caps.connections
         // One connection: libcurl opens a new one for every transfer that finds it full, as many as there are.
         case .http2: caps.streams
         }
     }
 
+    /// Transfers that may start now, holds and paces apart.
+    public var room: Int {
+        if needsScout { return isScoutOut || active >= capacity ? 0 : 1 }
+        return max(0, capacity - active)
+    }
+
     public func verdict(now: MonotonicTime) -> Verdict {
         if let heldUntil, heldUntil > now { return .wait(until: heldUntil, .hostHeld) }
-        if active >= capacity { return .full(.hostLimit) }
+        if room == 0 { return .full(.hostLimit) }
         if nextStart > now { return .wait(until: nextStart, .rateLimit) }
         return .start
     }
 
+    public func isHeld(now: MonotonicTime) -> Bool { heldUntil.map { $0 > now } ?? false }
+
     /// A transfer was handed to a worker. Precondition: `verdict` said `.start`.
-    public mutating func started(now: MonotonicTime) {
+    public mutating func started(now: MonotonicTime) -> Role {
         active += 1
         if stage == .cold { stage = .scouting }
-        if let heldUntil, heldUntil <= now { release() }
+        if let heldUntil, heldUntil <= now { endHold() }
         if let rate = caps.requestsPerSecond, rate > 0 {
             // A pace, not a bucket: bursts are what hosts complain about.
             nextStart = max(nextStart, now) + .seconds(1 / rate)
         }
+        guard needsScout else { return .ordinary }
+        isScoutOut = true
+        return .scout
     }
 
-    /// The first response header came: the host lives and shows what it speaks.
-    public mutating func connected(isHTTP2: Bool) {
+    /// A response's head came: the host lives and shows what it speaks.
+    ///
+    /// - Parameter isUsable: any answer but 429 and 503. Only a scout's opens the caps.
+    public mutating func answered(isHTTP2: Bool, isUsable: Bool, to role: Role) {
         failures = 0
         stage = isHTTP2 ? .http2 : .http1
+        guard isUsable else { return }
+        refusals = 0
+        if role == .scout { needsScout = false }
     }
 
     /// A transfer ended, for whatever reason.
-    public mutating func finished() {
+    public mutating func finished(_ role: Role, _ end: AdaptiveCap.End) {
         active = max(0, active - 1)
+        if end == .success { served &+= 1 }
+        cap.ended(end, ceiling: ceiling, inFlight: active)
+        guard role == .scout else { return }
+        isScoutOut = false
         // A scout that ended without a header leaves the host as cold as it was.
-        if stage == .scouting, active == 0 { stage = .cold }
+        if stage == .scouting { stage = .cold }
     }
 
-    /// No connection could be made.
-    public mutating func connectionFailed() {
+    /// No connection could be made. Told after `finished`.
+    ///
+    /// Returns whether it is news: what was under way beside the scout, or when a hold began, is not.
+    public mutating func connectionFailed(_ role: Role, now: MonotonicTime) -> Bool {
+        guard isNews(role, now) else { return false }
         failures = min(failures + 1, 1_000_000)
-        stage = active > 0 ? .scouting : .cold
+        stage = .cold
+        needsScout = true
+        return true
     }
 
-    /// The server closed an HTTP/2 connection under its transfers (GOAWAY): scout again, so that not all of them
-    /// open a connection of their own at once.
+    /// 429 or 503. Returns whether it is news, as above.
+    public mutating func refused(_ role: Role, now: MonotonicTime) -> Bool {
+        guard isNews(role, now) else { return false }
+        refusals = min(refusals + 1, 1_000_000)
+        needsScout = true
+        return true
+    }
+
+    private func isNews(_ role: Role, _ now: MonotonicTime) -> Bool {
+        !isHeld(now: now) && (role == .scout || !needsScout)
+    }
+
+    /// An HTTP/2 connection ended under its transfers (GOAWAY, a reset): one goes first again, so that not all
+    /// of them open a connection of their own at once.
     public mutating func connectionClosed() {
-        stage = active > 0 ? .scouting : .cold
+        if stage == .http2 { needsScout = true }
     }
 
-    /// No transfer starts before `until`; an earlier end never shortens a hold.
+    /// No transfer starts before `until`, and then a scout; an earlier end never shortens a hold.
     public mutating func hold(until: MonotonicTime, reason: String) {
         if let heldUntil, heldUntil >= until { return }
         heldUntil = until
         holdReason = reason
+        needsScout = true
     }
 
+    /// Somebody says that it serves again: hold and breaker are over, a scout may go at once.
     public mutating func release() {
+        endHold()
+        failures = 0
+        refusals = 0
+    }
+
+    private mutating func endHold() {
         heldUntil = nil
         holdReason = nil
     }
 
     /// Nothing would be lost by forgetting this host.
     public func isForgettable(now: MonotonicTime) -> Bool {
-        active == 0 && (heldUntil.map { $0 <= now } ?? true) && nextStart <= now
+        active == 0 && !isHeld(now: now) && nextStart <= now
     }
 }
 

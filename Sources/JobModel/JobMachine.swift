@@ -33,6 +33,7 @@ public struct JobMachine: Sendable, Hashable {
         case .renaming: return renaming(event)
         case .numbering: return numbering(event)
         case .keeping(let rest): return keeping(event, then: rest)
+        case .parting: return parting(event)
         case .summing: return summing(event)
         case .resting: return resting(event)
         case .ending: return ending(event)
@@ -46,6 +47,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.transferring, .none)
         case .sumStarted:
             return enter(.summing, .none)
+        case .foundWhole:
+            return enter(.digesting, .digestPart)
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested(let wish):
@@ -53,10 +56,9 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .syncedForNewName, .named, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched, .synced,
-            .committed,
-            .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+            .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
+            .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -84,9 +86,10 @@ public struct JobMachine: Sendable, Hashable {
             return request == before ? .none : .stopTransfer(keepsPart: request != .cancel)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .syncedForNewName, .named, .started, .sumStarted, .checkDiffers, .digestMatched, .synced,
-            .committed, .nameTaken,
-            .numbered, .kept, .restCommitted, .endCommitted:
+        case .gaveUp:
+            return enter(.parting, .keepPart)
+        case .started, .sumStarted, .checkDiffers, .foundWhole, .digestMatched, .synced, .syncedForNewName,
+            .named, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -100,10 +103,11 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: keepsPart)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .syncedForNewName, .named, .doubted, .started, .sumStarted, .redirected, .checkNeeded,
-            .checkDiffers, .received,
-            .digestMatched, .synced, .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted,
-            .endCommitted:
+        case .gaveUp:
+            return enter(.parting, .keepPart)
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -119,10 +123,9 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .syncedForNewName, .named, .sumStarted, .redirected, .checkNeeded, .checkDiffers,
-            .received, .digestMatched,
-            .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .foundWhole,
+            .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -138,9 +141,9 @@ public struct JobMachine: Sendable, Hashable {
             return .none
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded, .received,
-            .digestMatched, .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .received, .foundWhole,
+            .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -155,9 +158,9 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
-            .checkDiffers, .received, .synced,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -174,9 +177,9 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .named, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .committed, .nameTaken, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
+            .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -189,11 +192,9 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .started, .sumStarted, .redirected, .checkNeeded, .checkDiffers, .received,
-            .digestMatched,
-            .synced,
-            .syncedForNewName, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .committed, .nameTaken, .numbered,
+            .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -204,11 +205,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
-        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
-            .checkDiffers, .received,
-            .digestMatched,
-            .synced, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .nameTaken, .numbered, .broke,
+            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -223,10 +222,9 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
-            .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .numbered, .kept,
+            .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -237,11 +235,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.committing, .commitPublishing)
         case .requested:
             return .tooLate
-        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
-            .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .broke, .kept, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .broke,
+            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -253,11 +249,22 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             // The ledger applies it to the resting row, once that is committed.
             return .tooLate
-        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
-            .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .stopped, .concluded, .restCommitted,
-            .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func parting(_ event: Event) -> Action {
+        switch event {
+        case .kept:
+            return enter(.ending, .commitEnd)
+        case .requested:
+            return .tooLate
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -273,10 +280,9 @@ public struct JobMachine: Sendable, Hashable {
             return .stopSum
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
-            .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .kept, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -287,10 +293,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.rested, .leaveWindow)
         case .requested:
             return .tooLate
-        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
-            .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .endCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .endCommitted:
             illegal(event)
         }
     }
@@ -301,10 +306,9 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ended, .leaveWindow)
         case .requested:
             return .tooLate
-        case .doubted, .syncedForNewName, .named, .started, .sumStarted, .redirected, .checkNeeded,
-            .checkDiffers, .received,
-            .digestMatched,
-            .synced, .committed, .nameTaken, .numbered, .broke, .kept, .stopped, .concluded, .restCommitted:
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .restCommitted:
             illegal(event)
         }
     }

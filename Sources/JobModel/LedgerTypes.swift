@@ -25,12 +25,18 @@ public struct LaneRow: Sendable, Hashable {
     /// A hold that outlived a restart, if it lies ahead.
     public var heldUntil: WallTime?
     public var holdReason: String?
-    public init(key: LaneKey, host: HostKey, queued: Int, heldUntil: WallTime?, holdReason: String?) {
+    /// How long the host has given nothing usable while jobs waited, as an earlier run counted it.
+    public var barren: Duration
+    public init(
+        key: LaneKey, host: HostKey, queued: Int, heldUntil: WallTime?, holdReason: String?,
+        barren: Duration = .zero
+    ) {
         self.key = key
         self.host = host
         self.queued = queued
         self.heldUntil = heldUntil
         self.holdReason = holdReason
+        self.barren = barren
     }
 }
 
@@ -59,9 +65,11 @@ public struct ResumePoint: Sendable, Hashable, Codable {
     /// Identity of the part file.
     public var device: UInt64
     public var inode: UInt64
+    /// Name of the part file, see `PartName`: another one each time the part begins anew.
+    public var part: String
     public init(
         url: String, bytes: Int64, total: Int64?, etag: String?, lastModified: String?, device: UInt64,
-        inode: UInt64
+        inode: UInt64, part: String
     ) {
         self.url = url
         self.bytes = bytes
@@ -70,7 +78,11 @@ public struct ResumePoint: Sendable, Hashable, Codable {
         self.lastModified = lastModified
         self.device = device
         self.inode = inode
+        self.part = part
     }
+
+    /// Every byte of the file is there.
+    public var isWhole: Bool { total == bytes }
 }
 
 /// What the ledger knows of a file under a final path: stands on its own after the list is gone.
@@ -167,15 +179,20 @@ public enum JobChange: Sendable, Hashable {
         JobSeq, due: WallTime, attempts: Int, fetchedBytes: Int64, waited: Int64, error: JobError,
         resume: ResumePoint?)
     case paused(JobSeq, attempts: Int, fetchedBytes: Int64, resume: ResumePoint?)
+    /// Of a running attempt: this much is on the disk. Rides in a commit that nobody waits for; has no effect on a
+    /// job that is not `active` any more.
+    case checkpoint(JobSeq, fetchedBytes: Int64, resume: ResumePoint)
     /// Data is on disk; the rename may follow once this is committed.
-    case publishing(JobSeq, path: OutputPath, device: UInt64, inode: UInt64, size: Int64, outcome: Outcome)
+    case publishing(
+        JobSeq, part: String, path: OutputPath, device: UInt64, inode: UInt64, size: Int64, outcome: Outcome)
     /// Terminal.
     case ended(JobSeq, Outcome)
 
     public var seq: JobSeq {
         switch self {
         case .active(let seq, _, _), .requeued(let seq, _, _, _, _), .waiting(let seq, _, _, _, _, _, _),
-            .paused(let seq, _, _, _), .publishing(let seq, _, _, _, _, _), .ended(let seq, _):
+            .paused(let seq, _, _, _), .checkpoint(let seq, _, _), .publishing(let seq, _, _, _, _, _, _),
+            .ended(let seq, _):
             seq
         }
     }
@@ -184,15 +201,19 @@ public enum JobChange: Sendable, Hashable {
 /// A job found in `publishing` at a start: renamed or not, the file with this inode is ours.
 public struct InterruptedPublish: Sendable, Hashable {
     public var job: QueuedJob
+    /// Name of the part file.
+    public var part: String
     public var path: OutputPath
     public var device: UInt64
     public var inode: UInt64
     public var size: Int64
     public var outcome: Outcome
     public init(
-        job: QueuedJob, path: OutputPath, device: UInt64, inode: UInt64, size: Int64, outcome: Outcome
+        job: QueuedJob, part: String, path: OutputPath, device: UInt64, inode: UInt64, size: Int64,
+        outcome: Outcome
     ) {
         self.job = job
+        self.part = part
         self.path = path
         self.device = device
         self.inode = inode
@@ -243,5 +264,17 @@ public struct ListRow: Sendable, Hashable {
         self.bytes = bytes
         self.admittedAt = admittedAt
         self.endedAt = endedAt
+    }
+}
+
+/// A part file that nobody goes on with any more.
+public struct ExpiredPart: Sendable, Hashable {
+    /// As it stands in its parts directory.
+    public var name: String
+    /// The final path that it was for: it lies in that path's home.
+    public var path: OutputPath
+    public init(name: String, path: OutputPath) {
+        self.name = name
+        self.path = path
     }
 }

@@ -2,7 +2,8 @@
 
 /// Which jobs are kept from taking the daemon down again and again.
 ///
-/// A job that was under way in three crashes is quarantined: failed, with that reason. Others that happened to be under
+/// A job that was under way in three crashes is quarantined: failed, with that reason. One that reached a checkpoint in
+/// between got on all the same and begins anew: a long download outlives any number of kills. Others that happened to be under
 /// way beside it are counted too, so from the second crash on each suspect runs alone among the suspects: then the third
 /// crash is charged to the one that was at work, and the innocent end and are cleared.
 public enum QuarantinePolicy {
@@ -18,7 +19,7 @@ public enum QuarantinePolicy {
     }
 
     /// - Parameters:
-    ///   - crashes: counted before, since the job's last attempt that ended.
+    ///   - crashes: counted before, since the job's last checkpoint or attempt that ended.
     ///   - isCrash: whether this stop counts (`isCrash`).
     public static func verdict(crashes: Int, isCrash: Bool) -> Verdict {
         guard isCrash else { return .queue(crashes: crashes) }

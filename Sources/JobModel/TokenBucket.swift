@@ -42,6 +42,12 @@ public struct TokenBucket: Sendable, Hashable {
         return level >= 0 ? nil : wait(for: -level)
     }
 
+    /// Gives back what was charged for and did not come.
+    public mutating func refund(_ n: Int64, now: MonotonicTime) {
+        refill(now)
+        level = min(Int128(burst) * Self.scale, level + Int128(max(0, n)) * Self.scale)
+    }
+
     /// How long until `n` tokens are there, without taking any; nil is now.
     public func delay(for n: Int64, now: MonotonicTime) -> Duration? {
         var copy = self

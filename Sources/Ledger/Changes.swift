@@ -43,14 +43,22 @@ extension LedgerStore {
             try move(
                 job, to: .paused, now: now, db, also: Self.keeping,
                 [attempts, fetched, JSONColumn.text(resume)])
-        case .publishing(_, let path, let device, let inode, let size, var outcome):
+        case .checkpoint(_, let fetched, let resume):
+            // A job that has moved on, or was begun anew, has said so itself.
+            guard job.state == .active else { return }
+            // It gets on: crashes before this were not its doing, or cost it no progress.
+            try db.cachedStatement(sql: "UPDATE job SET fetched = ?, resume = ?, crashes = 0 WHERE seq = ?")
+                .execute(arguments: [fetched, JSONColumn.text(resume), job.seq.rawValue])
+        case .publishing(_, let part, let path, let device, let inode, let size, var outcome):
             try move(job, to: .publishing, now: now, db)
             outcome.path = path
             try OutcomeColumns.insert(db, job.seq, outcome)
             try db.cachedStatement(
-                sql: "INSERT OR REPLACE INTO publish (seq, path, device, inode, size) VALUES (?, ?, ?, ?, ?)"
+                sql: "INSERT OR REPLACE INTO publish (seq, part, path, device, inode, size) "
+                    + "VALUES (?, ?, ?, ?, ?, ?)"
             ).execute(arguments: [
-                job.seq.rawValue, path.description, Int64(bitPattern: device), Int64(bitPattern: inode), size,
+                job.seq.rawValue, part, path.description, Int64(bitPattern: device),
+                Int64(bitPattern: inode), size,
             ])
         case .ended(_, let outcome):
             try end(job, outcome, now: now, db)
@@ -96,6 +104,7 @@ extension LedgerStore {
 
     /// Terminal: outcome row, claims, table of files, bytes of the list.
     func end(_ job: JobHead, _ outcome: Outcome, now: WallTime, _ db: Database) throws {
+        if outcome.state != .done { try leavePart(of: job, outcome, db) }
         try move(
             job, to: outcome.state, now: now, db,
             also: "resume = NULL, error = NULL, error_message = NULL, claim = NULL")

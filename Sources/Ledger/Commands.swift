@@ -125,8 +125,15 @@ extension LedgerStore {
     }
 
     private func cancel(_ job: JobHead, _ message: String, now: WallTime, _ db: Database) throws {
-        var outcome = Outcome(state: .cancelled, endedAt: now)
-        outcome.error = JobError(.cancelled, message)
+        try endResting(job, .cancelled, JobError(.cancelled, message), now: now, db)
+    }
+
+    /// Ends a job that is not in the dispatcher's window.
+    func endResting(
+        _ job: JobHead, _ state: JobState, _ error: JobError, now: WallTime, _ db: Database
+    ) throws {
+        var outcome = Outcome(state: state, endedAt: now)
+        outcome.error = error
         outcome.attempts = job.attempts
         outcome.fetchedBytes = job.fetched
         outcome.startedAt = job.startedAt

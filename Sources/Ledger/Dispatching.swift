@@ -14,7 +14,7 @@ extension LedgerStore {
         try read { db in
             let statement = try db.cachedStatement(
                 sql: """
-                    SELECT l.list, l.host, h.name, l.n_queued, h.held_until, h.hold_reason \
+                    SELECT l.list, l.host, h.name, l.n_queued, h.held_until, h.hold_reason, h.barren \
                     FROM lane l INDEXED BY lane_ready CROSS JOIN host h ON h.id = l.host \
                     WHERE l.list = ? AND l.host > ? AND l.n_queued > 0 \
                     AND (? OR h.held_until IS NULL OR h.held_until <= ?) \
@@ -30,7 +30,8 @@ extension LedgerStore {
                 let held = row.time(4).flatMap { $0 > now ? $0 : nil }
                 return LaneRow(
                     key: JobColumns.lane(row, list: 0, host: 1), host: HostKey(row.text(2) ?? ""),
-                    queued: Int(row.number(3)), heldUntil: held, holdReason: held == nil ? nil : row.text(5))
+                    queued: Int(row.number(3)), heldUntil: held, holdReason: held == nil ? nil : row.text(5),
+                    barren: .milliseconds(max(0, row.number(6))))
             }
         }
     }

@@ -58,6 +58,8 @@ struct JobHead {
     /// When the wait of a `waiting` job began.
     var since: WallTime?
     var crashes: Int
+    /// There are bytes of it on the disk to go on from.
+    var hasResumePoint: Bool
 
     /// The URL that tells a duplicate: the first mirror.
     var url: String { urls.map { WorkColumns.texts($0).first ?? "" } ?? "" }
@@ -75,7 +77,7 @@ extension LedgerStore {
     private static let headQuery = """
         SELECT seq, list, host, state, kind, path, claim, urls, admitted_at, attempts, fetched, waited, \
         started_at, \
-        since, crashes FROM job
+        since, crashes, resume NOT NULL FROM job
         """
 
     func head(_ seq: JobSeq, _ db: Database) throws -> JobHead? {
@@ -100,7 +102,7 @@ extension LedgerStore {
             path: row.text(5), claim: row.text(6), urls: row.text(7),
             admittedAt: row.time(8) ?? WallTime(milliseconds: 0), attempts: Int(row.number(9)),
             fetched: row.number(10), waited: row.number(11), startedAt: row.time(12), since: row.time(13),
-            crashes: Int(row.number(14)))
+            crashes: Int(row.number(14)), hasResumePoint: row.number(15) != 0)
     }
 
     /// Who has an id: by the side table first, else the job behind the number, if it has no other id.

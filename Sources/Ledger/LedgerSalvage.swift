@@ -32,7 +32,8 @@ public enum LedgerRescue {
         do {
             let old = try? openDamaged(damaged)  // header gone: only what is known otherwise
             var salvage = numbers(old, known)
-            let queue = try LedgerFile.make(at: fresh, programVersion: programVersion, steps: LedgerFile.steps)
+            let queue = try LedgerFile.make(
+                at: fresh, programVersion: programVersion, steps: LedgerFile.steps)
             try queue.write { db in
                 if let identity = salvage.identity { try set("identity", identity, db) }
                 if let key = salvage.jobKey { try set("job_key", hex(key), db) }
@@ -46,7 +47,8 @@ public enum LedgerRescue {
                 salvage.files = copy(fileTable, from: old, to: queue)
                 // A part is named by its job's number under the key: without both it is nobody's.
                 if salvage.jobKey != nil, salvage.nextSeq > 1 {
-                    salvage.parts = copy(partTable, from: old, to: queue) + copy(resumes, from: old, to: queue)
+                    salvage.parts =
+                        copy(partTable, from: old, to: queue) + copy(resumes, from: old, to: queue)
                 }
             }
             try queue.close()

@@ -123,6 +123,12 @@ enum LedgerSchema {
         "CREATE INDEX part_age ON part (ended_at)",
         // Lists that fsck put back into the spool: their jobs may have run before.
         "CREATE TABLE readmission (inode INTEGER PRIMARY KEY, size INTEGER NOT NULL)",
+        // Which rows speak of a part file: the sweep at a start asks for each file that lies there.
+        "ALTER TABLE publish ADD COLUMN part TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX publish_part ON publish (part)",
+        "CREATE INDEX job_part ON job (json_extract(resume, '$.part')) WHERE resume IS NOT NULL",
+        "CREATE INDEX part_file ON part (json_extract(resume, '$.part'))",
+        "CREATE INDEX host_lies ON host (name) WHERE lies_about_ranges",
     ]
 
     private static let openCounts =

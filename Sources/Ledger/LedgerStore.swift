@@ -177,6 +177,8 @@ struct LedgerCaches {
     var hostIDs: [HostKey: HostID] = [:]
     var hostNames: [HostID: HostKey] = [:]
     var defaults: [ListID: JobOptions] = [:]
+    /// False: the table of kept parts is known to be empty.
+    var mayHaveParts = true
 
     mutating func remember(_ id: HostID, _ key: HostKey) {
         if hostIDs.count >= Self.limit { hostIDs.removeAll(keepingCapacity: true) }

@@ -49,7 +49,8 @@ extension LedgerStore {
         outcome.fetchedBytes = job.fetched
         outcome.startedAt = job.startedAt
         outcome.timings.waiting = job.waited
-        outcome.timings.total = max(0, now.rawValue &- job.admittedAt.rawValue).multipliedClamped(by: 1_000_000)
+        outcome.timings.total = max(0, now.rawValue &- job.admittedAt.rawValue).multipliedClamped(
+            by: 1_000_000)
         try end(job, outcome, now: now, db)
     }
 
@@ -73,18 +74,20 @@ extension LedgerStore {
     private func interrupted(_ seq: JobSeq, _ db: Database) throws -> InterruptedPublish? {
         let statement = try db.cachedStatement(
             sql: """
-                SELECT \(JobColumns.queued), p.path, p.device, p.inode, p.size, \(OutcomeColumns.selected) \
+                SELECT \(JobColumns.queued), p.path, p.device, p.inode, p.size, p.part, \
+                \(OutcomeColumns.selected) \
                 FROM job j JOIN publish p USING (seq) JOIN outcome o USING (seq) WHERE j.seq = ?
                 """)
         return try Row.fetchOne(statement, arguments: [seq.rawValue]).flatMap { row in
             let at = JobColumns.queuedCount
-            guard let outcome = OutcomeColumns.outcome(row, from: at + 4) else { return nil }
+            guard let outcome = OutcomeColumns.outcome(row, from: at + 5) else { return nil }
             let lane = JobColumns.lane(row, list: 1, host: 2)
             return InterruptedPublish(
                 job: JobColumns.queued(
                     row, host: try hostKey(lane.host, db), defaults: try defaults(of: lane.list, db),
                     cipher: cipher),
-                path: OutputPath(trusted: row.text(at) ?? ""), device: UInt64(bitPattern: row.number(at + 1)),
+                part: row.text(at + 4) ?? "", path: OutputPath(trusted: row.text(at) ?? ""),
+                device: UInt64(bitPattern: row.number(at + 1)),
                 inode: UInt64(bitPattern: row.number(at + 2)), size: row.number(at + 3), outcome: outcome)
         }
     }

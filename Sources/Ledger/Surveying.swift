@@ -54,24 +54,27 @@ extension LedgerStore {
     /// Resting jobs that would go on from a part, by number.
     public func resumePoints(
         after seq: JobSeq, limit: Int
-    ) throws(LedgerError) -> [(seq: JobSeq, id: JobID, resume: ResumePoint)] {
+    ) throws(LedgerError) -> [(seq: JobSeq, id: JobID, path: OutputPath, resume: ResumePoint)] {
         try read { db in
             let statement = try db.cachedStatement(
                 sql: """
-                    SELECT seq, gid, resume FROM job WHERE seq > ? AND resume NOT NULL AND state IN (0, 2, 4) \
+                    SELECT seq, gid, resume, path FROM job WHERE seq > ? AND resume NOT NULL AND state IN (0, 2, 4) \
                     ORDER BY seq LIMIT ?
                     """)
             let rows = try Row.fetchCursor(statement, arguments: [seq.rawValue, max(1, limit)])
             return try rows.readAllMapped { row in
                 let seq = JobSeq(row.number(0))
                 return JSONColumn.resume(row.text(2)).map {
-                    (seq, JobColumns.id(seq, gid: row.optionalNumber(1), cipher), $0)
+                    (
+                        seq, JobColumns.id(seq, gid: row.optionalNumber(1), cipher),
+                        OutputPath(trusted: row.text(3) ?? ""), $0
+                    )
                 }
             }
         }
     }
 
-    /// What is to become of a part named after `id`.
+    /// What is to become of a part that this job began.
     public func standing(ofPart id: JobID) throws(LedgerError) -> PartStanding {
         try read { db in
             let job = try holder(of: id, db)

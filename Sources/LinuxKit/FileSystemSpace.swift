@@ -11,6 +11,8 @@ public struct FileSystemSpace: Sendable, Hashable {
     public let totalBytes: Int64
     /// Files that may still be made; nil where the file system has no fixed number (btrfs).
     public let freeFiles: Int64?
+    /// Files that there may be in all; nil likewise.
+    public let totalFiles: Int64?
     public let isReadOnly: Bool
 
     /// Of the file system that the path lies on.
@@ -39,6 +41,7 @@ public struct FileSystemSpace: Sendable, Hashable {
         freeBytes = bytes(raw.f_bavail)
         totalBytes = bytes(raw.f_blocks)
         freeFiles = raw.f_files == 0 ? nil : Int64(clamping: raw.f_favail)
+        totalFiles = raw.f_files == 0 ? nil : Int64(clamping: raw.f_files)
         isReadOnly = Int32(truncatingIfNeeded: raw.f_flag) & Int32(ST_RDONLY) != 0
     }
 }

@@ -28,7 +28,9 @@ public import SystemPackage
     /// The next one, without `.` and `..`; nil at the end.
     public func next() -> Entry? {
         while let record = unsafe readdir(stream) {
-            let bytes = unsafe withUnsafeBytes(of: &record.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
+            let bytes = unsafe withUnsafeBytes(of: &record.pointee.d_name) {
+                unsafe Array($0.prefix { $0 != 0 })
+            }
             if bytes == [0x2E] || bytes == [0x2E, 0x2E] { continue }
             let inode = UInt64(unsafe record.pointee.d_ino)
             return Entry(name: String(decoding: bytes, as: UTF8.self), inode: inode)

@@ -52,7 +52,8 @@ func linkAndUnlink(
 public func addName(_ old: FilePath, to new: FilePath) throws(SystemError) {
     _ = try systemCall("link", "\(old) -> \(new)") { () in
         unsafe old.withPlatformString { oldName in
-            unsafe new.withPlatformString { newName in unsafe linkat(AT_FDCWD, oldName, AT_FDCWD, newName, 0) }
+            unsafe new.withPlatformString { newName in unsafe linkat(AT_FDCWD, oldName, AT_FDCWD, newName, 0)
+            }
         }
     }
 }

@@ -18,14 +18,13 @@ public struct SafeFileWriter: ~Copyable {
 
     /// Creates the temporary file in `directory`.
     /// - Parameters:
-    ///   - temporaryName: one component; a leftover of this name is removed. nil: a fresh random one, with a
-    ///     dot in front.
+    ///   - temporaryName: one component; a leftover of this name is removed. So it is the same at every try, and no
+    ///     two writers of a directory have the same at a time: what a crash leaves goes at the next try.
     ///   - permissions: exactly these, whatever the umask, from before the first byte until after the rename.
     public init(
-        in directory: FilePath, temporaryName: String? = nil, permissions: FilePermissions
+        in directory: FilePath, temporaryName: String, permissions: FilePermissions
     ) throws(SystemError) {
-        let random = String(UInt64.random(in: .min ... .max), radix: 16)
-        let name = FilePath(temporaryName ?? ".\(random).tmp")
+        let name = FilePath(temporaryName)
         let opened = try Descriptor.openDirectory(directory)
         try unlink(name, in: opened.rawValue)
         let created = try Descriptor.open(
@@ -82,12 +81,17 @@ public struct SafeFileWriter: ~Copyable {
     private func path(_ name: FilePath) -> String { directoryPath.appending(name.components).string }
 
     /// The whole of it in one call.
+    /// - Parameter temporaryName: as in `init`; nil is `.NAME.tmp`.
     public static func write(
-        _ bytes: some Sequence<UInt8>, to path: FilePath, permissions: FilePermissions, isDurable: Bool = true
+        _ bytes: some Sequence<UInt8>, to path: FilePath, temporaryName: String? = nil,
+        permissions: FilePermissions, isDurable: Bool = true
     ) throws(SystemError) {
         let folder = path.removingLastComponent()
-        var writer = try SafeFileWriter(in: folder.isEmpty ? "." : folder, permissions: permissions)
+        let name = path.lastComponent?.string ?? ""
+        var writer = try SafeFileWriter(
+            in: folder.isEmpty ? "." : folder, temporaryName: temporaryName ?? ".\(name).tmp",
+            permissions: permissions)
         try writer.append(bytes)
-        try writer.commit(as: path.lastComponent?.string ?? "", isDurable: isDurable)
+        try writer.commit(as: name, isDurable: isDurable)
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import JobModel
+import JobModel
 public import LinuxKit
 import SystemPackage
 
@@ -14,47 +14,39 @@ public enum InterruptedPublishCheck: Sendable, Hashable {
     /// Neither: the file is lost or not ours; the job starts over.
     case neither
 
-    /// Looks; changes nothing.
-    /// - Parameters:
-    ///   - device: with `inode` and `size`, the part's identity as committed in the ledger.
-    ///   - partName: one component in the parts directory.
+    /// Looks; changes nothing. The directories are opened once; answers in order.
+    ///
+    /// - Parameter items: each with the part's identity as committed in the ledger.
     /// - Throws: the directories cannot be opened or looked into: a question for later, not an answer.
-    public static func of(
-        path: OutputPath, device: UInt64, inode: UInt64, size: Int64, partName: String,
-        settings: PublishSettings
-    ) throws(SystemError) -> InterruptedPublishCheck {
-        let place = try PublishPlace(settings)
-        return try verdict(
-            path: path, device: device, inode: inode, size: size, partName: partName, in: place)
-    }
-
-    /// The same for many, with the directories opened once. Answers in order.
     public static func of(
         _ items: [PublishItem], settings: PublishSettings
     ) throws(SystemError) -> [InterruptedPublishCheck] {
         let place = try PublishPlace(settings)
         var verdicts: [InterruptedPublishCheck] = []
-        for item in items {
-            verdicts.append(
-                try verdict(
-                    path: item.path, device: item.device, inode: item.inode, size: item.size,
-                    partName: item.partName, in: place))
-        }
+        for item in items { verdicts.append(try verdict(item, in: place)) }
         return verdicts
     }
 
     private static func verdict(
-        path: OutputPath, device: UInt64, inode: UInt64, size: Int64, partName: String, in place: PublishPlace
+        _ item: PublishItem, in place: PublishPlace
     ) throws(SystemError) -> InterruptedPublishCheck {
-        if let final = try status(of: path, in: place),
-            place.isOurs(final, device: device, inode: inode, size: size)
-        {
+        // First, for it opens the directory that tells what number the device has today.
+        let part = try part(item, in: place)
+        if let final = try status(of: item.path, in: place), place.isOurs(final, item) {
             return .renamedAlready
         }
-        if let part = try place.part(partName), place.isOurs(part, device: device, inode: inode, size: size) {
-            return .partStillThere
-        }
+        if let part, place.isOurs(part, item) { return .partStillThere }
         return .neither
+    }
+
+    /// On a mount that has no directory of parts yet there is none.
+    private static func part(_ item: PublishItem, in place: PublishPlace) throws(SystemError) -> FileStatus? {
+        do throws(SystemError) {
+            return try place.part(item)
+        } catch {
+            if error.code == .noSuchFileOrDirectory, !item.home.isOutput { return nil }
+            throw error
+        }
     }
 
     /// A file or a link on the way to the path: it is not there.

@@ -11,7 +11,6 @@ import SystemPackage
 struct PartRename {
     let settings: PublishSettings
     let heartbeat: Heartbeat
-    var copier: CrossMountCopy
 
     private enum Result {
         case renamed
@@ -29,12 +28,13 @@ struct PartRename {
                 switch try rename(item, in: place) {
                 case .success(.renamed): renamed.append(item)
                 case .success(.taken): events.append(.nameTaken(item.seq))
-                case .failure(let error): events.append(.renameFailed(item.seq, error))
+                case .failure(let error): events.append(.renameFailed(item.seq, PublishTrouble(error)))
                 }
             } catch {
                 let obstacle = place.obstacle(to: item.path)
+                let fault = PublishFault.error(error, path: item.path, obstacle: obstacle)
                 events.append(
-                    .renameFailed(item.seq, PublishFault.error(error, path: item.path, obstacle: obstacle)))
+                    .renameFailed(item.seq, PublishTrouble(fault, systemCode: error.code.rawValue)))
             }
         }
         let faults = syncDirectories(of: renamed, in: place)
@@ -51,8 +51,8 @@ struct PartRename {
     ) throws(SystemError) -> Swift.Result<Result, JobError> {
         let path = FilePath(item.path.description)
         let name = FilePath(item.path.lastComponent)
-        let shown = place.partPath(item.partName)
-        guard let part = try place.part(item.partName) else {
+        let shown = place.partPath(item)
+        guard let part = try place.part(item) else {
             // A repeat of one that went through, or a loss.
             if let final = try place.output.status(of: path), place.isOurs(final, item) {
                 return .success(.renamed)
@@ -61,7 +61,7 @@ struct PartRename {
         }
         guard place.isOurs(part, item) else { return .failure(PublishFault.foreignPart(shown)) }
         let folder = try directory(path.removingLastComponent(), in: place)
-        let from = place.parts.descriptor
+        let from = try place.parts(item.home).descriptor
         let old = FilePath(item.partName)
         do throws(SystemError) {
             heartbeat.enter("rename")
@@ -76,22 +76,9 @@ struct PartRename {
             switch error.code {
             case .fileExists where !item.replaces:
                 return .success(try settleTaken(item, name, in: folder, of: place) ? .renamed : .taken)
-            case .improperLink:
-                // Another mount lies below the output (a bind mount counts, even of the same file system).
-                return .success(try copy(item, as: name, in: folder, of: place) ? .renamed : .taken)
             default:
                 throw Self.named(error, item, in: place)
             }
-        }
-    }
-
-    private mutating func copy(
-        _ item: PublishItem, as name: FilePath, in folder: Int32, of place: PublishPlace
-    ) throws(SystemError) -> Bool {
-        do throws(SystemError) {
-            return try copier.publish(item, as: name, in: folder, of: place)
-        } catch {
-            throw Self.named(error, item, in: place)
         }
     }
 
@@ -100,7 +87,7 @@ struct PartRename {
         _ error: SystemError, _ item: PublishItem, in place: PublishPlace
     ) -> SystemError {
         let final = place.output.fullPath(FilePath(item.path.description))
-        return SystemError(error.code, error.operation, "\(place.partPath(item.partName)) -> \(final)")
+        return SystemError(error.code, error.operation, "\(place.partPath(item)) -> \(final)")
     }
 
     /// The name is taken: by our own file if a crash fell between link and unlink. Then the part's name goes.
@@ -108,7 +95,7 @@ struct PartRename {
         _ item: PublishItem, _ name: FilePath, in folder: Int32, of place: PublishPlace
     ) throws(SystemError) -> Bool {
         guard let found = try FileStatus.of(name, in: folder), place.isOurs(found, item) else { return false }
-        try unlink(FilePath(item.partName), in: place.parts.descriptor)
+        try unlink(FilePath(item.partName), in: try place.parts(item.home).descriptor)
         return true
     }
 
@@ -144,7 +131,7 @@ struct PartRename {
 extension PartRename {
     /// fsyncs what the renames touched. Answers for each item the error that keeps it from being durable, or
     /// nil.
-    private func syncDirectories(of items: [PublishItem], in place: PublishPlace) -> [JobError?] {
+    private func syncDirectories(of items: [PublishItem], in place: PublishPlace) -> [PublishTrouble?] {
         var needs: [[FilePath]] = []
         var wanted: Set<FilePath> = []
         var pending: Set<[UInt8]> = []
@@ -167,7 +154,7 @@ extension PartRename {
     }
 
     /// - Returns: the directories whose fsync failed.
-    private func sync(_ paths: Set<FilePath>, in place: PublishPlace) -> [FilePath: JobError] {
+    private func sync(_ paths: Set<FilePath>, in place: PublishPlace) -> [FilePath: PublishTrouble] {
         heartbeat.enter("fsync of directories")
         defer { heartbeat.leave() }
         if paths.count >= settings.syncThreshold {
@@ -182,14 +169,14 @@ extension PartRename {
         return syncEach(paths, in: place)
     }
 
-    private func syncEach(_ paths: Set<FilePath>, in place: PublishPlace) -> [FilePath: JobError] {
-        var failed: [FilePath: JobError] = [:]
+    private func syncEach(_ paths: Set<FilePath>, in place: PublishPlace) -> [FilePath: PublishTrouble] {
+        var failed: [FilePath: PublishTrouble] = [:]
         // Outermost first: a name counts only under names that count.
         for path in paths.sorted(by: { $0.components.count < $1.components.count }) {
             do throws(SystemError) {
                 try place.output.synchronize(path)
             } catch {
-                failed[path] = PublishFault.error(error)
+                failed[path] = PublishTrouble(error)
             }
         }
         return failed

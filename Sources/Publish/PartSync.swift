@@ -6,92 +6,140 @@ import SystemPackage
 
 /// Makes the data of a group of parts durable: one syncfs from the threshold up, else an fsync each.
 ///
-/// syncfs costs the same for many files as for one, but waits for everything on the file system and does not
-/// say which file an error belongs to. So after an error each part is fsynced by itself: the kernel tells an
-/// unseen write error of a file to whoever opens and syncs it next. One that no part owns up to was another
-/// program's.
+/// **What is believed.** The kernel keeps a failed write-back as an error of the inode and, apart from it, of the
+/// whole file system, and tells each once to every descriptor that was open when it happened (errseq_t). A
+/// descriptor opened later hears of it only if nobody has before and the inode is still in memory. So a part is
+/// believed only by a descriptor that was open before its first byte: its own, kept open by the worker
+/// (`KeptFile`), or that of the parts directory, asked by syncfs. Never by a second fsync, and never by a fresh
+/// descriptor.
+///
+/// syncfs does not say whose error it tells, and it does not use up the files' own: after it failed, a part with its
+/// own descriptor is asked by that; one without is fetched again, for the error may be its own. syncfs waits for all
+/// that anybody has written to the file system, so a few parts are synced by themselves.
 struct PartSync {
     let settings: PublishSettings
     let heartbeat: Heartbeat
-    /// syncfs; another one in tests.
+    /// syncfs and fsync; others in tests.
     var syncAll: (Int32, String) throws(SystemError) -> Void = { (number, object) throws(SystemError) in
         try syncFileSystem(of: number, object)
+    }
+    var syncOne: (borrowing Descriptor, String) throws(SystemError) -> Void = {
+        (file, object) throws(SystemError) in
+        try file.synchronize(object)
     }
 
     func run(_ items: [PublishItem], in place: PublishPlace) -> [PublishEvent] {
         var events: [PublishEvent] = []
         var sound: [PublishItem] = []
         for item in items {
-            if let error = check(item, in: place) {
-                events.append(.syncFailed(item.seq, error))
+            if let trouble = check(item, in: place) {
+                events.append(.syncFailed(item.seq, trouble))
             } else {
                 sound.append(item)
             }
         }
         var synced: [JobSeq] = []
-        if settings.durability == .none || syncTogether(sound, in: place) {
-            synced = sound.map(\.seq)
-        } else {
-            for item in sound {
-                if let error = syncAlone(item, in: place) {
-                    events.append(.syncFailed(item.seq, error))
-                } else {
-                    synced.append(item.seq)
-                }
+        for (item, trouble) in judge(sound, in: place) {
+            if let trouble {
+                events.append(.syncFailed(item.seq, trouble))
+            } else {
+                synced.append(item.seq)
             }
         }
         if !synced.isEmpty { events.append(.synced(synced)) }
         return events
     }
 
-    /// The part under that name must be the one that was written, to its last byte.
-    private func check(_ item: PublishItem, in place: PublishPlace) -> JobError? {
-        do throws(SystemError) {
-            guard let status = try place.part(item.partName) else {
-                return PublishFault.missingPart(place.partPath(item.partName))
+    private func judge(_ items: [PublishItem], in place: PublishPlace) -> [(PublishItem, PublishTrouble?)] {
+        if settings.durability == .none { return items.map { ($0, nil) } }
+        var judged: [(PublishItem, PublishTrouble?)] = []
+        // Nearly always one home, in which the order stays.
+        for home in Set(items.map(\.home)) {
+            let group = items.filter { $0.home == home }
+            let needsAll = group.count >= settings.syncThreshold || group.contains { $0.file == nil }
+            let failure = needsAll ? syncTogether(home, in: place) : nil
+            for item in group {
+                if needsAll, failure == nil {
+                    judged.append((item, nil))
+                } else if let file = item.file {
+                    judged.append((item, syncAlone(file, place.partPath(item))))
+                } else {
+                    judged.append((item, failure))
+                }
             }
-            return place.isOurs(status, item) ? nil : PublishFault.foreignPart(place.partPath(item.partName))
+        }
+        return judged
+    }
+
+    /// The part under that name must be the one that was written, to its last byte.
+    private func check(_ item: PublishItem, in place: PublishPlace) -> PublishTrouble? {
+        do throws(SystemError) {
+            guard let status = try place.part(item) else {
+                return PublishTrouble(PublishFault.missingPart(place.partPath(item)))
+            }
+            return place.isOurs(status, item)
+                ? nil : PublishTrouble(PublishFault.foreignPart(place.partPath(item)))
         } catch {
-            return PublishFault.error(error)
+            // Not looked at, so not doubted.
+            return PublishTrouble(error, isUntried: true)
         }
     }
 
-    /// - Returns: false where each has to be looked at by itself.
-    private func syncTogether(_ items: [PublishItem], in place: PublishPlace) -> Bool {
-        guard items.count >= settings.syncThreshold else { return false }
+    private func syncTogether(_ home: PartHome, in place: PublishPlace) -> PublishTrouble? {
         heartbeat.enter("syncfs")
         defer { heartbeat.leave() }
         do throws(SystemError) {
-            try syncAll(place.parts.descriptor, settings.partsDirectory)
-            return true
+            let folder = try place.parts(home)
+            try syncAll(folder.descriptor, folder.tree.root.string)
+            return nil
         } catch {
-            return false
+            return PublishTrouble(error)
         }
     }
 
-    private func syncAlone(_ item: PublishItem, in place: PublishPlace) -> JobError? {
+    private func syncAlone(_ file: KeptFile, _ path: String) -> PublishTrouble? {
         heartbeat.enter("fsync")
         defer { heartbeat.leave() }
         do throws(SystemError) {
-            let file = try place.openPart(item.partName)
-            try file.synchronize(place.partPath(item.partName))
+            try syncOne(file.descriptor, path)
             return nil
         } catch {
-            return PublishFault.error(error)
+            return PublishTrouble(error)
         }
     }
 
     /// fdatasync of a part that will be resumed.
-    func keep(_ partName: String, in place: PublishPlace) -> Bool {
+    func keep(_ partName: String, _ home: PartHome, in place: PublishPlace) -> Bool {
         if settings.durability == .none { return true }
         heartbeat.enter("fdatasync")
         defer { heartbeat.leave() }
         do throws(SystemError) {
-            let file = try place.openPart(partName)
-            try file.synchronizeContent(place.partPath(partName))
+            let folder = try place.parts(home)
+            let file = try folder.open(partName)
+            try file.synchronizeContent(folder.tree.fullPath(FilePath(partName)))
             return true
         } catch {
             return false
         }
+    }
+
+    /// fdatasync of a part that is still being written.
+    func checkpoint(_ partName: String, _ home: PartHome, in place: PublishPlace) -> CheckpointSync {
+        if settings.durability == .none { return .stored }
+        let file: Descriptor
+        let path: String
+        do throws(SystemError) {
+            let folder = try place.parts(home)
+            file = try folder.open(partName)
+            path = folder.tree.fullPath(FilePath(partName))
+        } catch {
+            return .missed
+        }
+        heartbeat.enter("fdatasync of a checkpoint")
+        defer { heartbeat.leave() }
+        do throws(SystemError) { try file.synchronizeContent(path) } catch {
+            return .lost
+        }
+        return .stored
     }
 }

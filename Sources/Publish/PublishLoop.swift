@@ -41,13 +41,13 @@ public struct PublishLoop: ~Copyable {
         self.events = events
         self.heartbeat = heartbeat
         sync = PartSync(settings: settings, heartbeat: heartbeat)
-        rename = PartRename(
-            settings: settings, heartbeat: heartbeat,
-            copier: CrossMountCopy(isDurable: settings.durability == .full, heartbeat: heartbeat))
+        rename = PartRename(settings: settings, heartbeat: heartbeat)
     }
 
     /// Until `stop`.
     public mutating func run() {
+        // Before the first part is written: what goes wrong with any of them is told to this descriptor.
+        _ = attach()
         while true {
             heartbeat.mark()
             let commands = inbox.drain()
@@ -67,14 +67,28 @@ public struct PublishLoop: ~Copyable {
             refuse(group)
             return
         }
+        for home in group.homes {
+            // Not there: whoever needs it finds out.
+            do throws(SystemError) { _ = try place.parts(home) } catch {}
+        }
         if !group.syncs.isEmpty { events(sync.run(group.syncs, in: place)) }
         if !group.renames.isEmpty { events(rename.run(group.renames, in: place)) }
         if !group.keeps.isEmpty {
-            events(group.keeps.map { .kept($0.seq, ok: sync.keep($0.partName, in: place)) })
+            events(group.keeps.map { .kept($0.seq, ok: sync.keep($0.partName, $0.home, in: place)) })
         }
-        for name in group.discards {
+        // Last, and each told at once: they may take long, and nobody waits for them.
+        for item in group.checkpoints {
+            events([
+                .checkpointed(
+                    item.seq, token: item.token, sync.checkpoint(item.partName, item.home, in: place))
+            ])
+            heartbeat.mark()
+        }
+        for (name, home) in group.discards {
             // A part that stays is found by fsck and by the next start; nobody waits for this.
-            do throws(SystemError) { try unlink(FilePath(name), in: place.parts.descriptor) } catch {}
+            do throws(SystemError) {
+                try unlink(FilePath(name), in: try place.parts(home).descriptor)
+            } catch {}
         }
         heartbeat.mark()
     }
@@ -95,11 +109,12 @@ public struct PublishLoop: ~Copyable {
     }
 
     private func refuse(_ group: CommandGroup) {
-        let error = PublishFault.missingPlace(settings)
+        let error = PublishTrouble(PublishFault.missingPlace(settings), isUntried: true)
         let answers: [PublishEvent] =
             group.syncs.map { .syncFailed($0.seq, error) }
             + group.renames.map { .renameFailed($0.seq, error) }
             + group.keeps.map { .kept($0.seq, ok: false) }
+            + group.checkpoints.map { .checkpointed($0.seq, token: $0.token, .missed) }
         if !answers.isEmpty { events(answers) }
     }
 }
@@ -108,8 +123,10 @@ public struct PublishLoop: ~Copyable {
 private struct CommandGroup {
     var syncs: [PublishItem] = []
     var renames: [PublishItem] = []
-    var keeps: [(seq: JobSeq, partName: String)] = []
-    var discards: [String] = []
+    var keeps: [(seq: JobSeq, partName: String, home: PartHome)] = []
+    var checkpoints: [(seq: JobSeq, token: UInt64, partName: String, home: PartHome)] = []
+    var discards: [(name: String, home: PartHome)] = []
+    var homes: [PartHome] = []
     var stops = false
 
     init(_ commands: [PublishCommand]) {
@@ -117,8 +134,11 @@ private struct CommandGroup {
             switch command {
             case .sync(let items): syncs += items
             case .rename(let items): renames += items
-            case .keep(let seq, let partName): keeps.append((seq, partName))
-            case .discard(let names): discards += names
+            case .keep(let seq, let partName, let home): keeps.append((seq, partName, home))
+            case .checkpoint(let seq, let token, let partName, let home):
+                checkpoints.append((seq, token, partName, home))
+            case .discard(let names, let home): discards += names.map { ($0, home) }
+            case .watch(let home): homes.append(home)
             case .stop: stops = true
             }
         }

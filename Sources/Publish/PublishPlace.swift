@@ -4,55 +4,62 @@ import JobModel
 import LinuxKit
 import SystemPackage
 
-/// The two open directories that a publish thread works in. Confined to that thread.
+/// The open directories that a publish thread works in. Confined to that thread.
 ///
 /// Opened once and kept: what is renamed goes through these descriptors, never again through a path that
 /// somebody may have bent meanwhile.
 final class PublishPlace {
     var output: DirectoryTree
-    let parts: DirectoryTree
+    private let settings: PublishSettings
+    private var folders: [PartHome: PartsDirectory] = [:]
 
     init(_ settings: PublishSettings) throws(SystemError) {
+        self.settings = settings
         output = try DirectoryTree(root: FilePath(settings.outputDirectory))
-        parts = try DirectoryTree(root: FilePath(settings.partsDirectory), capacity: 1)
+        _ = try parts(.output)
     }
 
-    /// Whether both paths still lead to what was opened.
+    /// Whether the output's path and its parts' still lead to what was opened.
     func isCurrent() -> Bool {
+        // A mount below the output comes and goes without the others' harm.
+        folders = folders.filter { $0.value.isCurrent() }
         do throws(SystemError) {
-            guard try output.isRootCurrent() else { return false }
-            return try parts.isRootCurrent()
+            return try output.isRootCurrent() && folders[.output] != nil
         } catch {
             return false
         }
     }
 
+    /// The directory of a home's parts, opened when first needed.
+    func parts(_ home: PartHome) throws(SystemError) -> PartsDirectory {
+        if let folder = folders[home] { return folder }
+        let path = home.parts(output: settings.outputDirectory, main: settings.partsDirectory)
+        let folder = PartsDirectory(try DirectoryTree(root: FilePath(path), capacity: 1))
+        folders[home] = folder
+        return folder
+    }
+
     /// The part's full path, for messages.
-    func partPath(_ name: String) -> String { parts.fullPath(FilePath(name)) }
+    func partPath(_ item: PublishItem) -> String {
+        item.home.parts(output: settings.outputDirectory, main: settings.partsDirectory) + "/" + item.partName
+    }
 
     /// What lies under a part's name; nil: nothing.
-    func part(_ name: String) throws(SystemError) -> FileStatus? {
-        try FileStatus.of(FilePath(name), in: parts.descriptor)
+    func part(_ item: PublishItem) throws(SystemError) -> FileStatus? {
+        try FileStatus.of(FilePath(item.partName), in: try parts(item.home).descriptor)
     }
 
     /// Whether a status is that of the item's file.
     ///
     /// Device numbers may change with a reboot (device mapper, NFS): when the whole file system bears another
     /// number than at the time of writing, inode and size tell.
-    func isOurs(_ status: FileStatus, device: UInt64, inode: UInt64, size: Int64) -> Bool {
-        status.kind == .regular && status.inode == inode && status.size == size
-            && (status.device == device || (status.device == parts.device && parts.device != device))
-    }
-
     func isOurs(_ status: FileStatus, _ item: PublishItem) -> Bool {
-        isOurs(status, device: item.device, inode: item.inode, size: item.size)
-    }
-
-    /// Opens a part, never through a link and never one that turned into something else.
-    func openPart(
-        _ name: String, _ mode: FileDescriptor.AccessMode = .readOnly
-    ) throws(SystemError) -> Descriptor {
-        try parts.open(FilePath(name), mode, options: [.noFollow, .nonBlocking])
+        guard status.kind == .regular, status.inode == item.inode, status.size == item.size else {
+            return false
+        }
+        if status.device == item.device { return true }
+        guard let now = folders[item.home]?.tree.device else { return false }
+        return status.device == now && now != item.device
     }
 
     /// The first component on the way to a path that is no directory: what stands in the way.
@@ -68,5 +75,21 @@ final class PublishPlace {
             }
         }
         return nil
+    }
+}
+
+/// One home's open parts directory. A class, because a dictionary cannot hold what is not copyable.
+final class PartsDirectory {
+    let tree: DirectoryTree
+    init(_ tree: consuming DirectoryTree) { self.tree = tree }
+    var descriptor: Int32 { tree.descriptor }
+
+    func isCurrent() -> Bool {
+        do throws(SystemError) { return try tree.isRootCurrent() } catch { return false }
+    }
+
+    /// Opens a part, never through a link and never one that turned into something else.
+    func open(_ name: String) throws(SystemError) -> Descriptor {
+        try tree.open(FilePath(name), .readOnly, options: [.noFollow, .nonBlocking])
     }
 }

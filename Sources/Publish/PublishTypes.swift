@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import JobModel
+public import LinuxKit
 import Locking
+import SystemPackage
 
 /// One finished part file on its way to its final name.
 public struct PublishItem: Sendable, Hashable {
@@ -18,9 +20,13 @@ public struct PublishItem: Sendable, Hashable {
     /// Whether a file that lies there is replaced (`overwrite`, `update`); otherwise a taken name is
     /// reported.
     public var replaces: Bool
+    /// The mount that part and final path lie on.
+    public var home: PartHome
+    /// The part as its worker kept it open, for its fsync.
+    public var file: KeptFile?
     public init(
         seq: JobSeq, partName: String, device: UInt64, inode: UInt64, size: Int64, path: OutputPath,
-        replaces: Bool
+        replaces: Bool, home: PartHome = .output, file: KeptFile? = nil
     ) {
         self.seq = seq
         self.partName = partName
@@ -29,6 +35,27 @@ public struct PublishItem: Sendable, Hashable {
         self.size = size
         self.path = path
         self.replaces = replaces
+        self.home = home
+        self.file = file
+    }
+}
+
+/// Why a part is not synced or not renamed.
+public struct PublishTrouble: Sendable, Hashable {
+    public var error: JobError
+    /// The errno behind it; 0 if none.
+    public var systemCode: Int32
+    /// The step was not even tried (the directory is not there, no descriptors): the part is as good as before.
+    public var isUntried: Bool
+
+    public init(_ error: JobError, systemCode: Int32 = 0, isUntried: Bool = false) {
+        self.error = error
+        self.systemCode = systemCode
+        self.isUntried = isUntried
+    }
+
+    init(_ error: SystemError, isUntried: Bool = false) {
+        self.init(PublishFault.error(error), systemCode: error.code.rawValue, isUntried: isUntried)
     }
 }
 
@@ -41,26 +68,41 @@ public enum PublishCommand: Sendable {
     /// (after a restart, after `renameFailed`): answered as if it were the first time.
     case rename([PublishItem])
     /// Makes what a part has so far durable (fdatasync): it will be resumed.
-    case keep(JobSeq, partName: String)
+    case keep(JobSeq, partName: String, home: PartHome)
+    /// The same for a part that is still being written. `token`: whatever the sender knows it by.
+    case checkpoint(JobSeq, token: UInt64, partName: String, home: PartHome)
     /// Removes parts; missing ones are fine.
-    case discard([String])
+    case discard([String], home: PartHome)
+    /// Opens a home's parts directory, before the first part is written there: its write errors are heard.
+    case watch(PartHome)
     /// Ends the loop after what was sent before it.
     case stop
 }
 
-/// What came of it. Every item of `sync`, `rename` and `keep` is answered exactly once.
+/// What came of it. Every item of `sync`, `rename`, `keep` and `checkpoint` is answered exactly once.
 public enum PublishEvent: Sendable, Hashable {
     case synced([JobSeq])
-    /// The data may not be on the disk. After an I/O error the part is suspect: fetch again from zero.
-    case syncFailed(JobSeq, JobError)
+    /// The data may not be on the disk: fetch again from zero, unless the step was not tried.
+    case syncFailed(JobSeq, PublishTrouble)
     /// The names are durable, their directories included.
     case renamed([JobSeq])
     /// Something else has that name; nothing was changed.
     case nameTaken(JobSeq)
     /// Not under its final name, or there but perhaps not durably; sending `rename` again is right in both
     /// cases.
-    case renameFailed(JobSeq, JobError)
+    case renameFailed(JobSeq, PublishTrouble)
     case kept(JobSeq, ok: Bool)
+    case checkpointed(JobSeq, token: UInt64, CheckpointSync)
+}
+
+/// What came of a checkpoint's sync.
+public enum CheckpointSync: Sendable, Hashable {
+    /// What the part held when it was asked for is on the disk.
+    case stored
+    /// There is no such part any more, or it cannot be opened: nothing is known.
+    case missed
+    /// The disk refused it: what was written may be lost, and a later fsync that says otherwise is not believed.
+    case lost
 }
 
 /// Where and how to publish. The two publish threads get the same value.

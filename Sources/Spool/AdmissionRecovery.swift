@@ -76,7 +76,7 @@ extension AdmissionDesk {
         guard
             case .opened(let open, let status) = ListOpening.open(
                 name, in: folder, maxSize: nil, isOurs: true),
-            status.device == row.device, status.inode == row.inode
+            (try? context.isSame(status, device: row.device, inode: row.inode)) == true  // unknown: not it
         else { return nil }
         return Found(place: place, file: name, open: open, status: status)
     }

@@ -12,8 +12,9 @@ final class ListEnding {
     let row: ListRow
     let place: SpoolPlace
     private let context: SpoolContext
-    private var results: SafeFileWriter
-    private var retries: SafeFileWriter
+    /// nil once they are under their final names.
+    private var results: SafeFileWriter?
+    private var retries: SafeFileWriter?
     private var hasRetries = false
     /// The last job written.
     private(set) var reached: JobSeq?
@@ -34,13 +35,13 @@ final class ListEnding {
     /// Writes one page.
     func add(_ records: [ResultRecord], next: JobSeq?) throws(SystemError) {
         for record in records {
-            try results.append(record.resultLine(masking: true))
+            try results?.append(record.resultLine(masking: true))
             var whole = record
             // The list's defaults do not travel with the entry; laid under it twice they change nothing.
             whole.options = record.options.over(row.defaults)
             if let line = whole.retryLine() {
                 hasRetries = true
-                try retries.append(line)
+                try retries?.append(line)
             }
         }
         reached = next
@@ -65,18 +66,12 @@ final class ListEnding {
     }
 
     private func commit(_ name: ListName) throws(SystemError) {
-        let folder = FilePath(context.directories[place].path)
-        let permissions = FilePermissions(rawValue: 0o640)
         context.heartbeat.enter("fsync results")
         defer { context.heartbeat.leave() }
-        // The writers are spent by their commits; empty ones take their places and vanish with this object.
-        var spent = try SafeFileWriter(in: folder, permissions: permissions)
-        swap(&spent, &results)
-        try spent.commit(as: name.results, replacing: true)
-        guard hasRetries else { return }
-        var spentRetries = try SafeFileWriter(in: folder, permissions: permissions)
-        swap(&spentRetries, &retries)
-        try spentRetries.commit(as: name.failed, replacing: true)
+        if let written = results.take() { try written.commit(as: name.results, replacing: true) }
+        // An empty one vanishes here.
+        guard let written = retries.take(), hasRetries else { return }
+        try written.commit(as: name.failed, replacing: true)
     }
 
     /// NAME where it is free with all that belongs beside it, or already ours from before a crash; else with the id.

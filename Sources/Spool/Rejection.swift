@@ -31,7 +31,8 @@ struct Rejection {
         let path = FilePath(folder.path).appending(final.reason)
         try context.heartbeat.within("fsync a reason file") { () throws(SystemError) in
             try SafeFileWriter.write(
-                Array(text.utf8), to: path, permissions: FilePermissions(rawValue: 0o640))
+                Array(text.utf8), to: path, temporaryName: ".reason.tmp",
+                permissions: FilePermissions(rawValue: 0o640))
         }
         try context.move(file, from: place, to: .rejected, as: final.text)
         try context.synchronize(.rejected, place)

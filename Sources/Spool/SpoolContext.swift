@@ -55,6 +55,16 @@ final class SpoolContext {
         _ name: String, in place: SpoolPlace, device: UInt64, inode: UInt64
     ) throws(SystemError) -> Bool {
         guard let status = try directories[place].status(of: name) else { return false }
-        return status.device == device && status.inode == inode
+        return try isSame(status, device: device, inode: inode)
+    }
+
+    /// Whether a file of the spool is the one that the ledger noted.
+    ///
+    /// A file system may bear another device number since a reboot (device mapper, loop, NFS). Then no file has the
+    /// number that was noted, and within this one spool the inode tells.
+    func isSame(_ status: FileStatus, device: UInt64, inode: UInt64) throws(SystemError) -> Bool {
+        guard status.inode == inode else { return false }
+        if status.device == device { return true }
+        return try directories[.spool].descriptor.status(directories.path).device != device
     }
 }

@@ -19,6 +19,9 @@ final class ActiveTransfer {
     let order: TransferOrder
     /// Where the next request goes on; the order's, until it proves no good or a piece is done.
     var resume: ResumePoint?
+    /// What lies there from before, whether or not this request goes on from it; nil once it is known to be gone.
+    var old: ResumePoint?
+    var ranges = RangeConduct.fair
     var key: TransferKey?
     var reception: Reception?
     /// Body bytes of earlier requests of this order.
@@ -33,10 +36,12 @@ final class ActiveTransfer {
         return isFromZero ? 0 : order.resume?.bytes ?? 0
     }
     private var shownBytes: Int64 = -1
+    private var checkpointed: (bytes: Int64, time: MonotonicTime)?
 
     init(_ order: TransferOrder) {
         self.order = order
         resume = order.resume
+        old = order.resume
     }
 
     /// How far it is, if that has changed since the last call.
@@ -49,15 +54,32 @@ final class ActiveTransfer {
             token: order.token, bytes: bytes, total: reception.machine.total ?? resume?.total)
     }
 
+    /// What could be gone on from, when enough has come since the last time. The bytes are flushed, not synced:
+    /// this thread never waits for the disk.
+    func checkpoint(_ settings: TransferSettings, now: MonotonicTime) -> Checkpoint? {
+        guard let reception, let writer = reception.writer, !writer.isUntouched else { return nil }
+        let last = checkpointed ?? (reception.machine.start ?? 0, now)
+        checkpointed = last
+        let size = writer.size
+        let isDue =
+            size - last.bytes >= settings.checkpointBytes
+            || now - last.time >= settings.checkpointInterval && size > last.bytes
+        guard isDue, writer.flush() else { return nil }
+        checkpointed = (writer.flushedSize, now)
+        return reception.machine.resumePoint(
+            bytes: writer.flushedSize, device: writer.device, inode: writer.inode, part: writer.name
+        ).map { Checkpoint(resume: $0, fetchedBytes: fetchedBefore + reception.fetchedBytes) }
+    }
+
     /// Closes the part and says where it can be gone on from; without such a point it is removed.
     func settlePart(_ tools: ReceptionTools, keeping: Keeping) -> ResumePoint? {
         guard let reception, let writer = reception.writer else {
             // Nothing was opened: what lay there before is as good as before.
-            return reception == nil ? order.resume : nil
+            return reception?.hasBegunAnew ?? false ? nil : old
         }
         defer { reception.close() }
         let point = point(reception, writer, keeping)
-        if point == nil { tools.folder.remove(order.partName) }
+        if point == nil { tools.folders[order.home].remove(writer.name) }
         return point
     }
 
@@ -78,6 +100,6 @@ final class ActiveTransfer {
             if writer.failure?.code == .ioError { return nil }
         }
         return reception.machine.resumePoint(
-            bytes: writer.flushedSize, device: writer.device, inode: writer.inode)
+            bytes: writer.flushedSize, device: writer.device, inode: writer.inode, part: writer.name)
     }
 }

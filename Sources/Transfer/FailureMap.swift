@@ -85,6 +85,8 @@ enum FailureMap {
         case .outOfMemory: return .headerTooLarge
         case .receiveError where detail.contains("Too large response headers"): return .headerTooLarge
         case .receiveError where detail.contains("chunk"): return .protocol
+        // Said before any header line is handed over.
+        case .weirdServerReply where detail.contains("Content-Length"): return .badLength
         case .partialFile, .receiveError, .sendError, .gotNothing, .http2, .http2Stream: return .truncated
         default: return .protocol
         }
@@ -102,6 +104,8 @@ enum FailureMap {
         guard facts.fetchedBytes == 0 else { return false }
         let detail = facts.error.detail ?? ""
         switch facts.error.code {
+        // Without a word from libcurl this is a session that a GOAWAY ended.
+        case .http2 where detail.isEmpty && !facts.hasHead: return true
         case .http2, .http2Stream, .receiveError, .sendError, .partialFile:
             return ["REFUSED_STREAM", "GOAWAY", "Connection died"].contains { detail.contains($0) }
         default: return false

@@ -12,6 +12,11 @@ enum HeadPolicy {
         case 304 where ask.hasCondition: discard(.notModified, head)
         case 301, 302, 303, 307, 308: redirect(ask, head)
         case 416 where ask.resume != nil: unsatisfied(ask, head)
+        // Servers that take Range or If-Range for a fault: what they say to a plain request counts.
+        case 400, 412, 501:
+            ask.resume != nil
+                ? discard(.restart(reason: "\(head.status) to a range", .ignores), head)
+                : failed(JobError(code(head.status), "the server answered \(head.status)"), ask, head)
         default: failed(JobError(code(head.status), "the server answered \(head.status)"), ask, head)
         }
     }
@@ -52,7 +57,9 @@ enum HeadPolicy {
         guard let resume = ask.resume else {
             return failed(JobError(.protocol, "a partial answer (206) to a whole request"), ask, head)
         }
-        if let doubt = doubt(about: head, resume) { return .over(.restart(reason: doubt)) }
+        if let doubt = doubt(about: head, resume) {
+            return .over(.restart(reason: doubt.reason, doubt.conduct))
+        }
         guard let range = ContentRange(head.contentRanges[0]), let total = range.total else {
             preconditionFailure("a range that raised no doubt")
         }
@@ -62,24 +69,46 @@ enum HeadPolicy {
     }
 
     /// Why a 206 cannot be trusted to continue the part; nil where it can.
-    private static func doubt(about head: ResponseHead, _ resume: ResumePoint) -> String? {
-        guard head.contentRanges.count == 1, let range = ContentRange(head.contentRanges[0]) else {
-            return "a 206 without one proper Content-Range"
+    ///
+    /// Missing counts as changed: a server that ignores If-Range shows itself in nothing else.
+    private static func doubt(
+        about head: ResponseHead, _ resume: ResumePoint
+    ) -> (reason: String, conduct: RangeConduct)? {
+        let type = head.contentType?.lowercased() ?? ""
+        guard head.contentRanges.count == 1, !type.hasPrefix("multipart/byteranges"),
+            let range = ContentRange(head.contentRanges[0])
+        else { return ("a 206 without one proper Content-Range", .lies) }
+        guard range.first == resume.bytes else { return ("a 206 for another range", .lies) }
+        guard let total = range.total else {
+            return ("a 206 that does not tell the file's length", .ignores)
         }
-        guard range.first == resume.bytes else { return "a 206 for another range" }
-        guard let total = range.total else { return "a 206 that does not tell the file's length" }
-        if let known = resume.total, known != total { return "the file's length has changed" }
-        if !head.isChunked, !head.contentLengths.isEmpty {
+        if let known = resume.total, known != total { return ("the file's length has changed", .lies) }
+        if !head.isChunked, !head.contentLengths.isEmpty, length(head) != range.count {
             // A wrong length would be told by the count at the end as well, but then bytes are written.
-            guard let length = length(head),
-                length == range.count
-            else { return "a 206 whose Content-Length is not that of its range" }
+            return ("a 206 whose Content-Length is not that of its range", .lies)
         }
-        // Missing counts as changed: a server that ignores If-Range shows itself in nothing else.
-        if let etag = resume.etag {
-            return head.etag == etag ? nil : "a 206 with another ETag"
-        }
-        return head.lastModified == resume.lastModified ? nil : "a 206 with another Last-Modified"
+        return resume.etag != nil ? doubt(aboutTag: head, resume) : doubt(aboutTime: head, resume)
+    }
+
+    private static func doubt(
+        aboutTag head: ResponseHead, _ resume: ResumePoint
+    ) -> (reason: String, conduct: RangeConduct)? {
+        guard let etag = head.etag else { return ("a 206 without an ETag", .ignores) }
+        return same(etag, resume.etag) ? nil : ("a 206 with another ETag", .lies)
+    }
+
+    /// RFC 9110 15.3.7 lets a server leave Last-Modified out here; then nothing proves the version.
+    private static func doubt(
+        aboutTime head: ResponseHead, _ resume: ResumePoint
+    ) -> (reason: String, conduct: RangeConduct)? {
+        guard let modified = head.lastModified else { return ("a 206 without Last-Modified", .fair) }
+        return same(modified, resume.lastModified) ? nil : ("a 206 with another Last-Modified", .lies)
+    }
+
+    /// Byte by byte: String's == takes canonically equivalent texts for one.
+    static func same(_ a: String?, _ b: String?) -> Bool {
+        guard let a, let b else { return false }
+        return a.utf8.elementsEqual(b.utf8)
     }
 
     private static func length(_ head: ResponseHead) -> Int64? {
@@ -91,11 +120,12 @@ enum HeadPolicy {
     private static func unsatisfied(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
         let total = head.contentRanges.first.flatMap { ContentRange.unsatisfiedTotal($0) }
         if let resume = ask.resume, let total, total == resume.bytes, resume.total == total,
+            head.etag == nil || resume.etag == nil || same(head.etag, resume.etag),
             refusal(of: total, ask) == nil
         {
             return discard(.whole(size: total, isLengthVerified: true), head)
         }
-        return discard(.restart(reason: "the server refused the range (416)"), head)
+        return discard(.restart(reason: "the server refused the range (416)", .fair), head)
     }
 
     private static func redirect(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
@@ -117,9 +147,16 @@ enum HeadPolicy {
     private static func failed(
         _ error: JobError, _ ask: ResponseAsk, _ head: ResponseHead
     ) -> ResponseMachine.State {
-        let retryAfter = head.retryAfter.flatMap { RetryAfter.parse($0, now: ask.now) }
+        var retryAfter = head.retryAfter.flatMap { RetryAfter.parse($0, now: ask.now) }
+        // Retry-After takes precedence where both are given.
+        if retryAfter == nil, isRefusal(head.status) {
+            retryAfter = head.rateLimit.waitAfterRefusal(now: ask.now)
+        }
         return discard(.failed(error, retryAfter: retryAfter), head)
     }
+
+    /// An answer about the host, not about the file.
+    static func isRefusal(_ status: Int) -> Bool { status == 429 || status == 503 }
 
     /// Reads a short body to keep the connection; one known to be long is not worth that.
     private static func discard(_ ending: ResponseEnding, _ head: ResponseHead) -> ResponseMachine.State {

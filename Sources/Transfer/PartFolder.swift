@@ -4,6 +4,30 @@ import JobModel
 import LinuxKit
 import SystemPackage
 
+/// The directories of part files, one a home, as one worker sees them. The loop's thread only.
+final class PartFolders {
+    private let main: String
+    private let output: String
+    let heartbeat: Heartbeat
+    private var folders: [PartHome: PartFolder] = [:]
+
+    init(main: String, output: String, heartbeat: Heartbeat) {
+        self.main = main
+        self.output = output
+        self.heartbeat = heartbeat
+    }
+
+    subscript(home: PartHome) -> PartFolder {
+        if let folder = folders[home] { return folder }
+        let folder = PartFolder(path: home.parts(output: output, main: main), heartbeat: heartbeat)
+        folders[home] = folder
+        return folder
+    }
+
+    /// A disk has gone or come: what is open may be another one than what the paths lead to.
+    func forgetAll() { for folder in folders.values { folder.forget() } }
+}
+
 /// The directory of part files as one worker sees it, opened when first needed.
 ///
 /// Kept open across parts: one `openat` a file. Forgotten after trouble, so that a disk that was mounted
@@ -60,9 +84,9 @@ final class PartFolder {
             return nil
         }
         let status = try part.status(name)
-        guard status.kind == .regular, status.device == point.device, status.inode == point.inode,
-            status.links == 1,
-            point.bytes > 0, status.size >= point.bytes
+        // The device's number may be another one after a reboot; the file is in this folder either way.
+        guard status.kind == .regular, status.inode == point.inode, status.links == 1, point.bytes > 0,
+            status.size >= point.bytes
         else { return nil }
         return part
     }

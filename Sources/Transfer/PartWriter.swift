@@ -2,6 +2,7 @@
 
 import JobModel
 import LinuxKit
+import SystemPackage
 
 /// One part file being written, front to back, in large runs.
 ///
@@ -66,14 +67,12 @@ final class PartWriter {
     /// Bytes of the file so far, gathered ones included.
     var size: Int64 { place + Int64(buffer?.count ?? 0) }
 
-    /// Makes the part end at `start`, 0 or the resume point: the answer's first byte goes there.
+    /// Makes a resumed part end at its resume point: the answer's first byte goes there.
     func begin(at start: Int64) -> Bool {
-        precondition(start == 0 || start == place, "a part goes on where it ends, or from zero")
+        precondition(start == place, "a part goes on where it ends")
         if isUntouched {
             isUntouched = false
             attempt("truncate part") { () throws(SystemError) in try file!.truncate(to: start, name) }
-            place = start
-            writtenBack = start
         }
         return failure == nil
     }
@@ -126,12 +125,27 @@ final class PartWriter {
         return failure == nil
     }
 
-    /// Content and length on the disk: what a resume point may be stored for. False: the part is not to be
-    /// trusted.
+    /// Content and length of what was written are on the disk: what a resume point may be stored for. What a full
+    /// disk did not take any more is not counted (`flushedSize`). False: the part is not to be trusted.
     func synchronize() -> Bool {
-        guard flush() else { return false }
-        attempt("fdatasync part") { () throws(SystemError) in try file!.synchronizeContent(name) }
-        return failure == nil
+        if !flush(), failure?.code == .ioError { return false }
+        heartbeat.enter("fdatasync part")
+        defer { heartbeat.leave() }
+        do throws(SystemError) {
+            try file!.synchronizeContent(name)
+            return true
+        } catch {
+            failure = error
+            return false
+        }
+    }
+
+    /// Gives the open file away, for its fsync; nil, and closed, where too many are kept.
+    func handOver(to purse: DescriptorPurse) -> KeptFile? {
+        var taken: Descriptor?
+        swap(&taken, &file)
+        guard let open = taken.take() else { return nil }
+        return purse.keep(open)
     }
 
     /// Gives file and buffer back. Errors of close come late on some file systems; the fsync in publish tells

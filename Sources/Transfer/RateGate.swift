@@ -4,10 +4,13 @@ import JobModel
 
 /// One transfer's way through the buckets it is held to: its own, its host's, the one for everything.
 ///
-/// Who finds a debt pays for its block at once and is told when the debt before it is paid off. So those who share a
-/// bucket go one after the other in the order they asked, on whatever worker or stream: none starves, and each block is
+/// Who finds a debt pays for a turn at once and is told when the debt before it is paid off. So those who share a
+/// bucket go one after the other in the order they asked, on whatever worker or stream: none starves, and each byte is
 /// paid for exactly once. What is offered is let through when its turn has come, however late that is.
 struct RateGate {
+    /// Bytes of a turn at least, whatever is offered: on HTTP/2 some streams offer whole blocks and some crumbs.
+    static let quantum: Int64 = 16_384
+
     private struct Turn {
         let due: MonotonicTime
         let epoch: Int
@@ -31,18 +34,21 @@ struct RateGate {
     /// may be changed meanwhile.
     mutating func offer(_ bytes: Int64, now: MonotonicTime) -> MonotonicTime? {
         if let turn {
-            if now < turn.due, turn.epoch == epoch(now) { return min(turn.due, now + .seconds(1)) }
+            if now < turn.due, turn.epoch == look(now).epoch { return min(turn.due, now + .seconds(1)) }
             self.turn = nil
             pay(bytes, now)
+        }
+        if credit >= bytes {
             credit -= bytes
             return nil
         }
         let (wait, epoch) = look(now)
-        pay(bytes, now)
         guard let wait else {
+            pay(bytes, now)
             credit -= bytes
             return nil
         }
+        pay(max(bytes, Self.quantum), now)
         turn = Turn(due: now + wait, epoch: epoch)
         return min(now + wait, now + .seconds(1))
     }
@@ -53,7 +59,15 @@ struct RateGate {
         return (waits.compactMap { $0 }.max(), (forHost?.epoch ?? 0) + (forTotal?.epoch ?? 0))
     }
 
-    private mutating func epoch(_ now: MonotonicTime) -> Int { look(now).epoch }
+    /// The transfer is over: what is left of its turn is for others.
+    mutating func close(now: MonotonicTime) {
+        guard credit > 0 else { return }
+        own?.refund(credit, now: now)
+        host?.refund(credit, now: now)
+        total?.refund(credit, now: now)
+        credit = 0
+        turn = nil
+    }
 
     /// Tops the credit up to so many bytes.
     private mutating func pay(_ bytes: Int64, _ now: MonotonicTime) {

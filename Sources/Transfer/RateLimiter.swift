@@ -43,6 +43,11 @@ public final class RateLimiter: Sendable {
         state.withLock { _ = $0.bucket?.charge(bytes, now: now) }
     }
 
+    /// Gives back what was charged for and did not come.
+    func refund(_ bytes: Int64, now: MonotonicTime) {
+        state.withLock { $0.bucket?.refund(bytes, now: now) }
+    }
+
     /// A bucket for one transfer alone, and the shared ones.
     static func makeBucket(rate: Int64, now: MonotonicTime) -> TokenBucket {
         TokenBucket(rate: rate, burst: burst(of: rate), now: now)

@@ -7,14 +7,18 @@ import LinuxKit
 /// What callbacks leave for the loop, which looks after each turn.
 final class LoopNotes {
     /// Tokens whose first header has come since the last turn.
-    var firstHeads: [(token: UInt64, isHTTP2: Bool)] = []
+    var firstHeads: [(token: UInt64, isHTTP2: Bool, isUsable: Bool)] = []
+    /// Tokens of answers whose length has become known, and the length.
+    var sizes: [(token: UInt64, total: Int64)] = []
     /// Tokens that paused themselves.
     var paused: [UInt64] = []
 }
 
 /// What all transfers of one worker write with.
 struct ReceptionTools {
-    let folder: PartFolder
+    let folders: PartFolders
+    /// Descriptors of whole parts that wait for their fsync.
+    let purse: DescriptorPurse
     let pool: GatherPool
     let notes: LoopNotes
     let totalLimiter: RateLimiter?
@@ -24,6 +28,8 @@ struct ReceptionTools {
 /// the loop's thread; what goes wrong is parked here, and libcurl only learns "abort".
 final class Reception: TransferSink {
     let order: TransferOrder
+    /// A part has been begun from zero; what lay there before is gone.
+    private(set) var hasBegunAnew = false
     private(set) var machine: ResponseMachine
     private(set) var writer: PartWriter?
     /// The first trouble of this machine.
@@ -36,15 +42,22 @@ final class Reception: TransferSink {
     private(set) var hasPermittedAddress = false
     private var isStopped = false
     private var hasTold = false
+    private var hasToldSize = false
     private let tools: ReceptionTools
     private var gate: RateGate
+    /// The part of an earlier attempt, if one lies there.
+    private let oldPart: String?
 
-    /// - Parameter writer: the part to go on with, checked.
+    /// - Parameters:
+    ///   - writer: the part to go on with, checked.
+    ///   - oldPart: what goes when the first byte of another version, or of the whole, has come.
     init(
-        order: TransferOrder, ask: ResponseAsk, writer: PartWriter?, tools: ReceptionTools, now: MonotonicTime
+        order: TransferOrder, ask: ResponseAsk, writer: PartWriter?, oldPart: String?, tools: ReceptionTools,
+        now: MonotonicTime
     ) {
         self.order = order
         self.writer = writer
+        self.oldPart = oldPart
         self.tools = tools
         machine = ResponseMachine(ask: ask)
         gate = RateGate(
@@ -72,10 +85,13 @@ final class Reception: TransferSink {
     func receiveHeader(_ line: borrowing RawSpan) -> HeaderVerdict {
         if isStopped { return .abort }
         let step = machine.takeHeader(line)
-        if !hasTold, machine.hasHead {
+        // An interim answer shows nothing yet.
+        if !hasTold, machine.head.status >= 200 {
             hasTold = true
-            tools.notes.firstHeads.append((order.token, machine.head.isHTTP2))
+            let isUsable = !HeadPolicy.isRefusal(machine.head.status)
+            tools.notes.firstHeads.append((order.token, machine.head.isHTTP2, isUsable))
         }
+        noteSize()
         switch step {
         case .proceed: return .proceed
         case .proceedThenClose: return .proceedThenClose
@@ -83,6 +99,14 @@ final class Reception: TransferSink {
             isStopped = true
             return .abort
         }
+    }
+
+    /// Once the length is known of what is worth asking for room.
+    private func noteSize() {
+        guard !hasToldSize, case .body = machine.state else { return }
+        hasToldSize = true
+        guard let total = machine.total, total >= DiskGovernor.leastAsked else { return }
+        tools.notes.sizes.append((order.token, total))
     }
 
     func receive(_ block: borrowing RawSpan) -> WriteVerdict {
@@ -109,16 +133,25 @@ final class Reception: TransferSink {
 
     func unpaused() { pausedUntil = nil }
 
+    /// The request is over: what was paid for in advance goes back.
+    func settleRates() { gate.close(now: Clock.now()) }
+
     /// The part exists and ends at `place`. Also called at the end of an empty body, which offers no block.
+    ///
+    /// From zero is always a new file with a new name: a resume point of the old one, wherever it is still
+    /// stored, must never find other bytes under its name.
     func openPart(at place: Int64) -> Bool {
+        if place == 0, writer?.isUntouched ?? false { close() }
         do {
             if writer == nil {
                 precondition(place == 0, "a range goes on in a part that was checked before")
+                if let oldPart { tools.folders[order.home].remove(oldPart) }
+                hasBegunAnew = true
                 writer = try PartWriter.create(
-                    order.partName, mode: order.fileMode, in: tools.folder, pool: tools.pool)
+                    order.partName, mode: order.fileMode, in: tools.folders[order.home], pool: tools.pool)
             }
         } catch {
-            tools.folder.forget()
+            tools.folders[order.home].forget()
             localError = localError ?? error
             return false
         }

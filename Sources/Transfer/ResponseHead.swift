@@ -20,6 +20,7 @@ struct ResponseHead: Sendable, Equatable {
     private(set) var lastModified: String?
     private(set) var date: String?
     private(set) var retryAfter: String?
+    private(set) var rateLimit = RateLimitFields()
     private(set) var location: String?
     /// Raw: bytes that are no UTF-8 are the name's reader's business.
     private(set) var contentDispositions: [[UInt8]] = []
@@ -54,6 +55,7 @@ struct ResponseHead: Sendable, Equatable {
 
     private enum Field {
         case length, range, type, etag, modified, date, retryAfter, location, transferEncoding, disposition
+        case rateLimit(RateLimitFields.Name)
     }
 
     private static func known(_ name: RawSpan) -> Field? {
@@ -61,13 +63,20 @@ struct ResponseHead: Sendable, Equatable {
         switch name.byteCount {
         case 4: equals(name, "etag") ? .etag : equals(name, "date") ? .date : nil
         case 8: equals(name, "location") ? .location : nil
+        case 9: equals(name, "ratelimit") ? .rateLimit(.current) : nil
         case 11: equals(name, "retry-after") ? .retryAfter : nil
         case 12: equals(name, "content-type") ? .type : nil
         case 13:
             equals(name, "content-range") ? .range : equals(name, "last-modified") ? .modified : nil
         case 14: equals(name, "content-length") ? .length : nil
-        case 19: equals(name, "content-disposition") ? .disposition : nil
-        case 17: equals(name, "transfer-encoding") ? .transferEncoding : nil
+        case 15: equals(name, "ratelimit-reset") ? .rateLimit(.reset) : nil
+        case 17:
+            equals(name, "transfer-encoding")
+                ? .transferEncoding : equals(name, "x-ratelimit-reset") ? .rateLimit(.oldReset) : nil
+        case 19:
+            equals(name, "ratelimit-remaining")
+                ? .rateLimit(.remaining) : equals(name, "content-disposition") ? .disposition : nil
+        case 21: equals(name, "x-ratelimit-remaining") ? .rateLimit(.oldRemaining) : nil
         default: nil
         }
     }
@@ -79,10 +88,12 @@ struct ResponseHead: Sendable, Equatable {
         case .length: if contentLengths.count < 4 { contentLengths.append(value ?? "?") }
         case .range: if contentRanges.count < 4 { contentRanges.append(value ?? "?") }
         case .type: contentType = value
-        case .etag: etag = value
-        case .modified: lastModified = value
+        // Two that differ are none: "?" is no strong one, and equals nothing that was kept.
+        case .etag: etag = etag == nil || etag == value ? value ?? "?" : "?"
+        case .modified: lastModified = lastModified == nil || lastModified == value ? value : "?"
         case .date: date = value
         case .retryAfter: retryAfter = value
+        case .rateLimit(let name): if let value { rateLimit.take(name, value) }
         case .location:
             let target = bytes.byteCount <= Self.valueLimit ? Self.percentEncoded(bytes) : "?"
             if let location, location != target { hasTwoLocations = true }

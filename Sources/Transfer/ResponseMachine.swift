@@ -26,7 +26,7 @@ enum ResponseEnding: Sendable, Equatable {
     /// The server gave a shorter range than asked, and gave all of it: ask for the rest.
     case more(from: Int64)
     /// The resume point is no good: the same request once more, from zero.
-    case restart(reason: String)
+    case restart(reason: String, RangeConduct)
     case notModified
     case redirect(location: String)
     case failed(JobError, retryAfter: Duration?)
@@ -179,18 +179,28 @@ struct ResponseMachine: Sendable {
         }
     }
 
+    /// What the answer showed of the server's ranges.
+    var conduct: RangeConduct {
+        switch state {
+        case .over(.restart(_, let conduct)), .discard(.restart(_, let conduct), _): conduct
+        // The very version that was asked for, and yet all of it.
+        case .body(let plan) where plan.start == 0:
+            HeadPolicy.same(head.strongETag, ask.resume?.etag) ? .ignores : .fair
+        case .head, .body, .discard, .over: .fair
+        }
+    }
+
     /// What a later attempt may go on with; the part holds `bytes` of the file. nil without a strong
-    /// validator.
-    func resumePoint(bytes: Int64, device: UInt64, inode: UInt64) -> ResumePoint? {
+    /// validator; a time counts as one only together with a length.
+    func resumePoint(bytes: Int64, device: UInt64, inode: UInt64, part: String) -> ResumePoint? {
         guard ask.isHTTP, bytes > 0, case .body(let plan) = state else { return nil }
         // A 206 has proved the validators of the point it went on from; a 200 brings its own.
         let resumed = plan.start > 0 ? ask.resume : nil
         let etag = resumed?.etag ?? head.strongETag
         let modified = resumed?.lastModified ?? head.strongLastModified
-        guard etag != nil || modified != nil else { return nil }
+        guard etag != nil || (modified != nil && plan.total != nil) else { return nil }
         return ResumePoint(
             url: ask.base.text, bytes: bytes, total: plan.total, etag: etag, lastModified: modified,
-            device: device,
-            inode: inode)
+            device: device, inode: inode, part: part)
     }
 }

@@ -12,6 +12,9 @@ extension TransferLoop {
         guard let reception = transfer.reception else { preconditionFailure("a request without a reception") }
         forget(transfer)
         transfer.newConnections += reading.newConnections
+        if reception.machine.conduct != .fair, transfer.ranges != .lies {
+            transfer.ranges = reception.machine.conduct
+        }
         if let local = reception.localError {
             fail(transfer, FailureMap.failure(local), reading)
             return
@@ -20,7 +23,7 @@ extension TransferLoop {
         case .whole(let size, let isLengthVerified):
             complete(transfer, reception, size, isLengthVerified, reading)
         case .more(let from): goOn(transfer, reception, from, reading)
-        case .restart(let reason): restart(transfer, reception, reason, reading)
+        case .restart(let reason, _): restart(transfer, reception, reason, reading)
         case .notModified: leave(transfer, .notModified, reading)
         case .redirect(let location): leave(transfer, .redirect(location: location), reading)
         case .failed(let jobError, let retryAfter):
@@ -61,6 +64,11 @@ extension TransferLoop {
             return
         }
         guard let writer = reception.writer else { preconditionFailure("a whole file without a part") }
+        // A 416 said that nothing is missing: what lies beyond, if anything, was never of the file.
+        guard !writer.isUntouched || writer.begin(at: writer.flushedSize) else {
+            fail(transfer, FailureMap.failure(writer.failure!), reading)
+            return
+        }
         let modified = transfer.order.keepsRemoteTime ? reception.machine.head.lastModified : nil
         guard writer.finish(modified: modified.flatMap { HTTPDate.parse($0) }) else {
             fail(transfer, FailureMap.failure(writer.failure!), reading)
@@ -68,14 +76,20 @@ extension TransferLoop {
         }
         guard writer.flushedSize == size else {
             let error = JobError(.truncated, "\(writer.flushedSize) of \(size) bytes were written")
+            tools.folders[transfer.order.home].remove(writer.name)
             reception.close()
-            tools.folder.remove(transfer.order.partName)
             report(transfer, .failed(TransferFailure(error)), reading)
             return
         }
-        let part = PartFile(
+        var part = PartFile(
             name: writer.name, device: writer.device, inode: writer.inode, size: size,
             isLengthVerified: isLengthVerified)
+        if isLengthVerified, size >= settings.checkpointBytes {
+            part.point = reception.machine.resumePoint(
+                bytes: size, device: writer.device, inode: writer.inode, part: writer.name)
+            part.point?.total = size
+        }
+        if settings.isDurable { part.file = writer.handOver(to: tools.purse) }
         reception.close()
         report(transfer, .complete(part), reading)
     }
@@ -87,7 +101,7 @@ extension TransferLoop {
         transfer.continuations += 1
         guard transfer.continuations <= Self.continuationLimit, let writer = reception.writer, writer.flush(),
             let point = reception.machine.resumePoint(
-                bytes: writer.flushedSize, device: writer.device, inode: writer.inode)
+                bytes: writer.flushedSize, device: writer.device, inode: writer.inode, part: writer.name)
         else {
             fail(
                 transfer, TransferFailure(JobError(.truncated, "only the bytes up to \(from) came")), reading)
@@ -110,9 +124,11 @@ extension TransferLoop {
 
     private mutating func again(_ transfer: ActiveTransfer, from point: ResumePoint?) {
         transfer.fetchedBefore += transfer.reception?.fetchedBytes ?? 0
+        transfer.reception?.settleRates()
         transfer.reception?.close()
+        if point == nil, let old = transfer.old { tools.folders[transfer.order.home].remove(old.part) }
         transfer.resume = point
-        if point == nil { tools.folder.remove(transfer.order.partName) }
+        transfer.old = point
         request(transfer)
     }
 
@@ -129,7 +145,7 @@ extension TransferLoop {
         // What is too long or of another length than announced is not worth going on with.
         let isWorthless = failure.error.code == .tooLarge || failure.error.code == .badLength
         failure.resume = transfer.settlePart(tools, keeping: isWorthless ? .nothing : .flushed)
-        if failure.isLocal { tools.folder.forget() }
+        if failure.isLocal { tools.folders[transfer.order.home].forget() }
         report(transfer, .failed(failure), reading)
     }
 
@@ -140,10 +156,12 @@ extension TransferLoop {
         report.newConnections = transfer.newConnections
         report.fetchedBytes = transfer.fetchedBefore
         if let reception = transfer.reception {
+            reception.settleRates()
             report.fetchedBytes += reception.fetchedBytes
             report.response = Facts.response(reception.machine, reading)
         }
         report.resumedBytes = transfer.keptBytes
+        report.ranges = transfer.ranges
         if let reading { report.timings = Facts.timings(reading) }
         events.append(.finished(report))
     }
@@ -162,6 +180,9 @@ enum Facts {
         facts.lastModified = machine.head.lastModified
         facts.contentDispositions = machine.head.contentDispositions
         facts.contentLength = machine.total
+        if !HeadPolicy.isRefusal(machine.head.status) {
+            facts.quotaReset = machine.head.rateLimit.waitAfterService(now: machine.ask.now)
+        }
         return facts
     }
 

@@ -55,7 +55,9 @@ public struct TransferLoop: ~Copyable {
         self.emit = events
         self.heartbeat = heartbeat
         tools = ReceptionTools(
-            folder: PartFolder(path: settings.partsDirectory, heartbeat: heartbeat), pool: GatherPool(),
+            folders: PartFolders(
+                main: settings.partsDirectory, output: settings.outputRoot, heartbeat: heartbeat),
+            purse: settings.purse, pool: GatherPool(),
             notes: LoopNotes(), totalLimiter: settings.totalLimiter)
         multi = try MultiHandle.make(
             limits: ConnectionLimits(
@@ -97,6 +99,7 @@ public struct TransferLoop: ~Copyable {
             if let transfer = active[token] { cancel(transfer, keepsPart: keepsPart) }
         case .connectionLimits(let cacheSize, let perHost, let streams):
             multi.set(ConnectionLimits(cacheSize: cacheSize, perHost: perHost, streams: streams))
+        case .forgetFolders: tools.folders.forgetAll()
         case .stop(let keepsParts):
             isStopping = true
             for transfer in active.values { cancel(transfer, keepsPart: keepsParts) }
@@ -112,9 +115,15 @@ public struct TransferLoop: ~Copyable {
 
     private mutating func takeNotes() {
         for note in tools.notes.firstHeads {
-            events.append(.connected(worker: worker, token: note.token, isHTTP2: note.isHTTP2))
+            events.append(
+                .connected(
+                    worker: worker, token: note.token, isHTTP2: note.isHTTP2, isUsable: note.isUsable))
         }
         tools.notes.firstHeads.removeAll(keepingCapacity: true)
+        for note in tools.notes.sizes {
+            events.append(.sized(worker: worker, token: note.token, total: note.total))
+        }
+        tools.notes.sizes.removeAll(keepingCapacity: true)
         paused += tools.notes.paused
         tools.notes.paused.removeAll(keepingCapacity: true)
     }
@@ -154,6 +163,12 @@ public struct TransferLoop: ~Copyable {
         nextProgress = now + Self.progressStep
         let moved = active.values.compactMap { $0.progress() }
         if !moved.isEmpty { events.append(.progress(worker: worker, moved)) }
+        let checkpoints = active.values.compactMap { transfer in
+            transfer.checkpoint(settings, now: now).map {
+                TransferCheckpoint(token: transfer.order.token, checkpoint: $0)
+            }
+        }
+        if !checkpoints.isEmpty { events.append(.checkpoint(worker: worker, checkpoints)) }
     }
 
     private mutating func deliver() {

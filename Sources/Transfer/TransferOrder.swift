@@ -35,10 +35,16 @@ public struct TransferOrder: Sendable {
     public var proxy: String?
     /// The proxy's own address is exempt from `addressPolicy`: it comes from the config.
     public var isProxyTrusted = false
-    /// Name of the part file in the parts directory.
+    /// Name of the part file in the parts directory, should one be begun; never that of `resume`'s.
     public var partName: String
+    /// The mount that the part lies on.
+    public var home = PartHome.output
     /// Go on from here. The part is checked before, the answer before its first byte is written.
     public var resume: ResumePoint?
+    /// False towards a host that is known to answer ranges with something else.
+    public var asksRanges = true
+    /// The finished file will be compared with a digest that the list gave.
+    public var hasDigest = false
     public var condition: Condition?
     public var preflight: Preflight?
     /// Length that the file must have, bytes.
@@ -89,6 +95,8 @@ public enum TransferCommand: Sendable {
     case cancel(token: UInt64, keepsPart: Bool)
     /// New limits for connections opened from now on.
     case connectionLimits(cacheSize: Int, perHost: Int, streams: Int)
+    /// Closes the open directories of parts: a disk has gone or come.
+    case forgetFolders
     /// Cancels all, reports, and ends the thread.
     case stop(keepsParts: Bool)
 }

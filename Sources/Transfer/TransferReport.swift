@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import JobModel
+public import LinuxKit
 
 /// What a worker tells, in batches: one call a turn of its loop.
 public enum TransferEvent: Sendable {
-    /// The first header of an answer has been seen: the host has shown what it speaks.
-    case connected(worker: Int, token: UInt64, isHTTP2: Bool)
+    /// The first line of an answer has been seen: the host has shown what it speaks. Usable is any answer but 429
+    /// and 503.
+    case connected(worker: Int, token: UInt64, isHTTP2: Bool, isUsable: Bool)
+    /// The answer has told the length of a file that is to ask for its room: before its first byte.
+    case sized(worker: Int, token: UInt64, total: Int64)
     /// Four times a second at most, only transfers that moved since the last time.
     case progress(worker: Int, [TransferProgress])
+    /// So much of these parts is with the kernel, and could be gone on from once it is on the disk. By bytes and
+    /// by time, see `TransferSettings`; only of transfers that run on.
+    case checkpoint(worker: Int, [TransferCheckpoint])
     case finished(TransferReport)
     /// The worker's thread has nothing left and ends, after `stop`.
     case stopped(worker: Int)
@@ -22,6 +29,12 @@ public struct TransferProgress: Sendable, Hashable {
     public var total: Int64?
 }
 
+/// What a running transfer could be gone on from.
+public struct TransferCheckpoint: Sendable, Hashable {
+    public var token: UInt64
+    public var checkpoint: Checkpoint
+}
+
 /// How one transfer ended.
 public struct TransferReport: Sendable {
     public var token: UInt64
@@ -34,6 +47,8 @@ public struct TransferReport: Sendable {
     public var fetchedBytes: Int64 = 0
     /// Bytes of an earlier attempt that are part of the file.
     public var resumedBytes: Int64 = 0
+    /// What the answers to ranges showed of the host.
+    public var ranges = RangeConduct.fair
     /// Connections opened; 0: rode a warm one.
     public var newConnections = 0
 }
@@ -61,6 +76,10 @@ public struct PartFile: Sendable, Hashable {
     /// The end was told, by a length, a last chunk, an end of stream or the size expected; false: the server
     /// just closed, which a cut connection looks like too.
     public var isLengthVerified: Bool
+    /// Tells a later run that all of it is there; only of files that are worth a checkpoint.
+    public var point: ResumePoint?
+    /// Still open, for its fsync; nil where too many are.
+    public var file: KeptFile?
     public init(name: String, device: UInt64, inode: UInt64, size: Int64, isLengthVerified: Bool) {
         self.name = name
         self.device = device
@@ -89,6 +108,14 @@ public struct TransferFailure: Sendable, Hashable {
     public var systemCode: Int32 = 0
 
     public init(_ error: JobError) { self.error = error }
+
+    /// The connection or its stream ended under the transfer, or nothing came any more.
+    public var isCut: Bool {
+        switch error.code {
+        case .truncated, .stalled, .timeout: true
+        default: false
+        }
+    }
 }
 
 /// What the answer said. Text is as the server wrote it: escape it where it is shown.
@@ -104,6 +131,8 @@ public struct ResponseFacts: Sendable, Hashable {
     public var contentDispositions: [[UInt8]] = []
     /// Length of the whole file as told.
     public var contentLength: Int64?
+    /// By its RateLimit fields this answer used up the host's quota; it is filled again after this long.
+    public var quotaReset: Duration?
     public init() {}
 }
 

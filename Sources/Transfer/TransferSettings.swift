@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import LinuxKit
+
 /// What all workers share, fixed for their life.
 public struct TransferSettings: Sendable {
     /// Directory of the part files. Opened when the first part needs it, and again after trouble with it.
@@ -14,13 +16,21 @@ public struct TransferSettings: Sendable {
     public var streamsPerConnection: Int
     /// For everything.
     public var totalLimiter: RateLimiter?
+    /// Shared by all workers: whole parts kept open until they are synced.
+    public var purse: DescriptorPurse
     /// False under `durability: none`: a cancelled part is not synced.
     public var isDurable: Bool
+    /// A checkpoint is reported after so many further bytes, or after so long where there are any; looked at
+    /// four times a second.
+    public var checkpointBytes: Int64
+    public var checkpointInterval: Duration
 
     public init(
         partsDirectory: String, outputRoot: String, connectionCacheSize: Int = 64,
         connectionsPerHost: Int = 0,
-        streamsPerConnection: Int = 32, totalLimiter: RateLimiter? = nil, isDurable: Bool = true
+        streamsPerConnection: Int = 32, totalLimiter: RateLimiter? = nil,
+        purse: DescriptorPurse = DescriptorPurse(limit: 0), isDurable: Bool = true,
+        checkpointBytes: Int64 = 16 << 20, checkpointInterval: Duration = .seconds(5)
     ) {
         self.partsDirectory = partsDirectory
         self.outputRoot = outputRoot
@@ -28,6 +38,9 @@ public struct TransferSettings: Sendable {
         self.connectionsPerHost = connectionsPerHost
         self.streamsPerConnection = streamsPerConnection
         self.totalLimiter = totalLimiter
+        self.purse = purse
         self.isDurable = isDurable
+        self.checkpointBytes = checkpointBytes
+        self.checkpointInterval = checkpointInterval
     }
 }

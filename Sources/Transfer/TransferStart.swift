@@ -29,8 +29,8 @@ extension TransferLoop {
 
     private func preflight(_ order: TransferOrder) throws(SystemError) -> TransferResult? {
         guard let preflight = order.preflight else { return nil }
-        tools.folder.heartbeat.enter("stat output")
-        defer { tools.folder.heartbeat.leave() }
+        tools.folders.heartbeat.enter("stat output")
+        defer { tools.folders.heartbeat.leave() }
         do {
             // Opened anew each time: what was mounted or moved meanwhile counts.
             let output = try DirectoryTree(root: FilePath(settings.outputRoot), capacity: 1)
@@ -63,7 +63,8 @@ extension TransferLoop {
                 maxFileSize: order.maxFileSize,
                 isHTTP: order.url.scheme == "http" || order.url.scheme == "https",
                 now: Clock.wall())
-            let reception = Reception(order: order, ask: ask, writer: writer, tools: tools, now: now)
+            let reception = Reception(
+                order: order, ask: ask, writer: writer, oldPart: transfer.old?.part, tools: tools, now: now)
             transfer.reception = reception
             if let denied = deniedBehindProxy(order, ask.base) {
                 fail(transfer, denied, nil)
@@ -71,7 +72,7 @@ extension TransferLoop {
             }
             try enter(transfer, try readyEasy(order, ask, reception, now))
         } catch let error as SystemError {
-            tools.folder.forget()
+            tools.folders[order.home].forget()
             fail(transfer, FailureMap.failure(error), nil)
         } catch let error as CurlError {
             fail(transfer, FailureMap.failure(BreakFacts(error: error)), nil)
@@ -99,19 +100,26 @@ extension TransferLoop {
         return fresh
     }
 
-    /// The part to go on with. One that is not what the resume point says starts from zero.
-    private func resumedPart(_ transfer: ActiveTransfer) throws(SystemError) -> PartWriter? {
+    /// The part to go on with. One that is not what the resume point says goes; one that this URL is not to be
+    /// asked for stays, until the first byte of another has come.
+    private func resumedPart(_ transfer: ActiveTransfer) throws -> PartWriter? {
         guard let point = transfer.resume else { return nil }
-        let isHTTP = transfer.order.url.scheme == "http" || transfer.order.url.scheme == "https"
-        let hasValidator = point.etag.map { ResponseHead.isStrong($0) } ?? (point.lastModified != nil)
-        if isHTTP, hasValidator, point.url == transfer.order.url.text,
-            let writer = try PartWriter.resume(
-                transfer.order.partName, from: point, in: tools.folder, pool: tools.pool)
-        {
-            return writer
-        }
+        let order = transfer.order
         transfer.resume = nil
-        return nil
+        let url = try ParsedURL.parse(order.url.text)
+        guard order.asksRanges, ResumePolicy.mayGoOn(from: point, at: url, hasDigest: order.hasDigest) else {
+            return nil
+        }
+        guard
+            let writer = try PartWriter.resume(
+                point.part, from: point, in: tools.folders[transfer.order.home], pool: tools.pool)
+        else {
+            tools.folders[transfer.order.home].remove(point.part)
+            transfer.old = nil
+            return nil
+        }
+        transfer.resume = point
+        return writer
     }
 
     /// Behind a proxy both callbacks see the proxy's address, so the target is judged by its name here.

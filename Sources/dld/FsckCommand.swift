@@ -6,7 +6,8 @@ import JobModel
 
 struct FsckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "fsck", abstract: "Compare spool, ledger, parts and output; say what is wrong, and mend it.",
+        commandName: "fsck",
+        abstract: "Compare spool, ledger, parts and output; say what is wrong, and mend it.",
         discussion: """
             For a stopped daemon. One line for each finding, a summary at last. Without options nothing is changed.
 
@@ -33,7 +34,8 @@ struct FsckCommand: ParsableCommand {
         options.refetch = refetch
         options.digest = digest
         let status = FsckRun.run(
-            config: file.config, options, version: Version.number, show: Screen.show, complain: Screen.complain)
+            config: file.config, options, version: Version.number, show: Screen.show,
+            complain: Screen.complain)
         throw ExitCode(status)
     }
 }

@@ -210,7 +210,7 @@ enum Samples {
         metrics.firstByte.observe(0.04)
         metrics.firstByte.observe(99)
         metrics.total.observe(5)
-        metrics.diskFree = ["output": 5 << 30]
+        metrics.disks = [disk(free: 5 << 30)]
         return metrics
     }
 }

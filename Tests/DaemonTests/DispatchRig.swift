@@ -19,6 +19,11 @@ final class DispatchRig {
     var changes: [JobChange] = []
     var ledger: [LedgerRequest] = []
     var discarded: [String] = []
+    /// Parts that the publisher was asked to sync for a checkpoint, by token.
+    var checkpoints: [(token: UInt64, part: String)] = []
+    var kept: [String] = []
+    /// Homes that the watch thread was asked for.
+    let wanted = Mailbox<PartHome> {}
     private var commits: [(JobSeq, JobMachine.Event)] = []
 
     static let list = ListID(1)
@@ -26,7 +31,9 @@ final class DispatchRig {
     static let lane = LaneKey(list: list, host: HostID(rawValue: 1))
 
     init(
-        workers: Int = 2, publishes: [InterruptedPublish] = [], trouble: OutputCondition.Trouble? = nil,
+        workers: Int = 2, publishes: [InterruptedPublish] = [], missing: String? = nil,
+        mounts: MountTable = MountTable(),
+        missingHomes: [PartHome] = [],
         _ configure: (inout Configuration) -> Void = { _ in }
     ) {
         var configuration = Configuration(cores: workers)
@@ -36,22 +43,24 @@ final class DispatchRig {
             configuration: configuration, workers: workers, outputRoot: "/out", partsDirectory: "/out/.dld/x",
             endsWhenIdle: false, environmentProxy: nil, version: "1")
         let bell = Doorbell()
+        let wanted = wanted
         let ports = DispatchLoop.Ports(
             workers: [], publishers: [Mailbox {}, Mailbox {}], sums: Mailbox {}, ledger: Mailbox {},
-            board: StatusBoard(config: .init()), jobsLog: { _ in }, remark: { _ in }, closed: { _ in },
+            board: StatusBoard(config: .init()), jobsLog: { _ in }, remark: { _ in },
+            prepareHome: { wanted.send($0) }, closed: { _ in },
             ended: {})
         loop = DispatchLoop(
             inbox: Mailbox {}, bell: bell, heartbeat: Heartbeat(name: "test"), ports: ports, plan: plan,
             start: .init(
                 lists: [], publishes: publishes,
-                output: OutputCondition(freeBytes: 1, totalBytes: 1, trouble: trouble)))
+                missingOutput: missing, mounts: mounts, missingHomes: missingHomes, descriptors: 65_536))
         loop.workerLoads = Array(repeating: WorkerLoad(), count: workers)
     }
 
     static func job(
         _ seq: Int64, url: String = "http://h.example/a", host: HostKey = DispatchRig.host,
         list: ListID = list,
-        attempts: Int = 0, resume: ResumePoint? = nil, options: JobOptions = JobOptions()
+        attempts: Int = 0, resume: ResumePoint? = nil, options: JobOptions = JobOptions(), path: String? = nil
     ) -> QueuedJob {
         QueuedJob(
             seq: JobSeq(seq), id: JobID(rawValue: UInt64(seq)),
@@ -59,7 +68,7 @@ final class DispatchRig {
             line: Int(seq), rank: 0,
             work: .download(
                 urls: [DownloadURL(text: url, scheme: String(url.prefix { $0 != ":" }), host: host)],
-                path: OutputPath(trusted: "f\(seq)")),
+                path: OutputPath(trusted: path ?? "f\(seq)")),
             options: options, attempts: attempts, fetchedBytes: 0, admittedAt: WallTime(milliseconds: 0),
             startedAt: nil, waited: 0, resume: resume)
     }
@@ -89,6 +98,24 @@ final class DispatchRig {
         }
     }
 
+    /// What the watch thread would tell: free bytes of each home's disk, each a device of its own.
+    func read(free: Int64, homes: [(home: PartHome, free: Int64)] = [], missing: [PartHome] = []) {
+        var report = DiskReport()
+        let all = [(home: PartHome.output, free: free)] + homes
+        report.mounts = MountTable(homes: homes.map(\.home) + missing)
+        report.places = all.enumerated().map { index, place in
+            DiskReport.Place(
+                role: .output, home: place.home, path: place.home.root(output: "/out"),
+                device: UInt64(index) + 1, reading: DiskReading(freeBytes: place.free, totalBytes: 1 << 50))
+        }
+        report.places += missing.map {
+            DiskReport.Place(
+                role: .output, home: $0, path: $0.root(output: "/out"),
+                missing: "\($0.root(output: "/out")) is not mounted")
+        }
+        loop.disksReported(report)
+    }
+
     func arrive(_ job: QueuedJob) { arrive([(job, .granted(known: nil))]) }
 
     /// What one turn of the loop does, but for the sending.
@@ -110,7 +137,12 @@ final class DispatchRig {
             }
         }
         for command in box.publish.values.flatMap({ $0 }) {
-            if case .discard(let names) = command { discarded += names }
+            switch command {
+            case .discard(let names, _): discarded += names
+            case .checkpoint(_, let token, let part, _): checkpoints.append((token, part))
+            case .keep(_, let part, _): kept.append(part)
+            case .sync, .rename, .watch, .stop: break
+            }
         }
         changes += box.changes
         commits += box.commits
@@ -137,6 +169,11 @@ final class DispatchRig {
         take()
     }
 
+    func publish(_ event: PublishEvent) {
+        loop.publishReported(event)
+        take()
+    }
+
     func command(_ verb: ControlCommand.Verb, _ target: ControlCommand.Target) {
         loop.commanded(ControlCommand(verb: verb, target: target) { _ in })
         take()
@@ -152,9 +189,11 @@ final class DispatchRig {
     }
 
     static let resume = ResumePoint(
-        url: "http://h.example/a", bytes: 10, total: 20, etag: "\"e\"", lastModified: nil, device: 1, inode: 2
-    )
-    static let part = PartFile(name: "x", device: 1, inode: 2, size: 20, isLengthVerified: true)
+        url: "http://h.example/a", bytes: 10, total: 20, etag: "\"e\"", lastModified: nil, device: 1,
+        inode: 2,
+        part: "0000000000000001.part")
+    static let part = PartFile(
+        name: "0000000000000001.part", device: 1, inode: 2, size: 20, isLengthVerified: true)
 
     static func outcome(_ state: JobState = .done) -> Outcome {
         Outcome(state: state, endedAt: WallTime(milliseconds: 1))

@@ -87,7 +87,7 @@ final class DispatchSimulation {
         published += box.sync.values.flatMap { $0 }.map { ($0.seq, false) }
         published += box.rename.values.flatMap { $0 }.map { ($0.seq, true) }
         for command in box.publish.values.flatMap({ $0 }) {
-            if case .keep(let seq, _) = command { kept.append(seq) }
+            if case .keep(let seq, _, _) = command { kept.append(seq) }
         }
     }
 
@@ -132,7 +132,7 @@ final class DispatchSimulation {
             rows[change.seq] = .waiting(due: due)
             jobs[change.seq]?.attempts = attempts
             jobs[change.seq]?.resume = resume
-        case .paused: break
+        case .paused, .checkpoint: break
         case .publishing: rows[change.seq] = .publishing
         case .ended:
             rows[change.seq] = .ended
@@ -175,7 +175,8 @@ final class DispatchSimulation {
         default: (result, status) = (.complete(DispatchRig.part), 200)
         }
         if Bool.random(using: &random) {
-            rig.loop.transferReported(.connected(worker: 0, token: order.token, isHTTP2: false))
+            rig.loop.transferReported(
+                .connected(worker: 0, token: order.token, isHTTP2: false, isUsable: status != 503))
         }
         var report = TransferReport(token: order.token, seq: order.seq, worker: 0, result: result)
         report.response.httpStatus = status
@@ -188,7 +189,8 @@ final class DispatchSimulation {
         switch (isRename, Int.random(in: 0..<10, using: &random)) {
         case (true, 0): rig.loop.publishReported(.nameTaken(seq))
         case (true, _): rig.loop.publishReported(.renamed([seq]))
-        case (false, 0): rig.loop.publishReported(.syncFailed(seq, JobError(.pathConflict, "x")))
+        case (false, 0):
+            rig.loop.publishReported(.syncFailed(seq, PublishTrouble(JobError(.pathConflict, "x"))))
         case (false, _): rig.loop.publishReported(.synced([seq]))
         }
         // The ledger answers a question for a number like any other, but needs no row of its own here.

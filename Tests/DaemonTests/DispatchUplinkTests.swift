@@ -112,9 +112,25 @@ import Testing
         }
         guard rig.orders.count == 1 else { return #expect(rig.orders.count == 1) }
         rig.loop.now = rig.loop.now + .seconds(1)
-        rig.loop.transferReported(.connected(worker: 0, token: rig.orders[0].token, isHTTP2: false))
+        rig.loop.transferReported(
+            .connected(worker: 0, token: rig.orders[0].token, isHTTP2: false, isUsable: true))
         #expect(rig.loop.pauseReason == nil)
         rig.turn()
         #expect(rig.orders.count == 6)
+    }
+
+    @Test func `after give_up the silence counts against each host that is met`() {
+        let rig = rig()
+        for order in rig.orders { rig.end(order, Self.failure(.noAnswer)) }
+        pass(30, rig)
+        rig.commit()
+        pass(86_400, rig)
+        #expect(rig.loop.pauseReason == nil && rig.loop.uplink.machine.blamedSince != nil)
+        rig.arrive(DispatchRig.job(9))
+        guard let order = rig.orders.first else { return #expect(!rig.orders.isEmpty) }
+        rig.loop.now = rig.loop.now + .seconds(86_500)
+        rig.end(order, Self.failure(.noAnswer))
+        let silent = rig.loop.hosts[DispatchRig.host]?.barren.total(now: rig.loop.now) ?? .zero
+        #expect(silent >= .seconds(86_400))
     }
 }

@@ -17,7 +17,8 @@ import Testing
         rig.arrive(DispatchRig.job(1))
         // The host has answered: a second job may start there.
         if let order = rig.orders.first {
-            rig.loop.transferReported(.connected(worker: 0, token: order.token, isHTTP2: false))
+            rig.loop.transferReported(
+                .connected(worker: 0, token: order.token, isHTTP2: false, isUsable: true))
         }
         rig.arrive([(twin, .duplicate(of: JobSeq(1), ended: nil))])
         return rig

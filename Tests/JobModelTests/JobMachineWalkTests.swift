@@ -31,12 +31,13 @@ struct WalkRandom: RandomNumberGenerator {
         let plain = rests.map { JobMachine.Event.broke($0, keepsPart: false) }
         let stopped: [JobMachine.Event] = [.stopped(keepsPart: false), .stopped(keepsPart: true)]
         switch state {
-        case .ready: return [.started, .sumStarted, .concluded] + plain + wishes
+        case .ready: return [.started, .sumStarted, .foundWhole, .concluded] + plain + wishes
         case .transferring:
             let received: [JobMachine.Event] = [.received(needsDigest: false), .received(needsDigest: true)]
             let doubted: [JobMachine.Event] = [.doubted(keepsPart: false), .doubted(keepsPart: true)]
-            return [.redirected, .checkNeeded, .concluded] + received + broke + stopped + doubted + wishes
-        case .doubted: return [.concluded] + broke + wishes
+            return [.redirected, .checkNeeded, .concluded, .gaveUp] + received + broke + stopped + doubted
+                + wishes
+        case .doubted: return [.concluded, .gaveUp] + broke + wishes
         case .hopping: return [.started, .concluded] + plain + wishes
         case .checking: return [.checkDiffers, .concluded] + plain + wishes
         case .digesting: return [.digestMatched, .concluded] + plain + wishes
@@ -45,7 +46,7 @@ struct WalkRandom: RandomNumberGenerator {
         case .committing: return [.committed] + wishes
         case .renaming: return [.nameTaken, .concluded] + plain + wishes
         case .numbering: return [.numbered] + wishes
-        case .keeping: return [.kept] + wishes
+        case .keeping, .parting: return [.kept] + wishes
         case .summing: return [.stopped(keepsPart: false), .concluded] + plain + wishes
         case .resting: return [.restCommitted] + wishes
         case .ending: return [.endCommitted] + wishes
@@ -99,11 +100,15 @@ struct WalkRandom: RandomNumberGenerator {
         case .tooLate, .none:
             if case .requested = event { #expect(machine.state == before) }
         case .keepPart:
+            var copy = machine
+            if case .parting = machine.state {
+                #expect(copy.handle(.kept) == .commitEnd)
+                return
+            }
             guard case .keeping(let rest) = machine.state else {
                 Issue.record("keepPart leads to \(machine.state)")
                 return
             }
-            var copy = machine
             #expect(copy.handle(.kept) == .commitRest(rest))
             #expect(copy.state == .resting)
         case .commitRest: #expect(machine.state == .resting)

@@ -54,7 +54,7 @@ import Testing
         let list = try store.running([download(1, "a"), download(2, "b")])
         let resume = ResumePoint(
             url: "https://example.org/a", bytes: 5, total: 10, etag: "\"x\"", lastModified: nil, device: .max,
-            inode: 3)
+            inode: 3, part: "p")
         try store.apply(.active(JobSeq(1), attempts: 1, startedAt: t0))
         try store.apply(
             .waiting(

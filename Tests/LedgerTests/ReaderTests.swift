@@ -32,7 +32,8 @@ import Testing
         ])
         let two = try store.running([download(4, "d", host: "z.net")], named: "two.txt")
         let resume = ResumePoint(
-            url: "u", bytes: 1, total: nil, etag: "\"e\"", lastModified: nil, device: 1, inode: 1)
+            url: "u", bytes: 1, total: nil, etag: "\"e\"", lastModified: nil, device: 1, inode: 1,
+            part: "p")
         try store.apply(
             .waiting(
                 JobSeq(2), due: at(50), attempts: 3, fetchedBytes: 8, waited: 0,

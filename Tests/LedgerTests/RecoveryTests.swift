@@ -30,7 +30,8 @@ private struct SeededGenerator: RandomNumberGenerator {
         try killed.apply(
             .active(JobSeq(1), attempts: 2, startedAt: t0), .active(JobSeq(2), attempts: 1, startedAt: t0),
             .publishing(
-                JobSeq(2), path: OutputPath(trusted: "f2"), device: 5, inode: .max, size: 9, outcome: outcome)
+                JobSeq(2), part: "2.part", path: OutputPath(trusted: "f2"), device: 5, inode: .max, size: 9,
+                outcome: outcome)
         )
         // No close: as after kill -9, the WAL is all there is.
         let copy = try Scratch()
@@ -43,6 +44,7 @@ private struct SeededGenerator: RandomNumberGenerator {
         let publish = try #require(recovery.publishes.first)
         #expect(publish.job.seq == JobSeq(2))
         #expect(publish.inode == .max)
+        #expect(publish.part == "2.part")
         #expect(publish.outcome == outcome)
         let counts = try #require(try store.list(list)?.counts)
         #expect(counts.queued == 3)
@@ -185,7 +187,8 @@ private struct SeededGenerator: RandomNumberGenerator {
         case 5: try store.apply([.paused(seq, attempts: 1, fetchedBytes: 0, resume: nil)], now: now)
         case 6, 7:
             let change = JobChange.publishing(
-                seq, path: path, device: 1, inode: 2, size: 3, outcome: done(path.description, at: now))
+                seq, part: "p", path: path, device: 1, inode: 2, size: 3,
+                outcome: done(path.description, at: now))
             try store.apply([change], now: now)
         case 8, 9: try store.apply([.ended(seq, done(path.description, at: now))], now: now)
         case 10: try store.apply([.ended(seq, failed(at: now))], now: now)

@@ -55,7 +55,8 @@ struct RenamingTests {
 struct SafeFileWriterTests {
     @Test func `the name appears with the whole content and the exact permissions`() throws {
         let scratch = Scratch()
-        var writer = try SafeFileWriter(in: scratch.path, permissions: FilePermissions(rawValue: 0o640))
+        var writer = try SafeFileWriter(
+            in: scratch.path, temporaryName: ".w.tmp", permissions: FilePermissions(rawValue: 0o640))
         let line = Array((String(repeating: "x", count: 999) + "\n").utf8)
         for _ in 0..<1000 { try writer.append(line) }
         #expect(scratch.text("results") == nil)
@@ -69,7 +70,8 @@ struct SafeFileWriterTests {
     @Test func `a writer dropped without commit leaves nothing`() throws {
         let scratch = Scratch()
         do {
-            var writer = try SafeFileWriter(in: scratch.path, permissions: [.ownerReadWrite])
+            var writer = try SafeFileWriter(
+                in: scratch.path, temporaryName: ".w.tmp", permissions: [.ownerReadWrite])
             try writer.append([1, 2, 3])
         }
         #expect(scratch.names() == [])
@@ -78,7 +80,8 @@ struct SafeFileWriterTests {
     @Test func `a taken name is kept where replacing was not asked for`() throws {
         let scratch = Scratch()
         scratch.write("a", "old")
-        var writer = try SafeFileWriter(in: scratch.path, permissions: [.ownerReadWrite])
+        var writer = try SafeFileWriter(
+            in: scratch.path, temporaryName: ".w.tmp", permissions: [.ownerReadWrite])
         try writer.append(Array("new".utf8))
         do {
             try writer.commit(as: "a", replacing: false)
@@ -102,7 +105,8 @@ struct SafeFileWriterTests {
     @Test func `one call writes a whole file over an old one`() throws {
         let scratch = Scratch()
         scratch.write("a", "old")
-        try SafeFileWriter.write(Array("new".utf8), to: scratch.sub("a"), permissions: [.ownerReadWrite])
+        try SafeFileWriter.write(
+            Array("new".utf8), to: scratch.sub("a"), temporaryName: ".w.tmp", permissions: [.ownerReadWrite])
         #expect(scratch.text("a") == "new" && scratch.names() == ["a"])
     }
 }

@@ -14,6 +14,7 @@ final class PublishFixture {
     let scratch = Scratch()
     let settings: PublishSettings
     let heartbeat = Heartbeat(name: "dld-publish")
+    private let purse = DescriptorPurse(limit: 100)
     private let port: PublishPort
     private let log: EventLog
 
@@ -34,14 +35,20 @@ final class PublishFixture {
     }
 
     /// Writes a part and describes it.
-    func part(_ number: Int64, _ text: String, to path: String, replaces: Bool = false) -> PublishItem {
+    func part(
+        _ number: Int64, _ text: String, to path: String, replaces: Bool = false, isKept: Bool = true
+    ) -> PublishItem {
         let name = "\(number).part"
         let full = scratch.write("out/.dld/ID/" + name, text)
+        var file: KeptFile?
+        // A part that cannot be opened shows as one without its file.
+        if isKept { do { file = purse.keep(try Descriptor.open(full, .writeOnly)) } catch {} }
         var raw = stat()
         precondition(stat(full.string, &raw) == 0)
         return PublishItem(
             seq: JobSeq(number), partName: name, device: UInt64(raw.st_dev), inode: UInt64(raw.st_ino),
-            size: Int64(raw.st_size), path: OutputPath(trusted: path), replaces: replaces)
+            size: Int64(raw.st_size), path: OutputPath(trusted: path), replaces: replaces,
+            file: file)
     }
 
     /// Sends one command and waits for so many answers.
@@ -58,6 +65,7 @@ final class PublishFixture {
     /// One event, taken apart by job.
     enum Answer: Hashable {
         case synced(Int64), renamed(Int64), taken(Int64), kept(Int64, Bool)
+        case checkpointed(UInt64, CheckpointSync)
         case syncFailed(Int64, ErrorCode), renameFailed(Int64, ErrorCode)
     }
 
@@ -95,12 +103,13 @@ final class PublishFixture {
             case .renamed(let all): return all.map { .renamed($0.rawValue) }
             case .nameTaken(let seq): return [.taken(seq.rawValue)]
             case .kept(let seq, let ok): return [.kept(seq.rawValue, ok)]
-            case .syncFailed(let seq, let error):
-                messages.withLock { $0[seq.rawValue] = error.message }
-                return [.syncFailed(seq.rawValue, error.code)]
-            case .renameFailed(let seq, let error):
-                messages.withLock { $0[seq.rawValue] = error.message }
-                return [.renameFailed(seq.rawValue, error.code)]
+            case .checkpointed(_, let token, let result): return [.checkpointed(token, result)]
+            case .syncFailed(let seq, let trouble):
+                messages.withLock { $0[seq.rawValue] = trouble.error.message }
+                return [.syncFailed(seq.rawValue, trouble.error.code)]
+            case .renameFailed(let seq, let trouble):
+                messages.withLock { $0[seq.rawValue] = trouble.error.message }
+                return [.renameFailed(seq.rawValue, trouble.error.code)]
             }
         }
 

@@ -144,13 +144,22 @@ struct PublishLoopTests {
         let fixture = PublishFixture()
         _ = fixture.part(1, "half", to: "a")
         _ = fixture.part(2, "half", to: "b")
-        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part")) == [.kept(1, true)])
-        #expect(fixture.ask(.keep(JobSeq(9), partName: "9.part")) == [.kept(9, false)])
-        fixture.send(.discard(["2.part", "none.part"]))
+        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part", home: .output)) == [.kept(1, true)])
+        #expect(fixture.ask(.keep(JobSeq(9), partName: "9.part", home: .output)) == [.kept(9, false)])
+        fixture.send(.discard(["2.part", "none.part"], home: .output))
         // Discards come last in their group; the second question is a group of its own.
-        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part")) == [.kept(1, true)])
-        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part")) == [.kept(1, true)])
+        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part", home: .output)) == [.kept(1, true)])
+        #expect(fixture.ask(.keep(JobSeq(1), partName: "1.part", home: .output)) == [.kept(1, true)])
         #expect(fixture.parts == ["1.part"])
+    }
+
+    @Test func `a checkpoint of a part that is no more is missed, and no fault of the disk`() {
+        let fixture = PublishFixture()
+        _ = fixture.part(1, "half", to: "a")
+        let there = PublishCommand.checkpoint(JobSeq(1), token: 7, partName: "1.part", home: .output)
+        #expect(fixture.ask(there) == [.checkpointed(7, .stored)])
+        let gone = PublishCommand.checkpoint(JobSeq(1), token: 8, partName: "1.1.part", home: .output)
+        #expect(fixture.ask(gone) == [.checkpointed(8, .missed)])
     }
 
     @Test func `an output that was replaced is not written to, and found again`() {

@@ -31,19 +31,67 @@ struct PublishFaultTests {
 }
 
 struct PartSyncTests {
+    private func io(_ operation: String) -> SystemError { SystemError(.ioError, operation, "x") }
+
+    private func verdicts(_ events: [PublishEvent]) -> [Int64: String] {
+        var found: [Int64: String] = [:]
+        for event in events {
+            switch event {
+            case .synced(let all): for seq in all { found[seq.rawValue] = "synced" }
+            case .syncFailed(let seq, let trouble):
+                found[seq.rawValue] = trouble.isUntried ? "untried" : "errno \(trouble.systemCode)"
+            default: found[-1] = "other"
+            }
+        }
+        return found
+    }
+
     @Test func `from the threshold up one call syncs all, below it each by itself`() throws {
         let fixture = PublishFixture(threshold: 3)
         let items = (1...3).map { fixture.part($0, "x", to: "f\($0)") }
         let place = try PublishPlace(fixture.settings)
         var sync = PartSync(settings: fixture.settings, heartbeat: fixture.heartbeat)
         sync.syncAll = { (_, _) throws(SystemError) in }
-        #expect(sync.run(items, in: place) == [.synced([JobSeq(1), JobSeq(2), JobSeq(3)])])
-        sync.syncAll = { (_, object) throws(SystemError) in throw SystemError(.ioError, "syncfs", object) }
-        // The whole failed, no single one did: another's file.
+        sync.syncOne = { (_, _) throws(SystemError) in Issue.record("a call for each of three files") }
         #expect(sync.run(items, in: place) == [.synced([JobSeq(1), JobSeq(2), JobSeq(3)])])
         sync.syncAll = { (_, _) throws(SystemError) in Issue.record("one call for two files") }
+        sync.syncOne = { (_, _) throws(SystemError) in }
         #expect(sync.run(Array(items.prefix(2)), in: place) == [.synced([JobSeq(1), JobSeq(2)])])
         #expect(sync.run([], in: place) == [])
+    }
+
+    @Test func `after a failed syncfs a part is believed by its own descriptor only`() throws {
+        let fixture = PublishFixture(threshold: 3)
+        let items = (1...4).map { fixture.part($0, "x", to: "f\($0)", isKept: $0 > 2) }
+        let place = try PublishPlace(fixture.settings)
+        var sync = PartSync(settings: fixture.settings, heartbeat: fixture.heartbeat)
+        sync.syncAll = { (_, _) throws(SystemError) in throw SystemError(.ioError, "syncfs", "x") }
+        let bad = try #require(items[3].file).descriptor.rawValue
+        sync.syncOne = { (file, _) throws(SystemError) in
+            if file.rawValue == bad { throw SystemError(.ioError, "fsync", "x") }
+        }
+        #expect(
+            verdicts(sync.run(items, in: place)) == [1: "errno 5", 2: "errno 5", 3: "synced", 4: "errno 5"])
+    }
+
+    @Test func `a part whose descriptor was closed is never believed by a new one`() throws {
+        let fixture = PublishFixture()
+        let item = fixture.part(1, "x", to: "f", isKept: false)
+        let place = try PublishPlace(fixture.settings)
+        var sync = PartSync(settings: fixture.settings, heartbeat: fixture.heartbeat)
+        sync.syncOne = { (_, _) throws(SystemError) in Issue.record("fsync by a new descriptor") }
+        sync.syncAll = { (_, _) throws(SystemError) in throw SystemError(.ioError, "syncfs", "x") }
+        #expect(verdicts(sync.run([item], in: place)) == [1: "errno 5"])
+        sync.syncAll = { (_, _) throws(SystemError) in }
+        #expect(verdicts(sync.run([item], in: place)) == [1: "synced"])
+    }
+
+    @Test func `no room in fsync is told with its errno and nothing is called durable`() throws {
+        let fixture = PublishFixture()
+        let place = try PublishPlace(fixture.settings)
+        var sync = PartSync(settings: fixture.settings, heartbeat: fixture.heartbeat)
+        sync.syncOne = { (_, _) throws(SystemError) in throw SystemError(.noSpace, "fsync", "x") }
+        #expect(verdicts(sync.run([fixture.part(1, "x", to: "f")], in: place)) == [1: "errno 28"])
     }
 }
 
@@ -66,49 +114,9 @@ struct UnsyncedDirectoriesTests {
     }
 }
 
-struct CrossMountCopyTests {
-    /// The step that follows EXDEV, made without a mount: the directories just lie beside each other.
-    private func publish(_ fixture: PublishFixture, _ item: PublishItem) throws -> Bool {
-        let place = try PublishPlace(fixture.settings)
-        var copier = CrossMountCopy(isDurable: true, heartbeat: fixture.heartbeat)
-        return try copier.publish(
-            item, as: FilePath(item.path.lastComponent), in: place.output.descriptor, of: place)
-    }
-
-    @Test func `a copy has content, mode and time of the part and replaces it`() throws {
-        let fixture = PublishFixture()
-        let text = String(repeating: "0123456789", count: 250_000)
-        let item = fixture.part(1, text, to: "f")
-        let part = fixture.scratch.sub("out/.dld/ID/1.part")
-        #expect(chmod(part.string, 0o640) == 0)
-        fixture.scratch.write("out/.1.part.dld-copy", "left by a crash")
-        let before = try #require(try FileStatus.of(part))
-        #expect(try publish(fixture, item))
-        let after = try #require(try FileStatus.of(fixture.scratch.sub("out/f")))
-        #expect(fixture.text("f") == text && fixture.parts == [])
-        #expect(after.permissions.rawValue == 0o640)
-        #expect(after.modifiedMilliseconds == before.modifiedMilliseconds)
-        #expect(fixture.scratch.names("out") == [".dld", "f"])
-    }
-
-    @Test func `a repeat knows its own file by content and leaves others alone`() throws {
-        let fixture = PublishFixture()
-        fixture.scratch.write("out/f", "same")
-        #expect(try publish(fixture, fixture.part(1, "same", to: "f")))
-        #expect(fixture.parts == [] && fixture.text("f") == "same")
-        #expect(try !publish(fixture, fixture.part(2, "else", to: "f")))
-        #expect(try !publish(fixture, fixture.part(3, "longer", to: "f")))
-        #expect(fixture.parts == ["2.part", "3.part"] && fixture.text("f") == "same")
-        #expect(try publish(fixture, fixture.part(4, "new", to: "f", replaces: true)))
-        #expect(fixture.text("f") == "new")
-    }
-}
-
 struct InterruptedPublishCheckTests {
     private func verdict(_ fixture: PublishFixture, _ item: PublishItem) throws -> InterruptedPublishCheck {
-        try InterruptedPublishCheck.of(
-            path: item.path, device: item.device, inode: item.inode, size: item.size, partName: item.partName,
-            settings: fixture.settings)
+        try #require(try InterruptedPublishCheck.of([item], settings: fixture.settings).first)
     }
 
     @Test func `a restart tells renamed, not yet renamed and lost apart`() throws {

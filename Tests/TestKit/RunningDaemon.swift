@@ -19,12 +19,17 @@ public final class RunningDaemon: Sendable {
 
     private let settings: Guarded<ConfigValue>
     private let environment: [String: String?]
+    private let prefix: [String]
     private let current = Guarded<ChildProcess?>(nil)
 
     /// Makes the directories and writes the configuration; starts nothing yet.
     ///
-    /// - Parameter config: merged over the paths above and `spool.quiet` 200 ms.
-    public init(_ config: ConfigValue = [:], environment: [String: String?] = [:]) throws {
+    /// - Parameters:
+    ///   - config: merged over the paths above and `spool.quiet` 200 ms.
+    ///   - prefix: an absolute program with its arguments that becomes `dld`, such as `nsenter`.
+    public init(
+        _ config: ConfigValue = [:], environment: [String: String?] = [:], prefix: [String] = []
+    ) throws {
         directory = try TempDirectory()
         let base: ConfigValue = [
             "spool_dir": .text(directory.sub("spool")), "output_dir": .text(directory.sub("output")),
@@ -35,15 +40,16 @@ public final class RunningDaemon: Sendable {
         ]
         settings = Guarded(base.merged(with: config))
         self.environment = environment
+        self.prefix = prefix
         for name in ["spool", "output", "state", "logs", "run"] { try directory.directory(name) }
         try writeConfig()
     }
 
     /// Makes it and starts it.
     public static func start(
-        _ config: ConfigValue = [:], environment: [String: String?] = [:]
+        _ config: ConfigValue = [:], environment: [String: String?] = [:], prefix: [String] = []
     ) throws -> RunningDaemon {
-        let daemon = try RunningDaemon(config, environment: environment)
+        let daemon = try RunningDaemon(config, environment: environment, prefix: prefix)
         try daemon.start()
         return daemon
     }
@@ -62,8 +68,8 @@ public final class RunningDaemon: Sendable {
 
     /// Starts the process and waits until the control socket answers; an end before that is thrown, with its output.
     public func start(within limit: Duration = .seconds(20)) throws {
-        let child = try ChildProcess(
-            BuildProducts.path("dld"), ["run", "--config", configFile], environment: environment)
+        let command = prefix + [try BuildProducts.path("dld"), "run", "--config", configFile]
+        let child = try ChildProcess(command[0], Array(command.dropFirst()), environment: environment)
         current.withLock { $0 = child }
         try eventually(within: limit, "the control socket answers", context: { child.transcript }) {
             if !child.isRunning {

@@ -33,8 +33,9 @@ public final class ScriptedServer: Sendable {
     let state = Guarded(State())
     private let accepting = Guarded<WorkerThread?>(nil)
 
-    public init(address: String = "127.0.0.1") throws {
-        guard let (listener, port) = FreePort.bound(address, port: 0) else {
+    /// - Parameter port: 0 for any that is free.
+    public init(address: String = "127.0.0.1", port: UInt16 = 0) throws {
+        guard let (listener, port) = FreePort.bound(address, port: port) else {
             throw KitError.system("bind \(address)")
         }
         guard listen(listener, 512) == 0 else { throw KitError.system("listen") }

@@ -34,6 +34,32 @@ public final class TestAuthority: Sendable {
         ])
     }
 
+    /// Another server certificate of this authority.
+    ///
+    /// - Parameters:
+    ///   - names: as in subjectAltName: `DNS:localhost,IP:127.0.0.1`.
+    ///   - isExpired: it ended yesterday.
+    public func issue(_ file: String, names: String, isExpired: Bool = false) throws -> Certificate {
+        try directory.file("\(file).ext", "subjectAltName=\(names)\nextendedKeyUsage=serverAuth\n")
+        let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        try openssl(["req", "-subj", "/CN=\(file)", "-keyout", "\(file).key", "-out", "\(file).csr"] + curve)
+        try openssl([
+            "x509", "-req", "-days", isExpired ? "-1" : "2", "-in", "\(file).csr", "-CA", "ca.pem", "-CAkey",
+            "ca.key", "-CAcreateserial", "-extfile", "\(file).ext", "-out", "\(file).pem",
+        ])
+        return Certificate(file: directory.sub("\(file).pem"), key: directory.sub("\(file).key"))
+    }
+
+    /// PEM files of a server.
+    public struct Certificate: Sendable {
+        public let file: String
+        public let key: String
+        public init(file: String, key: String) {
+            self.file = file
+            self.key = key
+        }
+    }
+
     private func openssl(_ arguments: [String]) throws {
         let run = try ProgramRun.run(try ProgramRun.find("openssl"), arguments, directory: directory.path)
         guard run.status == 0 else { throw KitError(run.transcript) }

@@ -16,7 +16,9 @@ final class WorkerBench {
     private let log = EventLog()
     private var nextToken: UInt64 = 1
 
-    init(totalLimiter: RateLimiter? = nil, makesParts: Bool = true) {
+    init(
+        totalLimiter: RateLimiter? = nil, makesParts: Bool = true, checkpointBytes: Int64 = 16 << 20
+    ) {
         var template = Array("/tmp/dld-transfer-XXXXXX".utf8CString)
         folder = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
         parts = folder + "/parts"
@@ -27,7 +29,9 @@ final class WorkerBench {
         let log = log
         worker = TransferWorker.start(
             index: 3,
-            settings: TransferSettings(partsDirectory: parts, outputRoot: output, totalLimiter: totalLimiter),
+            settings: TransferSettings(
+                partsDirectory: parts, outputRoot: output, totalLimiter: totalLimiter,
+                checkpointBytes: checkpointBytes),
             events: { log.take($0) })
     }
 
@@ -47,14 +51,20 @@ final class WorkerBench {
         rmdir(folder)
     }
 
-    /// An order for this URL that loopback may answer; `12.part` is its part.
+    /// The job of all orders here.
+    static let job = JobID(rawValue: 12)
+
+    /// An order for this URL that loopback may answer; its part is named as the dispatcher would.
     func order(_ url: String, _ change: (inout TransferOrder) -> Void = { _ in }) throws -> TransferOrder {
         let parsed = try ParsedURL.parse(url)
         let download = DownloadURL(
             text: parsed.text, scheme: parsed.scheme, host: HostKey(parsed.hostKeyText))
-        var order = TransferOrder(token: nextToken, seq: JobSeq(12), url: download, partName: "12.part")
+        var order = TransferOrder(token: nextToken, seq: JobSeq(12), url: download, partName: "")
         nextToken += 1
         change(&order)
+        if order.partName.isEmpty {
+            order.partName = PartName(of: Self.job, after: order.resume?.part).description
+        }
         return order
     }
 
@@ -80,7 +90,10 @@ final class WorkerBench {
     func wait<Answer: Sendable>(_ find: @Sendable ([TransferEvent]) -> Answer?) -> Answer { log.wait(find) }
     var events: [TransferEvent] { log.events }
 
-    func content(_ name: String = "12.part") -> [UInt8]? {
+    /// Of a part; without a name of the only one there is.
+    func content(_ name: String? = nil) -> [UInt8]? {
+        let all = names(in: parts)
+        guard let name = name ?? (all.count == 1 ? all[0] : nil) else { return nil }
         let fd = open(parts + "/" + name, O_RDONLY)
         guard fd >= 0 else { return nil }
         defer { Glibc.close(fd) }

@@ -35,6 +35,7 @@ import Testing
         Row(code: .unsupportedProtocol, detail: "Received HTTP/0.9 when not allowed", expected: .protocol),
         Row(code: .unsupportedProtocol, isConnected: false, expected: .redirectScheme),
         Row(code: .weirdServerReply, expected: .protocol),
+        Row(code: .weirdServerReply, detail: "Invalid Content-Length: value", expected: .badLength),
         Row(code: .malformedURL, isConnected: false, expected: .badURL),
         Row(
             code: .http2Stream, detail: "stream 1 was not closed cleanly: INTERNAL_ERROR",
@@ -44,6 +45,7 @@ import Testing
             expected: .truncated,
             isUncharged: true),
         Row(code: .http2, detail: "received GOAWAY, error=0", expected: .truncated, isUncharged: true),
+        Row(code: .http2, expected: .truncated, isUncharged: true),
         Row(code: .init(rawValue: 4711), expected: .protocol),
     ])
     func `libcurl's codes map by class`(row: Row) {

@@ -13,7 +13,7 @@ import Testing
 
     /// Askers with always more to offer; they ask when they were told to, late by up to `lag`.
     private func run(
-        _ gates: inout [RateGate], seconds: Double, block: Int64 = 16_384, lag: Double = 0.001
+        _ gates: inout [RateGate], seconds: Double, blocks: [Int64] = [16_384], lag: Double = 0.001
     ) -> [Int64] {
         var random = LagRandom(state: 1)
         var passed = [Int64](repeating: 0, count: gates.count)
@@ -23,6 +23,7 @@ import Testing
             let index = due.indices.min { due[$0] < due[$1] } ?? 0
             let now = due[index] + .nanoseconds(Int64(late[index] * 1e9))
             guard now < Self.time(seconds) else { return passed }
+            let block = blocks[index % blocks.count]
             if let next = gates[index].offer(block, now: now) {
                 due[index] = next
                 late[index] = Double.random(in: 0...lag, using: &random)
@@ -71,16 +72,34 @@ import Testing
         #expect(abs(Double(passed) / 4_000_000 - 1) <= 0.05)
     }
 
-    @Test func `blocks of other sizes than were offered before are paid for once`() {
-        var gate = gates(1, total: 16_384)[0]
+    @Test func `crumbs are let through until the turn that was paid for is used up`() {
+        let limiter = RateLimiter(rate: 16_384, now: Self.time(0))
+        var gate = RateGate(maxRate: nil, host: nil, total: limiter, now: Self.time(0))
         #expect(gate.offer(16_384, now: Self.time(0)) == nil)
-        #expect(gate.offer(10_000, now: Self.time(0)) == nil)
-        #expect(gate.offer(16_384, now: Self.time(0)) != nil)
-        // Due after 10,000 bytes of debt; of what was paid for then, half is taken and half is left.
-        #expect(gate.offer(8192, now: Self.time(0.7)) == nil)
-        #expect(gate.offer(8192, now: Self.time(1.62)) == nil)
-        #expect(gate.offer(16_384, now: Self.time(1.62)) == nil)
-        #expect(gate.offer(1, now: Self.time(1.62)) != nil)
+        #expect(gate.offer(8192, now: Self.time(0)) == nil)
+        // Half a second of debt before it, then a whole turn.
+        #expect(gate.offer(100, now: Self.time(0)) == Self.time(0.5))
+        for _ in 0..<163 { #expect(gate.offer(100, now: Self.time(0.5)) == nil) }
+        #expect(gate.offer(100, now: Self.time(0.5)) == Self.time(1.5))
+    }
+
+    @Test func `what a transfer paid for and did not use goes back to the others`() {
+        let limiter = RateLimiter(rate: 16_384, now: Self.time(0))
+        var first = RateGate(maxRate: nil, host: nil, total: limiter, now: Self.time(0))
+        var second = RateGate(maxRate: nil, host: nil, total: limiter, now: Self.time(0))
+        #expect(first.offer(16_384, now: Self.time(0)) == nil)
+        #expect(first.offer(16_384, now: Self.time(0)) == nil)
+        #expect(first.offer(10, now: Self.time(0)) == Self.time(1))
+        first.close(now: Self.time(0))
+        first.close(now: Self.time(0))
+        #expect(second.offer(10, now: Self.time(0)) == Self.time(1))
+    }
+
+    @Test func `streams that offer blocks and streams that offer crumbs get the same`() {
+        var shared = gates(8, total: 2_000_000)
+        let passed = run(
+            &shared, seconds: 10, blocks: [16_384, 16_384, 16_384, 16_384, 8192, 4096, 1000, 500])
+        #expect((passed.min() ?? 0) >= 20_000_000 / 8 * 7 / 10, "\(passed)")
     }
 
     @Test func `a limit that is lifted or changed voids the waits that were told`() {

@@ -37,7 +37,8 @@ private func ask(
 }
 
 private let point = ResumePoint(
-    url: "https://h/a/b", bytes: 100, total: 1000, etag: "\"v1\"", lastModified: nil, device: 1, inode: 2)
+    url: "https://h/a/b", bytes: 100, total: 1000, etag: "\"v1\"", lastModified: nil, device: 1, inode: 2,
+    part: "p")
 
 private func code(_ ending: ResponseEnding) -> ErrorCode? {
     if case .failed(let error, _) = ending { error.code } else { nil }
@@ -222,7 +223,7 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
         let modified = ResumePoint(
             url: "https://h/a/b", bytes: 100, total: nil, etag: nil,
             lastModified: "Sun, 06 Nov 1994 08:00:00 GMT",
-            device: 1, inode: 2)
+            device: 1, inode: 2, part: "p")
         let range = ["HTTP/1.1 206 Partial", "Content-Range: bytes 100-999/1000"]
         let same = Feed(ask(resume: modified), range + ["Last-Modified: Sun, 06 Nov 1994 08:00:00 GMT"])
         #expect(same.machine.start == 100)
@@ -236,7 +237,7 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
         #expect(feed.machine.start == 0)
         #expect(feed.machine.takeBody(5) == .write(at: 0))
         #expect(feed.machine.end(isClean: true) == .whole(size: 5, isLengthVerified: true))
-        #expect(feed.machine.resumePoint(bytes: 3, device: 1, inode: 2)?.etag == "\"v2\"")
+        #expect(feed.machine.resumePoint(bytes: 3, device: 1, inode: 2, part: "p")?.etag == "\"v2\"")
     }
 
     @Test func `a range shorter than asked asks for the rest`() {
@@ -264,7 +265,7 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
         func point(_ lines: [String]) -> ResumePoint? {
             var feed = Feed(ask(), ["HTTP/1.1 200 OK", "Content-Length: 10"] + lines)
             _ = feed.machine.takeBody(5)
-            return feed.machine.resumePoint(bytes: 5, device: 1, inode: 2)
+            return feed.machine.resumePoint(bytes: 5, device: 1, inode: 2, part: "p")
         }
         let modified = "Last-Modified: Sun, 06 Nov 1994 08:00:00 GMT"
         #expect(point(["ETag: \"x\""])?.etag == "\"x\"")
@@ -272,6 +273,8 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
         #expect(point(["ETag: W/\"x\""]) == nil)
         #expect(point(["ETag: x"]) == nil)
         #expect(point(["ETag: \"\u{e9}\""]) == nil)
+        #expect(point(["ETag: \"x\"", "ETag: \"y\""]) == nil)
+        #expect(point(["ETag: \"x\"", "ETag: \"x\""]) != nil)
         #expect(point([modified]) == nil)
         #expect(point([modified, "Date: Sun, 06 Nov 1994 08:00:30 GMT"]) == nil)
         #expect(point([modified, "Date: Sun, 06 Nov 1994 08:01:00 GMT"])?.lastModified != nil)

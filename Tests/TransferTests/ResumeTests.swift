@@ -146,7 +146,7 @@ private func partial(_ body: [UInt8], _ from: Int, etag: String = "\"v1\"") -> [
         let bench = WorkerBench()
         defer { bench.close() }
         let point = try bench.run(server.url("/a")).result.failure?.resume
-        link(bench.parts + "/12.part", bench.output + "/other-name")
+        link(bench.parts + "/" + (point?.part ?? ""), bench.output + "/other-name")
         let second = try bench.run(server.url("/a")) { $0.resume = point }
         #expect(second.result.part?.size == 300_000)
         #expect(second.result.part?.inode != point?.inode)
@@ -161,7 +161,7 @@ private func partial(_ body: [UInt8], _ from: Int, etag: String = "\"v1\"") -> [
         let bench = WorkerBench()
         defer { bench.close() }
         var point = try #require(try bench.run(server.url("/a")).result.failure?.resume)
-        let fd = open(bench.parts + "/12.part", O_WRONLY | O_APPEND)
+        let fd = open(bench.parts + "/" + point.part, O_WRONLY | O_APPEND)
         write(fd, pattern(500_000, seed: 9), 500_000)
         Glibc.close(fd)
         point.bytes = 150_000

@@ -32,7 +32,7 @@ import Testing
         #expect(part.isLengthVerified)
         #expect(bench.content() == body)
         var status = stat()
-        stat(bench.parts + "/12.part", &status)
+        stat(bench.parts + "/000000000000000c.part", &status)
         #expect(status.st_mode & 0o777 == 0o640)
         #expect(UInt64(status.st_ino) == part.inode)
         #expect(status.st_mtim.tv_sec == 784_111_777)

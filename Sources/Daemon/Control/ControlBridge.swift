@@ -53,6 +53,7 @@ final class ControlBridge: ControlBackend {
             problems.append("\(beat.name) has not moved for \(Int(beat.age.secondsDouble)) s")
         }
         if let reason = status.pauseReason { problems.append(reason) }
+        for why in status.disks.compactMap(\.paused) where !problems.contains(why) { problems.append(why) }
         return HealthDocument(
             healthy: problems.isEmpty, state: status.state, version: identity.version, problems: problems)
     }

@@ -14,7 +14,8 @@ extension DispatchLoop {
         case .none, .tooLate: break
         case .stopTransfer(let keepsPart):
             guard let worker = task.worker else { return }
-            outbox.workers[worker, default: []].append(.cancel(token: task.token, keepsPart: keepsPart))
+            outbox.workers[worker, default: []].append(
+                .cancel(token: task.token, keepsPart: keepsPart && !task.isPartSuspect))
         case .stopSum:
             // No answer follows a cancel: the sum is over as of now.
             outbox.sums.append(.cancel(task.seq))
@@ -23,7 +24,9 @@ extension DispatchLoop {
         case .digestPart:
             outbox.sums.append(
                 .digest(
-                    task.seq, directory: plan.partsDirectory, name: task.partName, digestAlgorithm(for: task))
+                    task.seq,
+                    directory: task.home.parts(output: plan.outputRoot, main: plan.partsDirectory),
+                    name: task.partName, digestAlgorithm(for: task))
             )
         case .digestExisting:
             guard let path = task.path else { return }
@@ -35,6 +38,8 @@ extension DispatchLoop {
         case .syncPart:
             task.publishStarted = now
             outbox.sync[publisher(for: task), default: []].append(item(for: task))
+            // The publisher's from here on: closed on its thread, for a close may block.
+            task.part?.file = nil
         case .claimName:
             guard let path = task.servedPath, case .download(let urls, _) = task.job.work else { return }
             outbox.ledger.append(.name(task.seq, path, url: urls.first?.text ?? ""))
@@ -43,7 +48,8 @@ extension DispatchLoop {
             let outcome = doneOutcome(for: task)
             outbox.changes.append(
                 .publishing(
-                    task.seq, path: path, device: part.device, inode: part.inode, size: part.size,
+                    task.seq, part: part.name, path: path, device: part.device, inode: part.inode,
+                    size: part.size,
                     outcome: outcome))
             outbox.commits.append((task.seq, .committed))
         case .rename:
@@ -52,14 +58,14 @@ extension DispatchLoop {
             guard let base = basePath(of: task) else { return }
             outbox.ledger.append(.suffix(task.seq, base))
         case .keepPart:
-            outbox.publish[0, default: []].append(.keep(task.seq, partName: task.partName))
+            outbox.publish[0, default: []].append(
+                .keep(task.seq, partName: task.partName, home: task.home))
         case .commitRest(let rest):
             commitRest(rest, of: task)
         case .commitEnd:
             if task.outcome == nil { task.outcome = cancelledOutcome(for: task) }
             guard let outcome = task.outcome else { return }
-            // Kept for a next attempt that will not come.
-            if task.resume != nil { discardPart(task) }
+            settlePart(of: task, outcome)
             outbox.changes.append(.ended(task.seq, outcome))
             outbox.commits.append((task.seq, .endCommitted))
         case .leaveWindow:
@@ -76,11 +82,17 @@ extension DispatchLoop {
     mutating func fail(_ task: JobTask, _ error: JobError) {
         var outcome = outcome(.failed, for: task)
         outcome.error = error
-        conclude(task, outcome)
+        switch task.machine.state {
+        case .transferring, .doubted:
+            guard keepsPart(of: task, outcome) else { return conclude(task, outcome) }
+            task.outcome = outcome
+            act(task.machine.handle(.gaveUp), on: task)
+        default: conclude(task, outcome)
+        }
     }
 
     mutating func discardPart(_ task: JobTask) {
-        outbox.publish[0, default: []].append(.discard([task.partName]))
+        outbox.publish[0, default: []].append(.discard([task.partName], home: task.home))
     }
 
     private mutating func commitRest(_ rest: JobMachine.Rest, of task: JobTask) {
@@ -140,7 +152,8 @@ extension DispatchLoop {
         return PublishItem(
             seq: task.seq, partName: task.partName, device: task.part?.device ?? 0,
             inode: task.part?.inode ?? 0,
-            size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces)
+            size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces,
+            home: task.home, file: task.part?.file)
     }
 
     func basePath(of task: JobTask) -> OutputPath? {

@@ -20,6 +20,20 @@ final class HostEntry {
     var limiter: RateLimiter?
     /// What it is set to now, bytes a second.
     var rateLimit: Int64?
+    /// Jobs that it sent away lately.
+    var refused = RefusalMemory()
+    /// How long it has given nothing usable, and what was wrong last.
+    var barren = BarrenClock()
+    var lastTrouble: String?
+    /// The ledger is failing its jobs, so many by now.
+    var isGivingUp = false
+    var failedJobs = 0
+    /// It has been given up, and jobs may be left that come back to it.
+    var hasGivenUp = false
+    /// Jobs that were its scouts rest until the others had their turn.
+    var hasTurnsWaiting = false
+    /// Jobs of other lanes, redirected to it, rest until about then.
+    var awaitedUntil: MonotonicTime?
 
     init(machine: HostMachine, lastUsed: MonotonicTime) {
         self.machine = machine
@@ -49,9 +63,15 @@ extension DispatchLoop {
 
     /// A bounded memory of hosts: the quarter that was used longest ago goes, busy and held ones stay.
     private mutating func forgetHosts() {
-        let idle = hosts.filter { $0.value.machine.isForgettable(now: now) && $0.value.hops.isEmpty }
-            .sorted { $0.value.lastUsed < $1.value.lastUsed }
-        for (key, _) in idle.prefix(Self.maxHosts / 4) { hosts[key] = nil }
+        let idle = hosts.filter {
+            $0.value.machine.isForgettable(now: now) && $0.value.hops.isEmpty && !$0.value.isGivingUp
+        }
+        .sorted { $0.value.lastUsed < $1.value.lastUsed }
+        for (key, _) in idle.prefix(Self.maxHosts / 4) {
+            storeBarren(key)
+            barrenHosts.remove(key)
+            hosts[key] = nil
+        }
     }
 
     func verdict(for key: HostKey) -> HostMachine.Verdict {
@@ -60,7 +80,7 @@ extension DispatchLoop {
             return .wait(until: look, .network)
         }
         guard let host = hosts[key] else { return .start }
-        return host.machine.verdict(now: now)
+        return host.isGivingUp ? .full(.hostHeld) : host.machine.verdict(now: now)
     }
 
     /// The worker with a warm connection to the host while it has room, else the least loaded; nil: none may.
@@ -92,7 +112,7 @@ extension DispatchLoop {
 
     /// A transfer takes a slot of its host on that worker.
     mutating func takeSlot(_ task: JobTask, host key: HostKey, worker: Int) {
-        hosts[key]?.machine.started(now: now)
+        task.role = hosts[key]?.machine.started(now: now) ?? .ordinary
         hosts[key]?.active[worker, default: 0] += 1
         if let idle = hosts[key]?.idle[worker], idle > 0 { hosts[key]?.idle[worker] = idle - 1 }
         workerLoads[worker].active += 1
@@ -101,12 +121,12 @@ extension DispatchLoop {
     }
 
     /// Gives the slot back. `keptConnection`: the worker's cache now holds one more idle connection.
-    mutating func freeSlot(_ task: JobTask, keptConnection: Bool) {
+    mutating func freeSlot(_ task: JobTask, keptConnection: Bool, end: AdaptiveCap.End) {
         guard let key = task.slot, let worker = task.worker else { return }
         task.slot = nil
         workerLoads[worker].active -= 1
         guard let host = hosts[key] else { return }
-        host.machine.finished()
+        host.machine.finished(task.role, end)
         host.active[worker] = (host.active[worker] ?? 1) - 1
         if host.active[worker] == 0 { host.active[worker] = nil }
         if keptConnection, host.machine.stage != .http2 { host.idle[worker, default: 0] += 1 }
@@ -127,8 +147,8 @@ extension DispatchLoop {
             board.hostFreed(key, slots: 1)
             return
         }
-        switch machine.verdict(now: now) {
-        case .start: board.hostFreed(key, slots: machine.capacity - machine.active)
+        switch verdict(for: key) {
+        case .start: board.hostFreed(key, slots: machine.room)
         // Its lanes were parked because it was full: without this nobody would look again when the time has come.
         case .wait: considerHost(key)
         case .full: break
@@ -144,6 +164,7 @@ extension DispatchLoop {
         guard hosts[key]?.machine.heldUntil != before else { return }
         let until = WallTime(milliseconds: WallClock.milliseconds()) + delay
         outbox.ledger.append(.hold(key, until: until, reason: reason))
+        storeBarren(key)
         remark(
             .notice, "host held",
             [
@@ -152,13 +173,20 @@ extension DispatchLoop {
             ])
     }
 
+    /// Somebody says that it serves again: hold and breaker are over, its waiting jobs are queued, a scout goes at
+    /// once, and the time until it is given up begins anew. False: never heard of it.
     mutating func releaseHost(_ key: HostKey) -> Bool {
-        guard hosts[key] != nil else { return false }
+        let hadLied = ranges.forget(key)
+        if hadLied { outbox.ledger.append(.rangeConduct(key, lies: false)) }
+        let isKnown = hadLied || hosts[key] != nil || view.hostCounts[key] != nil
         hosts[key]?.machine.release()
+        fruitful(key)
+        // A hold of an earlier run may lie in the ledger only.
         outbox.ledger.append(.hold(key, until: nil, reason: nil))
+        outbox.ledger.append(.hurry(key))
         freed(key)
         // Its lanes may have been left out while it was held.
         board.relist()
-        return true
+        return isKnown
     }
 }

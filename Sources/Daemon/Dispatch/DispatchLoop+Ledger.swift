@@ -35,6 +35,7 @@ extension DispatchLoop {
             // What was set since the question went out is not in the answer, and must not be forgotten.
             nextDue = [nextDue, next].compactMap { $0 }.min()
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
+        case .expired(let parts, let isLast): partsExpired(parts, isLast: isLast)
         case .woke(let list, let lowestRank):
             if !haltedLists.contains(list) { board.wake(list, lowestRank: lowestRank) }
         case .reread(let lanes):
@@ -43,6 +44,7 @@ extension DispatchLoop {
             for row in rows { listChanged(row) }
         case .hosts(let counts):
             for (key, counts) in counts { view.note(counts, of: key) }
+        case .gaveUp(let key, let failed, let isComplete): gaveUp(key, failed: failed, isComplete: isComplete)
         case .trouble(let why):
             if why != nil, ledgerTrouble == nil {
                 remark(.error, "the ledger cannot be written", [("why", why ?? "")])
@@ -53,12 +55,17 @@ extension DispatchLoop {
     }
 
     private func isNew(_ job: QueuedJob) -> Bool {
-        tasks[job.seq] == nil && followed[job.seq] == nil && !suspects.isWaiting(job.seq) && !haltedLists.contains(job.lane.list)
+        tasks[job.seq] == nil && followed[job.seq] == nil && !suspects.isWaiting(job.seq)
+            && !haltedLists.contains(job.lane.list)
     }
 
     private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         for row in rows {
+            if row.barren > .zero {
+                ensureHost(row.host)
+                restoreBarren(row.host, row.barren)
+            }
             guard let until = row.heldUntil, until > wall, hosts[row.host]?.machine.heldUntil == nil else {
                 continue
             }
@@ -110,15 +117,12 @@ extension DispatchLoop {
             }
             for key in hostsWithHops { considerHost(key) }
         }
+        if nextPartLook <= now { expireParts() }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
+        lookAtBarrenHosts()
         lookAtUplink()
         followClock()
-        if let ends = localTroubleEnds, ends <= now {
-            localTroubleEnds = nil
-            localTrouble = nil
-            renameStalled()
-            view.isDirty = true
-        }
+        lookAtDisks()
         if let relist = nextRelist, relist <= now {
             nextRelist = nil
             board.relist()
@@ -142,11 +146,13 @@ extension DispatchLoop {
             consider(now + .milliseconds(left))
         }
         consider(hostLook)
-        consider(localTroubleEnds)
+        consider(barrenLook)
+        consider(nextDiskLook())
         consider(nextRelist)
         consider(nextFollowerLook)
         consider(uplink.machine.nextLook)
         consider(nextClockLook)
+        consider(nextPartLook)
         switch mode {
         case .draining(let until), .stopping(let until): consider(until)
         case .running, .ended: break

@@ -3,6 +3,7 @@
 import Config
 import JobModel
 import Publish
+import SystemPackage
 import Transfer
 
 extension DispatchLoop {
@@ -10,13 +11,14 @@ extension DispatchLoop {
         switch event {
         case .synced(let seqs):
             for seq in seqs { step(seq, tasks[seq]?.servedPath == nil ? .synced : .syncedForNewName) }
-        case .syncFailed(let seq, let error):
+        case .syncFailed(let seq, let trouble):
             guard let task = tasks[seq] else { return }
+            if trouble.isUntried { return stall(task, trouble) }
             // After a failed fsync nobody knows what is on disk: the part goes, a second fsync is not believed.
             discardPart(task)
             task.part = nil
             task.resume = nil
-            publishBroke(task, error)
+            publishBroke(task, trouble)
         case .renamed(let seqs):
             for seq in seqs {
                 guard let task = tasks[seq] else { continue }
@@ -25,13 +27,16 @@ extension DispatchLoop {
         case .nameTaken(let seq):
             guard let task = tasks[seq] else { return }
             nameTaken(task)
-        case .renameFailed(let seq, let error):
+        case .renameFailed(let seq, let trouble):
             guard let task = tasks[seq] else { return }
-            renameBroke(task, error)
+            renameBroke(task, trouble)
         case .kept(let seq, let isKept):
             guard let task = tasks[seq] else { return }
             if !isKept { task.resume = nil }
+            task.isPartSynced = isKept
             step(seq, .kept)
+        case .checkpointed(let seq, let token, let result):
+            checkpointed(seq, token, result)
         }
     }
 
@@ -41,8 +46,9 @@ extension DispatchLoop {
             job: publish.job, claim: .granted(known: nil), exists: plan.configuration.output.exists)
         task.machine = .interruptedPublish
         task.path = publish.path
+        task.home = mounts.home(of: publish.path)
         task.part = PartFile(
-            name: task.partName, device: publish.device, inode: publish.inode, size: publish.size,
+            name: publish.part, device: publish.device, inode: publish.inode, size: publish.size,
             isLengthVerified: true)
         task.outcomeBeforeCrash = publish.outcome
         task.publishStarted = now
@@ -87,31 +93,39 @@ extension DispatchLoop {
 
     /// A rename may have happened though its directory could not be synced: it is asked for once more when the
     /// trouble is over, which harms nothing, and only given up when the disk is well and it fails all the same.
-    private mutating func renameBroke(_ task: JobTask, _ error: JobError) {
-        task.renameFailures += 1
-        guard error.code == .disk, task.renameFailures < Self.maxRenames || output?.trouble != nil else {
-            return publishBroke(task, error)
+    private mutating func renameBroke(_ task: JobTask, _ trouble: PublishTrouble) {
+        if trouble.systemCode == Errno.improperLink.rawValue { return otherMount(task, trouble) }
+        if !trouble.isUntried { task.renameFailures += 1 }
+        guard trouble.error.code == .disk,
+            task.renameFailures < Self.maxRenames || disks.pauseReason(task.home) != nil
+        else {
+            return publishBroke(task, trouble)
         }
-        localTroubleBegan(error.message)
-        stalledRenames.append(task.seq)
+        stall(task, trouble)
     }
 
-    mutating func renameStalled() {
-        let seqs = stalledRenames
-        stalledRenames = []
-        for seq in seqs {
-            guard let task = tasks[seq], case .renaming = task.machine.state else { continue }
-            act(.rename, on: task)
-        }
+    /// Something was mounted over the way to the final path since the part was begun, or taken away: it is begun
+    /// anew where it belongs by now.
+    private mutating func otherMount(_ task: JobTask, _ trouble: PublishTrouble) {
+        discardPart(task)
+        remark(.warning, "fetched again beside its final path", [("why", trouble.error.message)])
+        ports.prepareHome(.output)
+        requeue(task)
     }
 
     /// Disk trouble pauses and charges nothing; what is the path's own fault ends the job.
-    private mutating func publishBroke(_ task: JobTask, _ error: JobError) {
-        guard error.code == .disk else {
+    private mutating func publishBroke(_ task: JobTask, _ trouble: PublishTrouble) {
+        guard trouble.error.code == .disk else {
             discardPart(task)
-            return fail(task, error)
+            return fail(task, trouble.error)
         }
-        localTroubleBegan(error.message)
+        diskBroke(task.home, trouble.systemCode, trouble.error.message)
+        requeue(task)
+    }
+
+    private mutating func requeue(_ task: JobTask) {
+        task.part = nil
+        task.resume = nil
         task.attempts = max(0, task.attempts - 1)
         act(task.machine.handle(.broke(.requeued, keepsPart: false)), on: task)
     }

@@ -93,6 +93,7 @@ extension DispatchLoop {
 
     private func fillHosts(_ status: inout StatusDocument, wall: WallTime) {
         var keys = Set(hosts.filter { $0.value.machine.active > 0 || isHeld($0.value) }.keys)
+        keys.formUnion(barrenHosts.prefix(Self.maxShown.hosts * 4))
         keys.formUnion(view.hostCounts.keys.prefix(Self.maxShown.hosts * 4))
         keys.remove(.none)
         status.hostsTotal = keys.count
@@ -105,7 +106,7 @@ extension DispatchLoop {
         status.hosts = Array(ordered.prefix(Self.maxShown.hosts))
     }
 
-    private func isHeld(_ host: HostEntry) -> Bool { host.machine.heldUntil.map { $0 > now } ?? false }
+    private func isHeld(_ host: HostEntry) -> Bool { host.machine.isHeld(now: now) }
 
     private func hostDocument(_ key: HostKey, wall: WallTime) -> HostDocument {
         var document = HostDocument()
@@ -130,7 +131,21 @@ extension DispatchLoop {
             document.heldUntil = Timestamp(wall + (until - now))
             document.reason = host.machine.holdReason
         }
+        fillTrouble(&document, key, host, wall: wall)
         return document
+    }
+
+    private func fillTrouble(
+        _ document: inout HostDocument, _ key: HostKey, _ host: HostEntry, wall: WallTime
+    ) {
+        document.capacity = host.machine.capacity
+        if host.machine.isBreakerOpen { document.breaker = host.machine.active > 0 ? "probing" : "open" }
+        guard barrenHosts.contains(key) else { return }
+        let barren = host.barren.total(now: now)
+        document.barrenSeconds = barren.secondsDouble
+        if let limit = plan.configuration.hosts.rule(for: key).giveUp, host.barren.isRunning {
+            document.givesUpAt = Timestamp(wall + max(.zero, limit - barren))
+        }
     }
 
     private func holds(wall: WallTime) -> [HostKey: (until: WallTime, reason: String)] {
@@ -147,6 +162,8 @@ extension DispatchLoop {
             waiting.count = status.jobs.queued
             waiting.detail = why
             status.waiting.append(waiting)
+        } else {
+            status.waiting += diskWaits()
         }
         for host in status.hosts where host.isHeld && host.queued > 0 {
             var waiting = WaitingStatus()
@@ -154,7 +171,7 @@ extension DispatchLoop {
             waiting.host = host.host
             waiting.count = host.queued
             waiting.until = host.heldUntil
-            waiting.detail = host.reason
+            waiting.detail = host.breaker == nil ? host.reason : "breaker open: \(host.reason ?? "")"
             status.waiting.append(waiting)
         }
         if status.jobs.waiting > 0 {
@@ -185,15 +202,7 @@ extension DispatchLoop {
         status.sums.running = view.sums.running
         status.sums.queued = view.sums.queued
         status.sums.restarts = view.sums.restarts
-        if let output {
-            var disk = DiskStatus()
-            disk.role = "output"
-            disk.path = plan.outputRoot
-            disk.free = output.freeBytes
-            disk.total = output.totalBytes
-            disk.reserve = plan.configuration.limits.minFree
-            status.disks = [disk]
-        }
+        status.disks = diskStatuses()
         status.totals.bytes = view.metrics.fetchedBytes &+ view.arriving
         status.totals.rateLimit = rates.total
         status.totals.rate = tasks.isEmpty ? 0 : view.rate.bytesPerSecond
@@ -216,10 +225,11 @@ extension DispatchLoop {
         metrics.activeTransfers = status.transfersTotal
         metrics.connections = status.totals.connections
         metrics.heldHosts = hosts.values.reduce(0) { $0 + (isHeld($1) ? 1 : 0) }
+        metrics.openBreakers = hosts.values.reduce(0) { $0 + ($1.machine.isBreakerOpen ? 1 : 0) }
         metrics.sumsRunning = status.sums.running
         metrics.sumsQueued = status.sums.queued
         metrics.sumRestarts = status.sums.restarts
-        for disk in status.disks { metrics.diskFree[disk.role] = disk.free }
+        metrics.disks = status.disks
         metrics.queues = ["window": tasks.count, "commits": commits.count]
         return metrics
     }

@@ -19,7 +19,9 @@ extension DispatchLoop {
         }
         guard case .running = mode else { return }
         startSuspect()
-        while tasks.count < plan.window, workerLoads.contains(where: { $0.active < plan.slotsPerWorker }) {
+        while tasks.count < plan.window, workerLoads.reduce(0, { $0 + $1.active }) < budget.limit,
+            workerLoads.contains(where: { $0.active < plan.slotsPerWorker })
+        {
             guard let pick = nextPick() else { break }
             begin(pick)
         }
@@ -49,7 +51,10 @@ extension DispatchLoop {
     mutating func begin(_ pick: LaneBoard.Pick) {
         let job = pick.job
         guard tasks[job.seq] == nil, suspects.admits(pick) else { return }
+        let isTwin = if case .duplicate = pick.claim { true } else { false }
+        guard isTwin || hasRoom(for: job) else { return }
         let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
+        if let path = task.path { task.home = mounts.home(of: path) }
         switch pick.claim {
         case .duplicate(_, let outcome?):
             enter(task)
@@ -73,7 +78,7 @@ extension DispatchLoop {
         enter(task)
         switch job.work {
         case .sum(let range): startSum(task, range)
-        case .download: startAttempt(task)
+        case .download: if !digestsWholePart(task) { startAttempt(task) }
         }
     }
 
@@ -134,6 +139,7 @@ extension DispatchLoop {
     mutating func queueHop(_ task: JobTask) {
         guard let key = task.url?.host else { return }
         ensureHost(key)
+        guard mayWait(task, for: key) else { return }
         hosts[key]?.hops.append(task.seq)
         hostsWithHops.insert(key)
     }
@@ -150,15 +156,18 @@ extension DispatchLoop {
         task.token = nextToken
         nextToken += 1
         tokens[task.token] = task.seq
-        let isMultiplexed = hosts[url.host]?.machine.stage == .http2 && url.scheme == "https"
+        let isHTTP2 = hosts[url.host]?.machine.stage == .http2
         takeSlot(task, host: url.host, worker: worker)
         var built = OrderBuilder(plan: plan).order(for: task, url: url)
-        built.order.waitsForMultiplex = isMultiplexed
+        // A scout waits for nobody: there may be no connection any more.
+        built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
+        built.order.asksRanges = ranges.asksRanges(of: url.host)
         built.order.hostLimiter = hosts[url.host]?.limiter
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.isProxied = !(built.order.proxy ?? "").isEmpty
         task.bytes = 0
         task.rate = RateMeter()
+        promiseRoom(task)
         if suspects.isCareful(now), task.isActiveUncommitted {
             outbox.held.append((worker, built.order))
         } else {

@@ -51,6 +51,9 @@ extension DispatchLoop {
         case .summing:
             endSum()
             fail(task, error)
+        case .digesting where task.foundWhole:
+            // The file that was whole is not there any more.
+            startOver(task)
         case .digesting:
             discardPart(task)
             fail(task, error)
@@ -73,9 +76,17 @@ extension DispatchLoop {
             conclude(task, outcome)
         case .checking:
             act(task.machine.handle(.checkDiffers), on: task)
+        case .digesting where task.isPartSuspect:
+            startOver(task)
         case .digesting:
             task.digest = found
-            if let wanted, found != wanted {
+            if let wanted, found != wanted, task.resumed > 0 {
+                // Whose fault it is cannot be told: the last word has a file that came in one piece.
+                remark(
+                    .notice, "a resumed file has another digest, it is fetched again from zero",
+                    [("job", "\(task.job.id)")])
+                startOver(task)
+            } else if let wanted, found != wanted {
                 discardPart(task)
                 fail(task, JobError(.digestMismatch, "expected \(wanted), received \(found)"))
             } else {

@@ -9,11 +9,12 @@ import Transfer
 extension DispatchLoop {
     mutating func transferReported(_ event: TransferEvent) {
         switch event {
-        case .connected(_, let token, let isHTTP2):
+        case .connected(_, let token, let isHTTP2, let isUsable):
             guard let task = task(of: token), let key = task.slot else { return }
-            hosts[key]?.machine.connected(isHTTP2: isHTTP2)
+            hosts[key]?.machine.answered(isHTTP2: isHTTP2, isUsable: isUsable, to: task.role)
             uplinkProved()
             freed(key)
+        case .sized(_, let token, let total): sized(token, total: total)
         case .progress(_, let samples):
             for sample in samples {
                 guard let task = task(of: sample.token) else { continue }
@@ -21,6 +22,10 @@ extension DispatchLoop {
                 task.bytes = sample.bytes
                 task.total = sample.total
                 task.rate.sample(sample.bytes, now: now)
+            }
+        case .checkpoint(_, let reached):
+            for item in reached {
+                if let task = task(of: item.token) { self.reached(item.checkpoint, by: task) }
             }
         case .finished(let report):
             finished(report)
@@ -33,20 +38,23 @@ extension DispatchLoop {
     private mutating func finished(_ report: TransferReport) {
         guard let task = task(of: report.token) else { return }
         tokens[report.token] = nil
+        disks.release(report.token)
         let key = task.slot
         noteProbe(task.seq)
         noteResponse(report, on: task, host: key)
-        freeSlot(task, keptConnection: keepsConnection(report))
+        noteRanges(report.ranges, host: key)
+        freeSlot(task, keptConnection: keepsConnection(report), end: end(of: report))
         switch report.result {
         case .complete(let part):
             task.servedPath = servedPath(for: task, report.response)
+            if report.response.httpStatus == nil, let key { fruitful(key) }
             received(part, by: task)
         case .notModified: unchanged(task)
         case .taken(let size, let modified): taken(task, size: size, modified: modified)
         case .redirect(let location): redirected(task, to: location)
         case .failed(let failure): broke(task, failure, host: key)
         case .cancelled(let resume):
-            task.resume = resume ?? task.resume
+            task.resume = resume
             act(task.machine.handle(.stopped(keepsPart: resume != nil)), on: task)
         }
     }
@@ -60,7 +68,7 @@ extension DispatchLoop {
         if report.response.httpStatus != nil {
             task.response = report.response
             task.finalURL = task.url?.text
-            if let key { hosts[key]?.machine.connected(isHTTP2: report.response.httpVersion == "2") }
+            if let key { noteAnswer(report.response, to: task.role, host: key) }
         }
         if report.response.httpStatus != nil, isPublic(report, task) { task.isFromPublic = true }
         task.timings.dns = report.timings.dns
@@ -80,6 +88,30 @@ extension DispatchLoop {
         return !(report.response.remoteIP.flatMap { IPAddress($0) }?.isPrivate ?? false)
     }
 
+    /// An answer of the host: anything but 429 and 503 is a usable one.
+    private mutating func noteAnswer(_ response: ResponseFacts, to role: HostMachine.Role, host key: HostKey)
+    {
+        let isUsable = response.httpStatus != 429 && response.httpStatus != 503
+        hosts[key]?.machine.answered(isHTTP2: response.httpVersion == "2", isUsable: isUsable, to: role)
+        if isUsable { fruitful(key) }
+        if let time = response.quotaReset { hold(key, for: time, reason: "rate_limit") }
+    }
+
+    /// What the end of a transfer tells about how much its host can take.
+    private func end(of report: TransferReport) -> AdaptiveCap.End {
+        switch report.result {
+        case .complete, .notModified, .redirect: return .success
+        case .taken, .cancelled: return .neutral
+        case .failed(let failure):
+            if failure.isLocal || failure.isUncharged { return .neutral }
+            guard case .http(let status) = failure.error.code else {
+                return failure.isCut || failure.isConnectFailure ? .trouble : .neutral
+            }
+            if status == 429 || status == 503 { return .trouble }
+            return status < 500 ? .success : .neutral
+        }
+    }
+
     private func keepsConnection(_ report: TransferReport) -> Bool {
         switch report.result {
         case .complete, .notModified, .redirect: true
@@ -91,7 +123,12 @@ extension DispatchLoop {
     private mutating func received(_ part: PartFile, by task: JobTask) {
         task.part = part
         task.resume = nil
+        if task.isPartSuspect { return startOver(task) }
         let needsDigest = task.job.options.checksum != nil || plan.configuration.alwaysDigest != nil
+        // A digest of a large file takes its time: should it be cut off, the file is not fetched again.
+        if needsDigest, let point = part.point {
+            reached(Checkpoint(resume: point, fetchedBytes: 0), by: task)
+        }
         act(task.machine.handle(.received(needsDigest: needsDigest)), on: task)
     }
 

@@ -27,6 +27,8 @@ struct DispatchLoop: ~Copyable {
         let board: StatusBoard
         let jobsLog: @Sendable (ResultRecord) -> Void
         let remark: @Sendable (Remark) -> Void
+        /// Has the watch thread look at once, and prepare the home where that is a mount below the output.
+        let prepareHome: @Sendable (PartHome) -> Void
         /// A list is closed, with its final counts.
         let closed: @Sendable (ListRow) -> Void
         /// Called once when drained, stopped or (`endsWhenIdle`) out of work.
@@ -39,9 +41,17 @@ struct DispatchLoop: ~Copyable {
         let lists: [ListRow]
         /// Publishes that a crash cut off, whose file is still to be found.
         let publishes: [InterruptedPublish]
-        let output: OutputCondition
+        /// Why the output may not be written to, if so.
+        let missingOutput: String?
+        let mounts: MountTable
+        /// Mounts that hold files of ours and are not there.
+        let missingHomes: [PartHome]
+        /// RLIMIT_NOFILE.
+        let descriptors: Int
         /// The last run died by itself.
         var isAfterCrash = false
+        /// Hosts that no range is asked of.
+        var rangeLiars: [HostKey] = []
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -88,6 +98,7 @@ struct DispatchLoop: ~Copyable {
     /// Orders that wait for a commit, by its ticket.
     var held: [UInt64: [(worker: Int, order: TransferOrder)]] = [:]
     var hosts: [HostKey: HostEntry] = [:]
+    var ranges: RangeMemory
     var hostsWithHops: Set<HostKey> = []
     var starvedHosts: Set<HostKey> = []
     var workerLoads: [WorkerLoad]
@@ -96,17 +107,32 @@ struct DispatchLoop: ~Copyable {
     /// When a host with a hold or a pace is looked at next.
     var hostLook = MonotonicTime.distantFuture
     var nextDue: WallTime?
+    /// Hosts that have given nothing usable since their last trouble, and when they are looked at next.
+    var barrenHosts: Set<HostKey> = []
+    var barrenLook = MonotonicTime.distantFuture
+    var wasPaused = false
     var nextRelist: MonotonicTime?
+    /// When parts that failed jobs left are looked through for old ones.
+    var nextPartLook: MonotonicTime
     /// Requests that the ledger applies once a job's resting state is in: it was on its way there when they came.
     var lateRequests: [JobSeq: [ControlCommand]] = [:]
 
     /// Publishes that a crash cut off, for when the output is there again.
     var cutOff: [InterruptedPublish] = []
-    var output: OutputCondition?
-    var localTrouble: String?
-    var localTroubleEnds: MonotonicTime?
-    /// Renames to be asked for again when local trouble is over.
-    var stalledRenames: [JobSeq] = []
+    var disks: DiskGovernor
+    var mounts: MountTable
+    /// Spool and state, to be shown.
+    var otherDisks: [DiskReport.Place] = []
+    /// Lists with jobs that were passed over for want of room there.
+    var passedOver: [PartHome: Set<ListID>] = [:]
+    var sizes: [JobSeq: Int64] = [:]
+    var roomLook: MonotonicTime?
+    /// What has been said of each home.
+    var shownPauses: [PartHome: String] = [:]
+    /// Steps of publishes to be asked for again when the trouble is over.
+    var stalled: [JobSeq] = []
+    var stalledLook: MonotonicTime?
+    var budget: TransferBudget
     static let maxRenames = 5
     var ledgerTrouble: String?
     var uplink: UplinkWatch
@@ -127,22 +153,34 @@ struct DispatchLoop: ~Copyable {
         self.ports = ports
         self.plan = plan
         workerLoads = Array(repeating: WorkerLoad(), count: ports.workers.count)
+        ranges = RangeMemory(liars: start.rangeLiars)
         now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
+        nextPartLook = now
         view = DispatchView(now: now)
         uplink = UplinkWatch(machine: UplinkMachine(settings: plan.uplink))
         suspects = Suspects(carefulUntil: start.isAfterCrash ? now + Suspects.carefulFor : nil)
-        output = start.output.trouble == nil ? nil : start.output
+        disks = DiskGovernor(reserve: plan.configuration.limits.minFree)
+        mounts = start.mounts
+        budget = TransferBudget(descriptors: start.descriptors)
         for list in start.lists {
             view.lists[list.id] = ListView(row: list)
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
         applyRates()
         outbox.ledger.append(.releaseDue)
-        // Nothing is said of a file on a disk that is not there: it may have its name already.
-        if output == nil {
-            for publish in start.publishes { goOn(with: publish) }
+        if let why = start.missingOutput {
+            disks.missing(.output, path: plan.outputRoot, why: why)
         } else {
-            cutOff = start.publishes
+            disks.assume(.output, path: plan.outputRoot)
+        }
+        for home in start.missingHomes {
+            let root = home.root(output: plan.outputRoot)
+            disks.missing(home, path: root, why: "\(root) is not mounted")
+        }
+        // Nothing is said of a file on a disk that is not there: it may have its name already.
+        for publish in start.publishes {
+            let isThere = start.missingOutput == nil && !disks.isMissing(mounts.home(of: publish.path))
+            if isThere { goOn(with: publish) } else { cutOff.append(publish) }
         }
     }
 
@@ -174,7 +212,7 @@ struct DispatchLoop: ~Copyable {
         case .sum(let event): sumReported(event)
         case .command(let command): commanded(command)
         case .plan(let plan): replan(plan)
-        case .output(let condition): outputChanged(condition)
+        case .disks(let report): disksReported(report)
         case .spoolIdle(let isIdle): isSpoolIdle = isIdle
         case .nameAsked(let answer, let asked): nameAnswered(answer, at: asked)
         case .drain(let until):
@@ -186,6 +224,7 @@ struct DispatchLoop: ~Copyable {
     private mutating func replan(_ plan: DispatchPlan) {
         self.plan = plan
         uplink.machine.settings = plan.uplink
+        disks.reserve = max(0, plan.configuration.limits.minFree)
         for host in Array(hosts.keys) {
             hosts[host]?.machine.caps = plan.caps(for: host)
         }
@@ -200,27 +239,13 @@ struct DispatchLoop: ~Copyable {
         for host in board.parkedHosts { freed(host) }
     }
 
-    mutating func outputChanged(_ condition: OutputCondition) {
-        let hadTrouble = output?.trouble != nil
-        output = condition
-        if condition.trouble == nil {
-            for publish in cutOff { goOn(with: publish) }
-            cutOff = []
-        }
-        if condition.trouble == nil, hadTrouble {
-            remark(.notice, "the output directory can be written to again")
-        }
-        if let trouble = condition.trouble, !hadTrouble { remark(.error, OutputTroubleText.of(trouble)) }
-    }
-
-    /// Why nothing may start, if so; the words stand in the verdict.
+    /// Why nothing may start, if so; the words stand in the verdict. With other mounts below the output their jobs
+    /// go on while its own disk is short.
     var pauseReason: (WaitReason, String)? {
-        switch output?.trouble {
-        case .missing(let why): return (.outputMissing, why)
-        case .full(let why): return (.disk, why)
-        case nil: break
+        if let why = disks.pauseReason(.output) {
+            if disks.isMissing(.output) { return (.outputMissing, why) }
+            if mounts.homes.isEmpty { return (.disk, why) }
         }
-        if let localTrouble { return (.disk, localTrouble) }
         if let ledgerTrouble { return (.ledger, ledgerTrouble) }
         if let networkTrouble { return (.network, networkTrouble) }
         return nil

@@ -14,8 +14,8 @@ enum DispatchMessage: Sendable {
     case sum(SumEvent)
     case command(ControlCommand)
     case plan(DispatchPlan)
-    /// What the watch thread found out about the output's file system.
-    case output(OutputCondition)
+    /// What the watch thread found out about the file systems.
+    case disks(DiskReport)
     /// The spool has nothing left to admit (`dld once` ends on it), or has again.
     case spoolIdle(Bool)
     /// What the resolver said of a name that libcurl could not get, and when it was asked.
@@ -24,17 +24,6 @@ enum DispatchMessage: Sendable {
     case drain(until: MonotonicTime)
     /// Stop transfers now, parts kept; what is being published gets this long.
     case stop(within: Duration)
-}
-
-/// The state of the place that files are written to.
-struct OutputCondition: Sendable, Hashable {
-    enum Trouble: Sendable, Hashable {
-        case missing(String)
-        case full(String)
-    }
-    var freeBytes: Int64
-    var totalBytes: Int64
-    var trouble: Trouble?
 }
 
 /// A wish from the control socket about jobs or lists, with the place its answer goes to.
@@ -62,7 +51,16 @@ enum LedgerRequest: Sendable {
     /// A claim of the path that the server's own name for the file leads to.
     case name(JobSeq, OutputPath, url: String)
     case hold(HostKey, until: WallTime?, reason: String?)
+    /// How long the host has given nothing usable while jobs waited for it.
+    case barren(HostKey, Duration)
+    /// All of the host's queued and waiting jobs fail, a slice a turn. Answered by `gaveUp`.
+    case giveUp(HostKey, JobError)
+    /// The host's waiting jobs are queued at once.
+    case hurry(HostKey)
     case releaseDue
+    /// Forgets some of the parts that failed jobs left before then; answered by `expired`.
+    case expireParts(endedBefore: WallTime)
+    case rangeConduct(HostKey, lies: Bool)
     case command(ControlCommand)
     case stop
 }
@@ -78,12 +76,16 @@ enum LedgerReply: Sendable {
     case named(JobSeq, PathClaim)
     /// Lanes that got due jobs back, and when the next one is due.
     case due([LaneKey], next: WallTime?)
+    /// Parts to be removed; not `isLast`: there are more.
+    case expired([ExpiredPart], isLast: Bool)
     /// Jobs of this list were admitted, resumed or put back; `lowestRank`: of admitted ones, nil where unknown.
     case woke(ListID, lowestRank: Int?)
     /// Rows of these lanes changed under the read-ahead.
     case reread([LaneKey])
     case lists([ListRow])
     case hosts([HostKey: StateCounts])
+    /// So many jobs of the host have failed; the last slice of it where `isComplete`.
+    case gaveUp(HostKey, failed: Int, isComplete: Bool)
     /// The ledger cannot commit (full disk, a lock from outside): why, or nil when it can again.
     case trouble(String?)
 }

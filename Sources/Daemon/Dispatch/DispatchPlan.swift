@@ -30,7 +30,11 @@ struct DispatchPlan: Sendable {
     func retry(for options: JobOptions) -> RetryPolicy {
         var policy = retry
         if let attempts = options.maxAttempts { policy.maxAttempts = attempts }
-        if let delay = options.retryDelaySeconds { policy.baseDelay = .seconds(min(max(delay, 0), 86_400)) }
+        if let delay = options.retryDelaySeconds {
+            // Its own waits a list may choose; how a host is treated touches others.
+            policy.hostBaseDelay = policy.baseDelay
+            policy.baseDelay = .seconds(min(max(delay, 0), 86_400))
+        }
         return policy
     }
 

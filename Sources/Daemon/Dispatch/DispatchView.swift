@@ -78,6 +78,12 @@ struct DispatchView {
         append(error, of: job)
     }
 
+    /// Jobs that failed in the ledger without a start: their host was given up.
+    mutating func gaveUp(_ jobs: Int) {
+        metrics.jobsFailed += jobs
+        metrics.hostUnavailable += jobs
+    }
+
     /// A job left the window.
     mutating func left(_ task: JobTask) {
         guard let outcome = task.outcome, case .ended = task.machine.state else { return }

@@ -21,6 +21,14 @@ final class JobTask {
     var fetched: Int64
     var resumed: Int64 = 0
     var resume: ResumePoint?
+    /// What the running transfer has on the disk by now.
+    var checkpoints = Checkpoints()
+    /// What `resume` speaks of went to the disk after the transfer's end.
+    var isPartSynced = false
+    /// A sync of the part has failed: it is not published, whatever a later one says.
+    var isPartSuspect = false
+    /// The part of an earlier run was whole, and nothing was requested.
+    var foundWhole = false
     var error: JobError?
     var retryDelay: Duration = .zero
     /// The resting state it went to.
@@ -32,6 +40,8 @@ final class JobTask {
     var worker: Int?
     /// The host whose slot this job holds.
     var slot: HostKey?
+    /// What the transfer that is out is to that host.
+    var role = HostMachine.Role.ordinary
     var hops = 0
     var isFromPublic = false
     /// A redirect led to another origin: from there on nothing that was meant for the first is sent, also not on
@@ -54,6 +64,8 @@ final class JobTask {
     /// The path with the name that the server gave, where that counts.
     var servedPath: OutputPath?
     var exists: ExistsPolicy
+    /// The mount that part and final path lie on.
+    var home = PartHome.output
     var part: PartFile?
     var response: ResponseFacts?
     var finalURL: String?
@@ -94,7 +106,9 @@ final class JobTask {
         else { return nil }
         return known.size
     }
-    var partName: String { "\(job.id).part" }
+    /// Of the part that lies there; the name of one to be begun is `freshPartName`.
+    var partName: String { part?.name ?? resume?.part ?? "" }
+    var freshPartName: String { PartName(of: job.id, after: (resume ?? job.resume)?.part).description }
 }
 
 /// Bytes a second over the last few seconds, from samples of a growing total.

@@ -112,6 +112,20 @@ struct LaneBoard {
         refill(key)
     }
 
+    /// Whether jobs of this host have been read ahead.
+    func hasJobs(of host: HostKey) -> Bool {
+        lanes.values.contains { $0.host == host && !$0.buffer.isEmpty }
+    }
+
+    /// Every job of a host may have ended under the read-ahead: its lanes are read from the start again.
+    mutating func reread(host: HostKey) {
+        for key in lanes.filter({ $0.value.host == host }).keys {
+            lanes[key]?.buffer.removeAll()
+            lanes[key]?.isFresh = false
+            reread(key)
+        }
+    }
+
     /// Reads a list's lanes from the start again; those that are resident stay as they are.
     private mutating func relook(_ id: ListID) {
         var list = lists[id] ?? List()

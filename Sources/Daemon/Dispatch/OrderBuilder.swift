@@ -14,10 +14,11 @@ struct OrderBuilder {
 
     func order(for task: JobTask, url: DownloadURL) -> (order: TransferOrder, flags: [JobFlag]) {
         var flags: [JobFlag] = []
-        var order = TransferOrder(token: task.token, seq: task.seq, url: url, partName: task.partName)
+        var order = TransferOrder(token: task.token, seq: task.seq, url: url, partName: task.freshPartName)
         request(&order, task: task, flags: &flags)
         limits(&order, task: task)
         policy(&order, task: task, flags: &flags)
+        order.home = task.home
         order.resume = task.resume
         order.condition = task.condition
         order.preflight = preflight(for: task)
@@ -76,6 +77,7 @@ struct OrderBuilder {
         let options = task.job.options
         let configuration = plan.configuration
         order.expectedSize = options.size
+        order.hasDigest = options.checksum != nil
         order.maxFileSize = configuration.limits.maxFileSize
         order.connectTimeout = seconds(options.connectTimeoutSeconds) ?? configuration.timeouts.connect
         order.stallTimeout = seconds(options.timeoutSeconds) ?? configuration.timeouts.stall

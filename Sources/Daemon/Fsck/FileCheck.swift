@@ -45,7 +45,9 @@ struct FileCheck {
     private func fault(of record: FileRecord, in tree: borrowing DirectoryTree) -> String? {
         let status: FileStatus
         do {
-            guard let found = try tree.status(of: FilePath(record.path.description)) else { return "it is gone" }
+            guard let found = try tree.status(of: FilePath(record.path.description)) else {
+                return "it is gone"
+            }
             status = found
         } catch {
             return "it cannot be reached (\(error.code))"
@@ -54,7 +56,9 @@ struct FileCheck {
         guard status.size == record.size else {
             return "it has \(status.size) bytes, \(record.size) were published"
         }
-        if status.modifiedMilliseconds > record.publishedAt.rawValue + Self.slack, !hasRemoteTime(status, record) {
+        if status.modifiedMilliseconds > record.publishedAt.rawValue + Self.slack,
+            !hasRemoteTime(status, record)
+        {
             return "it was written to after it was published"
         }
         return nil
@@ -78,12 +82,14 @@ struct FileCheck {
             try context.refetch.add(file, record: file.lastJob.flatMap { try context.store.record(of: $0) })
             context.report.add(
                 Finding(
-                    weight: .moved, object: path, says: fault, remedy: "it will be fetched again", isMended: true)
+                    weight: .moved, object: path, says: fault, remedy: "it will be fetched again",
+                    isMended: true)
             )
         } catch {
             context.report.add(
                 Finding(
-                    weight: .wrong, object: path, says: fault, remedy: "it could not be queued again: \(error)"))
+                    weight: .wrong, object: path, says: fault,
+                    remedy: "it could not be queued again: \(error)"))
         }
     }
 }
@@ -117,7 +123,8 @@ struct RefetchList: ~Copyable {
         guard let line = again.entryLine() else { return }
         if count == 0 {
             writer = try SafeFileWriter(
-                in: FilePath(spool), permissions: [.ownerReadWrite, .groupRead])
+                in: FilePath(spool), temporaryName: ".dld-refetch.tmp",
+                permissions: [.ownerReadWrite, .groupRead])
         }
         try writer?.append(line)
         count += 1

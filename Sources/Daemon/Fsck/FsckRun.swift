@@ -87,7 +87,8 @@ final class FsckPlaces {
         } catch let error as SystemError where error.isWouldBlock {
             let note = FileLock.note(in: path.appending("lock")).split(separator: "\n").first ?? ""
             throw StartError(
-                ExitStatus.held, "\(error.object) is in use by dld (\(note)): stop it first, systemctl stop dld")
+                ExitStatus.held,
+                "\(error.object) is in use by dld (\(note)): stop it first, systemctl stop dld")
         } catch {
             throw StartError(ExitStatus.io, "\(error)")
         }

@@ -21,12 +21,14 @@ struct LeftoverCheck {
         try look(in: context.configuration.stateDir) { name in
             name.hasPrefix(".dld-") || name == "ledger.db.new" || name == "ledger.db.new-journal"
         }
-        if withOutput { try look(in: context.place.root + "/.dld", Self.isTemporary) }
+        if withOutput {
+            try look(in: context.place.root + "/.dld") { $0.hasPrefix(".") && $0.hasSuffix(".tmp") }
+        }
     }
 
-    /// `.HEX.tmp`, `.LIST.results.tmp`, `.LIST.failed.tmp`, `.dld-...`.
+    /// `.LIST.results.tmp`, `.LIST.failed.tmp`, `.reason.tmp`, `.dld-...`; `.HEX.tmp` by earlier versions.
     private static func isTemporary(_ name: String) -> Bool {
-        if name.hasPrefix(".dld-") { return true }
+        if name.hasPrefix(".dld-") || name == ".reason.tmp" { return true }
         guard name.hasPrefix("."), name.hasSuffix(".tmp") else { return false }
         var stem = name.dropFirst().dropLast(4)
         for kind in [".results", ".failed"] where stem.hasSuffix(kind) { stem = stem.dropLast(kind.count) }

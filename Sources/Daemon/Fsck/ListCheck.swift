@@ -107,7 +107,8 @@ struct ListCheck {
             return
         }
         context.mend(
-            path.string, "the ledger knows no such list", done: "moved back into the spool, to be admitted again"
+            path.string, "the ledger knows no such list",
+            done: "moved back into the spool, to be admitted again"
         ) {
             try context.store.group { () throws(LedgerError) in
                 try context.store.noteReadmission(inode: status.inode, size: status.size)
@@ -134,7 +135,9 @@ struct ListCheck {
         func note(_ count: Int, _ state: String, _ next: String) {
             guard count > 0 else { return }
             context.report.add(
-                Finding(weight: .note, object: "\(count) jobs", says: "\(state) when dld was killed", remedy: next))
+                Finding(
+                    weight: .note, object: "\(count) jobs", says: "\(state) when dld was killed", remedy: next
+                ))
         }
         note(totals.active, "under way", "the next start queues them")
         note(totals.publishing, "being published", "the next start finishes them")

@@ -10,7 +10,16 @@ struct PartCheck {
     let context: FsckContext
     private static let page = 1000
 
-    init(_ context: FsckContext) { self.context = context }
+    private let mounts: MountTable
+
+    init(_ context: FsckContext) throws {
+        self.context = context
+        mounts = try MountMemory.table(context.place, known: try MountMemory.read(context.place)).table
+    }
+
+    private func folder(_ home: PartHome) -> FilePath {
+        FilePath(home.parts(output: context.place.root, main: context.place.parts))
+    }
 
     /// Held by a daemon for life.
     static func lock(_ directory: FilePath) throws(StartError) -> FileLock {
@@ -21,23 +30,23 @@ struct PartCheck {
     }
 
     func run() throws {
-        try checkFiles()
+        for home in [.output] + mounts.homes { try checkFiles(in: folder(home)) }
         try checkResumePoints()
     }
 
-    private func checkFiles() throws {
-        let folder = FilePath(context.place.parts)
+    private func checkFiles(in folder: FilePath) throws {
         guard try FileStatus.of(folder) != nil else { return }
         let scan = try FolderNames(folder)
         while let entry = scan.next() {
             let path = folder.appending(entry.name)
-            guard entry.name.hasSuffix(".part"), let id = JobID(entry.name.dropLast(5)) else {
+            guard let part = PartName(entry.name) else {
                 guard try FileStatus.of(path)?.kind == .regular else { continue }
                 context.mend(path.string, "no part has such a name", done: "removed") { _ = try unlink(path) }
                 continue
             }
             context.report.parts += 1
-            if case .orphan = try context.store.standing(ofPart: id) {
+            let isKnown = try context.store.knows(part: entry.name)
+            if !isKnown, case .orphan = try context.store.standing(ofPart: part.job) {
                 context.mend(path.string, "no job goes on with this part", done: "removed") {
                     _ = try unlink(path)
                 }
@@ -51,7 +60,9 @@ struct PartCheck {
         while true {
             let points = try context.store.resumePoints(after: last, limit: Self.page)
             for point in points {
-                guard let fault = try fault(of: point.resume, part: "\(point.id).part") else { continue }
+                guard let fault = try fault(of: point.resume, in: folder(mounts.home(of: point.path))) else {
+                    continue
+                }
                 context.mend(
                     "job \(point.id)", fault, weight: .note, done: "the job starts from zero"
                 ) {
@@ -65,8 +76,9 @@ struct PartCheck {
         }
     }
 
-    private func fault(of point: ResumePoint, part name: String) throws -> String? {
-        let path = FilePath(context.place.parts).appending(name)
+    private func fault(of point: ResumePoint, in folder: FilePath) throws -> String? {
+        let name = point.part
+        let path = folder.appending(name)
         guard let status = try FileStatus.of(path) else { return "its part \(name) is gone" }
         if status.inode != point.inode { return "its part \(name) is another file than the one it wrote" }
         guard status.size < point.bytes else { return nil }

@@ -15,7 +15,8 @@ enum StateOwner {
         }
         guard let status, status.owner != 0 else { return }
         guard let record = unsafe getpwuid(status.owner), let name = unsafe record.pointee.pw_name else {
-            throw StartError(ExitStatus.notPermitted, "\(state) belongs to user \(status.owner), who has no name")
+            throw StartError(
+                ExitStatus.notPermitted, "\(state) belongs to user \(status.owner), who has no name")
         }
         let group = unsafe record.pointee.pw_gid
         guard unsafe initgroups(name, group) == 0, setgid(group) == 0, setuid(status.owner) == 0 else {

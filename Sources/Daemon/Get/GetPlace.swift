@@ -27,7 +27,8 @@ struct GetPlace {
         }
         try DirectoryMaking.make(FilePath(spool), mode: 0o700)
         try SafeFileWriter.write(
-            list.bytes, to: FilePath("\(spool)/\(list.name)"), permissions: [.ownerReadWrite])
+            list.bytes, to: FilePath("\(spool)/\(list.name)"),
+            permissions: [.ownerReadWrite])
     }
 
     /// The same call again: what failed in the last one is tried again, and only that.

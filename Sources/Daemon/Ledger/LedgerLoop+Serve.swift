@@ -18,7 +18,7 @@ extension LedgerLoop {
             let jobs = try store.queued(in: lane, after: after, limit: limit)
             var entries: [LaneBoard.Entry] = []
             entries.reserveCapacity(jobs.count)
-            for job in jobs { entries.append(LaneBoard.Entry(job: job, claim: try claim(job))) }
+            for job in jobs { entries.append(try entry(job)) }
             replies.dispatch.append(.jobs(lane, generation: generation, entries, isLast: jobs.count < limit))
         case .apply(let changes, let ticket):
             let ignored = try store.apply(changes, now: now)
@@ -28,15 +28,17 @@ extension LedgerLoop {
             replies.dispatch.append(.suffix(seq, try freeSuffix(for: path, seq)))
         case .name(let seq, let path, let url):
             replies.dispatch.append(.named(seq, try store.claim(seq, path: path, url: url)))
-        case .hold(let host, let until, let reason):
-            // A redirect's target may be a host that no list names: its hold lives in memory only.
-            if let row = try store.host(host) { try store.hold(host: row.id, until: until, reason: reason) }
         case .releaseDue:
             let lanes = try store.releaseDue(now: now, limit: Self.dueLimit)
             replies.dispatch.append(.due(lanes, next: try store.nextDue()))
+        case .expireParts(let time):
+            let parts = try store.expireParts(endedBefore: time, limit: Self.partLimit)
+            replies.dispatch.append(.expired(parts, isLast: parts.count < Self.partLimit))
+        case .rangeConduct(let host, let lies):
+            try store.note(liesAboutRanges: lies, host: host)
         case .command(let command):
             try begin(command, now: now, works: &works, replies: &replies)
-        case .stop: break
+        case .hold, .barren, .giveUp, .hurry, .stop: break
         }
     }
 
@@ -46,6 +48,14 @@ extension LedgerLoop {
             let number = try store.nextSuffix(for: path)
             if case .granted = try store.claim(seq, path: path.numbered(number), url: "") { return number }
         }
+    }
+
+    /// A job with its claim; the part that an earlier job of the same URL and path left is this one's.
+    private func entry(_ job: QueuedJob) throws(LedgerError) -> LaneBoard.Entry {
+        let claim = try claim(job)
+        var job = job
+        if case .granted = claim, job.resume == nil { job.resume = try store.takeOverPart(job) }
+        return LaneBoard.Entry(job: job, claim: claim)
     }
 
     private func claim(_ job: QueuedJob) throws(LedgerError) -> PathClaim {

@@ -41,6 +41,7 @@ struct LedgerLoop: ~Copyable {
 
     static let sliceLimit = 2000
     static let dueLimit = 1000
+    static let partLimit = 500
 
     let store: LedgerStore
     let requests: Mailbox<LedgerRequest>
@@ -49,6 +50,8 @@ struct LedgerLoop: ~Copyable {
     let heartbeat: Heartbeat
     let ports: Ports
     var works: [Work] = []
+    /// Hosts whose jobs are being failed, a slice a turn.
+    var surrenders: [Surrender] = []
     var pendingSpool: [SpoolRequest] = []
     /// Lists whose end has been told to the spool.
     var ended: Set<ListID> = []
@@ -77,7 +80,7 @@ struct LedgerLoop: ~Copyable {
                 isStopping = true
                 turn.remove(at: stop)
             }
-            if turn.isEmpty, pendingSpool.isEmpty, works.isEmpty {
+            if turn.isEmpty, pendingSpool.isEmpty, works.isEmpty, surrenders.isEmpty {
                 if isStopping { break }
                 _ = bell.wait(atMost: LoopPulse.interval)
                 continue
@@ -124,12 +127,17 @@ struct LedgerLoop: ~Copyable {
         var replies = Replies()
         // Changed only when the group is through: a group that is rolled back is run again from here.
         var works = self.works
+        var surrenders = self.surrenders
         var spool = pendingSpool
         var ended = self.ended
         try store.group { () throws(LedgerError) in
-            for request in turn { try serve(request, now: now, works: &works, replies: &replies) }
+            for request in turn {
+                if try serveHost(request, now: now, surrenders: &surrenders, replies: &replies) { continue }
+                try serve(request, now: now, works: &works, replies: &replies)
+            }
             if !spool.isEmpty { try serve(spool.removeFirst(), now: now, ended: &ended, replies: &replies) }
             if !works.isEmpty { try slice(&works, now: now, replies: &replies) }
+            if !surrenders.isEmpty { try slice(&surrenders, now: now, replies: &replies) }
         }
         // Counters are written by the commit: what stands on them is read after it.
         for row in try store.endedLists() where !ended.contains(row.id) {
@@ -143,6 +151,7 @@ struct LedgerLoop: ~Copyable {
             replies.dispatch.append(.hosts(Dictionary(hosts.map { ($0.host, $0.counts) }) { $1 }))
         }
         self.works = works
+        self.surrenders = surrenders
         pendingSpool = spool
         self.ended = ended
         return replies

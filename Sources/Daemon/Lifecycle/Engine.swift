@@ -67,7 +67,8 @@ final class Engine {
         let isStopping = Atomic(false)
         /// The dispatcher has come to its end.
         let hasEnded = Atomic(false)
-        let reserve: Atomic<Int64>
+        /// Homes that the watch thread is to prepare.
+        let homes: Mailbox<PartHome>
         /// Why the daemon cannot go on; the main thread ends it.
         private let failure = Guarded<StartError?>(nil)
 
@@ -77,8 +78,8 @@ final class Engine {
         }
         var failed: StartError? { failure.withLock { $0 } }
 
-        init(reserve: Int64) {
-            let bells = (dispatchBell, ledgerBell, spoolBell, sumBell, readBell)
+        init() {
+            let bells = (dispatchBell, ledgerBell, spoolBell, sumBell, readBell, watchBell)
             dispatch = Mailbox { bells.0.ring() }
             ledger = Mailbox { bells.1.ring() }
             spoolRequests = Mailbox { bells.1.ring() }
@@ -86,7 +87,7 @@ final class Engine {
             sums = Mailbox { bells.3.ring() }
             reads = Mailbox { bells.4.ring() }
             publishers = publishBells.map { bell in Mailbox { bell.ring() } }
-            self.reserve = Atomic(reserve)
+            homes = Mailbox { bells.5.ring() }
         }
     }
 
@@ -112,7 +113,7 @@ final class Engine {
         store = try OpenedLedger(plan)
         Uploads.removeLeftovers(in: configuration.spoolDir, known: Set(store.lists.map(\.inode)))
         partsLock = try PartsLock(store.place, missing: store.missingOutput)
-        wires = Wires(reserve: configuration.limits.minFree)
+        wires = Wires()
         board = StatusBoard(config: .init())
         let logBell = Doorbell()
         let port = LogPort { logBell.ring() }
@@ -247,6 +248,13 @@ extension Engine {
         }
     }
 
+    /// RLIMIT_NOFILE; where it cannot be asked, what it mostly is.
+    private static var descriptors: Int {
+        do throws(SystemError) { return Int(clamping: try ProcessFacts.descriptorLimit().soft) } catch {
+            return 1024
+        }
+    }
+
     var publishSettings: PublishSettings {
         PublishSettings(
             outputDirectory: store.place.root, partsDirectory: store.place.parts,
@@ -262,7 +270,10 @@ extension Engine {
             connectionsPerHost: configuration.hosts.mostConnections,
             streamsPerConnection: configuration.hosts.defaults.streams,
             totalLimiter: totalLimiter,
-            isDurable: configuration.durability == .full)
+            purse: DescriptorPurse(limit: Self.descriptors < 256 ? 0 : Self.descriptors / 8),
+            isDurable: configuration.durability == .full,
+            checkpointBytes: configuration.segments.checkpointBytes,
+            checkpointInterval: configuration.segments.checkpointInterval)
         let wires = wires
         threads.workers = (0..<configuration.workers).map { index in
             TransferWorker.start(index: index, settings: settings) { wires.dispatch.send(.transfer($0)) }
@@ -278,6 +289,7 @@ extension Engine {
         let ports = DispatchLoop.Ports(
             workers: threads.workers, publishers: wires.publishers, sums: wires.sums, ledger: wires.ledger,
             board: board, jobsLog: { logPort.job($0) }, remark: { $0.log(to: logger) },
+            prepareHome: { wires.homes.send($0) },
             closed: { verdicts.closed($0) },
             ended: {
                 wires.hasEnded.store(true, ordering: .releasing)
@@ -285,9 +297,9 @@ extension Engine {
             }, totalLimiter: totalLimiter)
         let start = DispatchLoop.Start(
             lists: store.lists, publishes: store.publishes,
-            output: OutputCondition(
-                freeBytes: 0, totalBytes: 0, trouble: store.missingOutput.map { .missing($0) }),
-            isAfterCrash: store.isAfterCrash)
+            missingOutput: store.missingOutput, mounts: store.mounts, missingHomes: store.missingHomes,
+            descriptors: Self.descriptors, isAfterCrash: store.isAfterCrash,
+            rangeLiars: store.rangeLiars)
         let plan = dispatchPlan(plan.configuration, plan.credentials)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {
@@ -362,15 +374,15 @@ extension Engine {
 
     private func startWatch() {
         let wires = wires
-        let place = store.place
+        let places = WatchLoop.Places(
+            output: store.place, spool: plan.configuration.spoolDir, state: plan.configuration.stateDir,
+            dirMode: plan.configuration.output.dirMode)
         let missing = store.missingOutput
-        let dirMode = plan.configuration.output.dirMode
         threads.watch = WorkerThread(name: "dld-watch") {
             var loop = WatchLoop(
-                place: place, missing: missing, dirMode: dirMode, bell: wires.watchBell,
+                places: places, missing: missing, bell: wires.watchBell, inbox: wires.homes,
                 isStopping: { wires.isStopping.load(ordering: .acquiring) },
-                reserve: { wires.reserve.load(ordering: .relaxed) },
-                report: { wires.dispatch.send(.output($0)) })
+                report: { wires.dispatch.send(.disks($0)) })
             loop.run()
         }
     }

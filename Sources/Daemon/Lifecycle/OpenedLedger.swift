@@ -21,6 +21,11 @@ struct OpenedLedger: Sendable {
     let isAfterCrash: Bool
     /// Jobs that have failed for that, at this start.
     let quarantined: Int
+    /// Hosts that no range is asked of.
+    let rangeLiars: [HostKey]
+    let mounts: MountTable
+    /// Mounts that hold files of ours and are not there.
+    let missingHomes: [PartHome]
     /// Why the output may not be written to yet, if so.
     let missingOutput: String?
 
@@ -43,9 +48,18 @@ struct OpenedLedger: Sendable {
                 return try store.recover(now: now, isCrash: last.isCrash)
             }
             quarantined = recovery.quarantined
-            let settings = PublishSettings(outputDirectory: place.root, partsDirectory: place.parts)
-            publishes = try Self.goOn(recovery.publishes, settings, missing: missingOutput, store, now)
-            if missingOutput == nil { try PartSweep.run(in: place.parts, ledger: path, cipher: store.cipher) }
+            (mounts, missingHomes) = try Self.homes(of: place, missing: missingOutput)
+            publishes =
+                missingOutput != nil || recovery.publishes.isEmpty
+                ? recovery.publishes
+                : try Self.goOn(recovery.publishes, place, mounts, missingHomes, store, now)
+            if missingOutput == nil {
+                for home in [.output] + mounts.homes where !missingHomes.contains(home) {
+                    let parts = home.parts(output: place.root, main: place.parts)
+                    try PartSweep.run(in: parts, store)
+                }
+            }
+            rangeLiars = try store.hostsLyingAboutRanges(limit: RangeMemory.limit)
             lists = try store.openLists()
             nextSeq = store.nextSeq
             try store.close()
@@ -75,19 +89,31 @@ struct OpenedLedger: Sendable {
         }
     }
 
-    /// Those whose file is found go on to their rename; the others start over.
+    private static func homes(
+        of place: OutputPlace, missing: String?
+    ) throws -> (mounts: MountTable, missing: [PartHome]) {
+        guard missing == nil else { return (MountTable(), []) }
+        let known = try MountMemory.read(place)
+        let found = try MountMemory.table(place, known: known)
+        return (found.table, known.filter { !found.mounted.contains($0) })
+    }
+
+    /// Those whose file is found go on to their rename; the others start over. Those whose disk is not there wait.
     private static func goOn(
-        _ publishes: [InterruptedPublish], _ settings: PublishSettings, missing: String?,
-        _ store: LedgerStore,
-        _ now: WallTime
+        _ publishes: [InterruptedPublish], _ place: OutputPlace, _ mounts: MountTable, _ missing: [PartHome],
+        _ store: LedgerStore, _ now: WallTime
     ) throws -> [InterruptedPublish] {
-        guard !publishes.isEmpty, missing == nil else { return publishes }
-        var found: [InterruptedPublish] = []
+        let settings = PublishSettings(outputDirectory: place.root, partsDirectory: place.parts)
+        var found = publishes.filter { missing.contains(mounts.home(of: $0.path)) }
+        let there = publishes.filter { !missing.contains(mounts.home(of: $0.path)) }
+        let items = there.map { publish in
+            PublishItem(
+                seq: publish.job.seq, partName: publish.part, device: publish.device,
+                inode: publish.inode, size: publish.size, path: publish.path, replaces: false,
+                home: mounts.home(of: publish.path))
+        }
         var lost: [JobChange] = []
-        for publish in publishes {
-            let check = try InterruptedPublishCheck.of(
-                path: publish.path, device: publish.device, inode: publish.inode, size: publish.size,
-                partName: "\(publish.job.id).part", settings: settings)
+        for (publish, check) in zip(there, try InterruptedPublishCheck.of(items, settings: settings)) {
             switch check {
             case .renamedAlready, .partStillThere: found.append(publish)
             case .neither:

@@ -137,7 +137,6 @@ final class Supervisor {
         next.durability = configuration.durability
         next.sum = configuration.sum
         configuration = next
-        engine.wires.reserve.store(next.limits.minFree, ordering: .relaxed)
         engine.logPort.setLevel(Logger.Level(rawValue: next.log.level.rawValue) ?? .info)
         engine.wires.dispatch.send(.plan(engine.dispatchPlan(next, loaded.credentials)))
         engine.wires.spool.send(.settings(engine.spoolSettings(next)))

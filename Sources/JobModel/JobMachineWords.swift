@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What the machine knows: where a job can be, what can happen to it, what is to be done.
-
+// What the machine of a job is in, told, and answers.
 extension JobMachine {
     public enum State: Sendable, Hashable {
-        /// In the window, not started. Exits: transferring, summing, ending, resting.
+        /// In the window, not started. Exits: transferring, summing, digesting, ending, resting.
         case ready
-        /// A transfer is out. Exits: doubted, hopping, checking, digesting, syncing, keeping, ending,
+        /// A transfer is out. Exits: doubted, hopping, checking, digesting, syncing, keeping, parting, ending,
         /// resting.
         case transferring
         /// The transfer failed as it would if our own network were down: waits for that to be known.
-        /// Exits: keeping, ending, resting.
+        /// Exits: keeping, parting, ending, resting.
         case doubted(keepsPart: Bool)
         /// Redirected: waits for a slot of the target host. Exits: transferring, ending, resting.
         case hopping
@@ -30,6 +29,8 @@ extension JobMachine {
         case numbering
         /// What was received so far goes to disk, to be resumed. Exits: resting.
         case keeping(Rest)
+        /// The job has failed; what was received goes to disk, for a later job to go on from. Exits: ending.
+        case parting
         /// On the process pool. Exits: ending, resting.
         case summing
         /// A resting state (waiting, paused, queued) is being committed. Exits: rested.
@@ -56,6 +57,8 @@ extension JobMachine {
         /// The file in place is another: fetch it after all.
         case checkDiffers
         case received(needsDigest: Bool)
+        /// The part of an earlier run is whole, and its digest can tell: nothing is requested.
+        case foundWhole
         case digestMatched
         case synced
         /// The same, and the file gets another name than was claimed at its start.
@@ -72,6 +75,8 @@ extension JobMachine {
         case stopped(keepsPart: Bool)
         /// The job has its terminal outcome: done, failed or cancelled.
         case concluded
+        /// The job has failed, and its part is worth keeping.
+        case gaveUp
         case restCommitted
         case endCommitted
     }

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import GRDB
+public import JobModel
+
+/// What becomes of the jobs of one host, over all lists. Slices, as commands on whole lists: a dead host may have
+/// ten million. Jobs of paused lists are not touched: nobody waits for them. Inside a group.
+extension LedgerStore {
+    /// Fails up to `limit` queued and waiting jobs of a host.
+    public func giveUpSlice(
+        host: HostID, error: JobError, limit: Int, now: WallTime
+    ) throws(LedgerError) -> Slice {
+        try write { db in
+            var changed = 0
+            for list in try openLists(of: host, db) where changed < limit {
+                var jobs = try queued(list, host, limit: limit - changed, db)
+                if changed + jobs.count < limit {
+                    jobs += try waiting(list, host, limit: limit - changed - jobs.count, db)
+                }
+                for job in jobs { try endResting(job, .failed, error, now: now, db) }
+                changed += jobs.count
+            }
+            return Slice(changed: changed, isComplete: changed < limit)
+        }
+    }
+
+    /// Queues up to `limit` waiting jobs of a host at once: somebody says that it serves again.
+    public func requeueWaiting(host: HostID, limit: Int, now: WallTime) throws(LedgerError) -> [LaneKey] {
+        try write { db in
+            var lanes: [LaneKey] = []
+            var changed = 0
+            for list in try openLists(of: host, db) where changed < limit {
+                let jobs = try waiting(list, host, limit: limit - changed, db)
+                for job in jobs { try requeue(job, now: now, db) }
+                changed += jobs.count
+                if !jobs.isEmpty { lanes.append(LaneKey(list: list, host: host)) }
+            }
+            return lanes
+        }
+    }
+
+    /// Notes how long a host has given nothing usable, so that a restart goes on counting from there.
+    public func note(barren: Duration, host: HostID) throws(LedgerError) {
+        try write { db in
+            try db.cachedStatement(sql: "UPDATE host SET barren = ? WHERE id = ?")
+                .execute(arguments: [barren.nanosecondsClamped / 1_000_000, host.rawValue])
+        }
+    }
+
+    /// By the open lists, which are few, and a look at each one's lane: lanes have no index by host.
+    private func openLists(of host: HostID, _ db: Database) throws -> [ListID] {
+        let statement = try db.cachedStatement(
+            sql: """
+                SELECT t.id FROM list t INDEXED BY list_open CROSS JOIN lane l ON l.list = t.id AND l.host = ? \
+                WHERE t.state < 2 AND NOT t.paused ORDER BY t.id
+                """)
+        return try Row.fetchCursor(statement, arguments: [host.rawValue]).readAllMapped {
+            ListID($0.number(0))
+        }
+    }
+
+    private func queued(_ list: ListID, _ host: HostID, limit: Int, _ db: Database) throws -> [JobHead] {
+        try heads(
+            "INDEXED BY job_queued WHERE list = ? AND host = ? AND state = 0 LIMIT ?",
+            [list.rawValue, host.rawValue, Int64(limit)], db)
+    }
+
+    /// Waiting jobs of other hosts are passed over one by one: a look at most, for a host has few of them.
+    private func waiting(_ list: ListID, _ host: HostID, limit: Int, _ db: Database) throws -> [JobHead] {
+        try heads(
+            "INDEXED BY job_held WHERE list = ? AND state IN (2, 4) AND state = 2 AND host = ? LIMIT ?",
+            [list.rawValue, host.rawValue, Int64(limit)], db)
+    }
+}

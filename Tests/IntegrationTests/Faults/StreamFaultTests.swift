@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import TestKit
+import Testing
+
+/// HTTP/2 connections and streams that break: rows H52 to H54.
+@Suite struct StreamFaultTests {
+    /// Faults that cost an attempt, and those that were nobody's fault.
+    @Test(arguments: [
+        (FaultServer.Fault.resetMidBody, 2...2), (.endsEarly, 2...2), (.closesMidBody, 2...2),
+        (.goAwayMidBody, 1...2), (.refusedStream, 1...1), (.goAwayAtOnce, 1...1),
+    ])
+    func `H52 a stream or connection of HTTP 2 that breaks is tried again, and its siblings go on`(
+        fault: FaultServer.Fault, attempts: ClosedRange<Int>
+    ) async throws {
+        try await play(fault, times: 1, attempts)
+    }
+
+    @Test func `H53 a stream reset without an error is tried again`() async throws {
+        try await play(.resetWithoutError, times: 1, 2...2)
+    }
+
+    private func play(
+        _ fault: FaultServer.Fault, times: Int, _ attempts: ClosedRange<Int>, _ test: String = #function
+    ) async throws {
+        try await FaultCase.play("\(test) \(fault)") { bench, _ in
+            let server = try FaultServer([
+                .init(.h2, fault, times: times, certificate: bench.certificate)
+            ])
+            let jobs = (0..<6).map { number in
+                FaultJob.done(
+                    server.url("f\(number)"), server.body(), name: "f\(number)",
+                    attempts: 1...attempts.upperBound)
+            }
+            return FaultCase(jobs, requests: 0...0) { results in
+                let total = results.map(\.attempts).reduce(0, +) - jobs.count
+                let extra = attempts.lowerBound - 1...attempts.upperBound - 1
+                var wrong = extra.contains(total) ? [] : ["\(total) attempts too many, not \(extra)"]
+                if !(7...9).contains(server.count("stream")) {
+                    wrong.append("\(server.count("stream")) streams")
+                }
+                if server.count("connection") > 4 {
+                    wrong.append("\(server.count("connection")) connections")
+                }
+                return wrong
+            }
+        }
+    }
+
+    @Test func `H54 a hundred streams on a connection that dies are all tried again without a stampede`()
+        async throws
+    {
+        let own: @Sendable () throws -> FaultBench = {
+            try FaultBench([
+                "workers": 1, "transfers_per_worker": 200, "hosts": ["default": ["streams": 100]],
+            ])
+        }
+        try await FaultCase.play(on: own) { bench, _ in
+            let server = try FaultServer([
+                .init(.h2, .diesWithAll, times: 100, size: 500, certificate: bench.certificate)
+            ])
+            return FaultCase(
+                (0..<101).map {
+                    .done(server.url("f\($0)"), server.body(), name: "f\($0)", attempts: 1...2)
+                }, requests: 0...0
+            ) { _ in
+                let connections = server.count("connection")
+                return connections <= 8 ? [] : ["\(connections) connections"]
+            }
+        }
+    }
+}

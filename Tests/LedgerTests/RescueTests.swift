@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import FoundationEssentials
+import Glibc
+import JobModel
+import Testing
+
+@testable import Ledger
+
+/// What `dld fsck --repair` makes of a damaged ledger.
+@Suite struct RescueTests {
+    /// A ledger with published files, its WAL written home.
+    private func filled(_ scratch: Scratch, files: Int) throws -> (identity: String, next: JobSeq) {
+        let store = try scratch.open()
+        _ = try store.running((1...files).map { download(Int64($0), "f\($0)") })
+        for number in 1...files {
+            _ = try store.claim(Int64(number), "f\(number)", "https://example.org/f\(number)")
+            try store.apply(.ended(JobSeq(Int64(number)), done("f\(number)", bytes: Int64(number))))
+        }
+        let known = (store.identity, store.nextSeq)
+        try store.close()
+        return known
+    }
+
+    private func overwrite(_ path: String, at offset: Int, count: Int) throws {
+        let descriptor = Glibc.open(path, O_WRONLY)
+        defer { close(descriptor) }
+        let noise = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ 7) }
+        #expect(pwrite(descriptor, noise, count, off_t(offset)) == count)
+    }
+
+    private func rebuild(
+        _ scratch: Scratch, known: LedgerSalvage = LedgerSalvage()
+    ) throws -> (
+        LedgerStore, LedgerSalvage
+    ) {
+        let fresh = scratch.directory + "/fresh.db"
+        let salvage = try LedgerRescue.build(
+            at: fresh, from: scratch.ledger, known: known, programVersion: "test")
+        return (try LedgerStore.open(path: fresh, durability: .none, programVersion: "test"), salvage)
+    }
+
+    @Test func `a sound ledger gives up its identity, its numbers and all its files`() throws {
+        let scratch = try Scratch()
+        let known = try filled(scratch, files: 2500)
+        let (store, salvage) = try rebuild(scratch)
+        #expect(store.identity == known.identity)
+        #expect(store.nextSeq == known.next)
+        #expect(salvage.files == 2500)
+        #expect(try store.list(named: "next.txt").id == ListID(2))
+        #expect(try store.audit().isEmpty)
+        try store.close()
+    }
+
+    @Test func `damaged pages cost the rows on them and not the rest`() throws {
+        let scratch = try Scratch()
+        let known = try filled(scratch, files: 3000)
+        let size = try #require(
+            try FileManager.default.attributesOfItem(atPath: scratch.ledger)[.size] as? Int)
+        // Every seventh page in the second half, where the big tables lie.
+        for page in stride(from: size / 8192, to: size / 4096, by: 7) {
+            try overwrite(scratch.ledger, at: page * 4096, count: 200)
+        }
+        let (store, salvage) = try rebuild(scratch)
+        #expect(store.identity == known.identity)
+        #expect(salvage.files > 0)
+        #expect(store.nextSeq >= known.next)
+        #expect(try store.audit().isEmpty)
+        try store.close()
+    }
+
+    @Test(arguments: ["header", "empty", "gone"])
+    func `of a ledger that tells nothing the others tell its name and its numbers`(_ damage: String) throws {
+        let scratch = try Scratch()
+        _ = try filled(scratch, files: 3)
+        switch damage {
+        case "header": try overwrite(scratch.ledger, at: 0, count: 4096)
+        case "empty": #expect(truncate(scratch.ledger, 0) == 0)
+        default: #expect(unlink(scratch.ledger) == 0)
+        }
+        var known = LedgerSalvage()
+        known.identity = "00112233445566ff"
+        known.lastList = 41
+        let (store, salvage) = try rebuild(scratch, known: known)
+        #expect(store.identity == "00112233445566ff")
+        #expect(salvage.files == 0)
+        #expect(try store.list().id == ListID(42))
+        try store.close()
+    }
+
+    @Test func `counts that are wrong are taken anew`() throws {
+        let scratch = try Scratch()
+        let first = try scratch.open()
+        let list = try first.running((1...4).map { download(Int64($0), "f\($0)") })
+        try first.apply(.ended(JobSeq(1), done("f1")))
+        try first.close()
+        _ = try scratch.shell(
+            "UPDATE list SET n_done = 7, n_queued = 0; UPDATE total SET n_failed = 9; DELETE FROM lane; "
+                + "UPDATE host SET n_active = 3")
+        let store = try scratch.open()
+        #expect(try !store.inconsistencies().isEmpty)
+        try store.group { () throws(LedgerError) in try store.recount() }
+        #expect(try store.audit().isEmpty)
+        #expect(try store.list(list)?.counts.queued == 3)
+        try store.close()
+    }
+
+    @Test func `published files are paged by path, byte by byte`() throws {
+        let scratch = try Scratch()
+        _ = try filled(scratch, files: 25)
+        let store = try scratch.open()
+        var paths: [String] = []
+        var last: OutputPath?
+        while true {
+            let page = try store.publishedFiles(after: last, limit: 7)
+            paths += page.map { $0.record.path.description }
+            guard let end = page.last, page.count == 7 else { break }
+            last = end.record.path
+        }
+        #expect(paths.count == 25)
+        #expect(paths == (1...25).map { "f\($0)" }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+        try store.close()
+    }
+}
