@@ -24,8 +24,7 @@ final class ExchangeHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var isOver = false
 
     func handlerAdded(context: ChannelHandlerContext) {
-        // Added below, before this one; without it there would only be no deadlines.
-        wire = try? context.pipeline.syncOperations.handler(type: WireHandler.self)
+        wire = try? context.pipeline.syncOperations.handler(type: WireHandler.self)  // added before this one
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

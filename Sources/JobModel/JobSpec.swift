@@ -179,7 +179,9 @@ public struct OutputPath: Sendable, Hashable, Codable, CustomStringConvertible {
     /// stem to the number.
     public func numbered(_ number: Int) -> OutputPath {
         let name = Array(lastComponent.utf8)
-        let dot = name.lastIndex(of: UInt8(ascii: ".")).flatMap { $0 > 0 ? $0 : nil } ?? name.count
+        // What is longer than any extension is part of the stem: it can give way to the number.
+        let last = name.lastIndex(of: UInt8(ascii: "."))
+        let dot = last.flatMap { $0 > 0 && name.count - $0 <= 64 ? $0 : nil } ?? name.count
         let tail = Array(".\(number)".utf8) + name[dot...]
         let stem = OutputName.prefix(name[..<dot], OutputName.maxBytes - tail.count)
         let renamed = String(decoding: stem + tail, as: UTF8.self)

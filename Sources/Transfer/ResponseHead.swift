@@ -109,7 +109,10 @@ struct ResponseHead: Sendable, Equatable {
         // "HTTP/1.1 200 OK", "HTTP/2 200". libcurl has refused what is no status line.
         let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
         version = words.first.map { String($0.dropFirst(5)) } ?? ""
-        guard words.count >= 2, words[1].utf8.count == 3 else { return }
+        // Digits only: Int takes a sign.
+        guard words.count >= 2, words[1].utf8.count == 3,
+            words[1].utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
+        else { return }
         status = Int(words[1]) ?? 0
     }
 

@@ -171,7 +171,9 @@ import Testing
     @Test func `C3 a head that trickles is closed`() throws {
         let server = try RunningServer { $0.deadlines.head = .milliseconds(300) }
         let raw = try RawConnection(server.socket)
-        for byte in "GET /v1/status HTTP/1.1\r\nHost: dld\r\n" { try? raw.send(String(byte)) }  // until closed
+        for byte in "GET /v1/status HTTP/1.1\r\nHost: dld\r\n" {
+            try? raw.send(String(byte))  // until it is closed
+        }
         #expect(try raw.readAll().isEmpty)
         try eventually("none is left") { server.connectionCount == 0 }
     }

@@ -87,7 +87,7 @@ import Testing
         let server = try RunningServer()
         let raw = try RawConnection(server.socket)
         let long = String(repeating: "y", count: 100_000)
-        try? raw.send("GET /v1/status HTTP/1.1\r\nX: \(long)\r\n\r\n")  // the server may close before the last byte
+        try? raw.send("GET /v1/status HTTP/1.1\r\nX: \(long)\r\n\r\n")  // it may be closed before
         #expect(try raw.readAll().hasPrefix("HTTP/1.1 400 "))
         #expect(try server.get("/v1/status").status == 200)
     }

@@ -77,6 +77,8 @@ struct OutputNameTests {
     }
 
     @Test func `a numbered name stays within 255 bytes`() {
+        let dotted = OutputPath(trusted: "a." + String(repeating: "x", count: 253))
+        #expect(dotted.numbered(12345).bytes.count == 255)
         let long = OutputPath(trusted: String(repeating: "a", count: 251) + ".iso")
         let renamed = long.numbered(12345)
         #expect(renamed.lastComponent.utf8.count == 255 && renamed.lastComponent.hasSuffix(".12345.iso"))

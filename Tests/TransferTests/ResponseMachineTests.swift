@@ -48,6 +48,14 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
 }
 
 @Suite struct ResponseMachineTests {
+    @Test(arguments: ["HTTP/1.1 -20 OK", "HTTP/1.1 +20 OK", "HTTP/1.1 2e1 OK", "HTTP/1.1 20 OK"])
+    func `a status that is not three digits is none`(line: String) {
+        var head = ResponseHead()
+        let bytes = Array(line.utf8)
+        _ = head.take(bytes.span.bytes)
+        #expect(head.status == 0)
+    }
+
     @Test func `a 200 with its length is whole when all of it came`() {
         var feed = Feed(ask(), ["HTTP/1.1 200 OK", "Content-Length: 10"])
         #expect(feed.machine.total == 10)

@@ -70,8 +70,7 @@ struct OrderBuilder {
     }
 
     private func hasUser(_ url: DownloadURL) -> Bool {
-        // Unreadable: the transfer says so, and sends nothing.
-        (try? ParsedURL.parse(url.text).user != nil) ?? true
+        (try? ParsedURL.parse(url.text).user != nil) ?? true  // unreadable: nothing is sent
     }
 
     private func limits(_ order: inout TransferOrder, task: JobTask) {
