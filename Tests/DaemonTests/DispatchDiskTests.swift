@@ -27,8 +27,13 @@ import Testing
         failure.resume = resume
         return .failed(failure)
     }
+    /// The host's scout is answered, so that others may follow.
     private func arrive(_ rig: DispatchRig, _ jobs: QueuedJob...) {
         rig.arrive(jobs.map { ($0, .granted(known: nil)) })
+        guard let scout = rig.orders.first else { return }
+        rig.loop.transferReported(
+            .connected(worker: 0, token: scout.token, isHTTP2: false, isUsable: true))
+        rig.turn()
     }
 
     @Test func `a file that does not fit waits untouched and a smaller one behind it goes on`() {
