@@ -123,7 +123,7 @@ import Testing
         rig.governor.reserve = 0
         rig.read(0, at: 10)
         rig.governor.broke(.output, .noSpace, "full", now: Self.at(10))
-        rig.read(1, at: 11)
+        rig.read(0, at: 11)
         #expect(!rig.mayStart)
         rig.read(500, at: 12)
         #expect(rig.mayStart)
