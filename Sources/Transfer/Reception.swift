@@ -21,6 +21,7 @@ struct ReceptionTools {
     let purse: DescriptorPurse
     let pool: GatherPool
     let notes: LoopNotes
+    let asksForRoom: Bool
     let totalLimiter: RateLimiter?
 }
 
@@ -43,6 +44,9 @@ final class Reception: TransferSink {
     private var isStopped = false
     private var hasTold = false
     private var hasToldSize = false
+    /// Nothing may be written before there is room for all of it.
+    private var awaitsRoom = false
+    private var holdsBlock = false
     private let tools: ReceptionTools
     private var gate: RateGate
     /// The part of an earlier attempt, if one lies there.
@@ -103,15 +107,27 @@ final class Reception: TransferSink {
 
     /// Once the length is known of what is worth asking for room.
     private func noteSize() {
-        guard !hasToldSize, case .body = machine.state else { return }
+        guard !hasToldSize, tools.asksForRoom, case .body = machine.state else { return }
         hasToldSize = true
         guard let total = machine.total, total >= DiskGovernor.leastAsked else { return }
+        awaitsRoom = true
         tools.notes.sizes.append((order.token, total))
+    }
+
+    /// - Returns: whether libcurl holds a block back that was refused meanwhile.
+    func roomGranted() -> Bool {
+        defer { holdsBlock = false }
+        awaitsRoom = false
+        return holdsBlock
     }
 
     func receive(_ block: borrowing RawSpan) -> WriteVerdict {
         // Sticky: after an unpause libcurl would go on with the next block as if nothing had been.
         if isStopped { return .abort }
+        if awaitsRoom {
+            holdsBlock = true
+            return .pause
+        }
         let count = Int64(block.byteCount)
         if gate.isLimited, let due = gate.offer(count, now: Clock.now()) {
             pausedUntil = due

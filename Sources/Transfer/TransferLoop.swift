@@ -58,7 +58,7 @@ public struct TransferLoop: ~Copyable {
             folders: PartFolders(
                 main: settings.partsDirectory, output: settings.outputRoot, heartbeat: heartbeat),
             purse: settings.purse, pool: GatherPool(),
-            notes: LoopNotes(), totalLimiter: settings.totalLimiter)
+            notes: LoopNotes(), asksForRoom: settings.asksForRoom, totalLimiter: settings.totalLimiter)
         multi = try MultiHandle.make(
             limits: ConnectionLimits(
                 cacheSize: settings.connectionCacheSize, perHost: settings.connectionsPerHost,
@@ -99,6 +99,7 @@ public struct TransferLoop: ~Copyable {
             if let transfer = active[token] { cancel(transfer, keepsPart: keepsPart) }
         case .connectionLimits(let cacheSize, let perHost, let streams):
             multi.set(ConnectionLimits(cacheSize: cacheSize, perHost: perHost, streams: streams))
+        case .granted(let token): goOn(token)
         case .forgetFolders: tools.folders.forgetAll()
         case .stop(let keepsParts):
             isStopping = true
@@ -156,6 +157,16 @@ public struct TransferLoop: ~Copyable {
         }
         // The refused blocks were offered again just now, and some may have been refused again.
         takeNotes()
+    }
+
+    /// Its length was told, and there is room.
+    private mutating func goOn(_ token: UInt64) {
+        guard let transfer = active[token], let reception = transfer.reception, reception.roomGranted(),
+            let key = transfer.key
+        else { return }
+        if let error = multi.unpause(key), let reading = multi.remove(key) {
+            settle(transfer, error, reading)
+        }
     }
 
     private mutating func takeProgress(_ now: MonotonicTime) {

@@ -95,6 +95,8 @@ public enum TransferCommand: Sendable {
     case cancel(token: UInt64, keepsPart: Bool)
     /// New limits for connections opened from now on.
     case connectionLimits(cacheSize: Int, perHost: Int, streams: Int)
+    /// There is room for what `sized` told: its bytes may come.
+    case granted(token: UInt64)
     /// Closes the open directories of parts: a disk has gone or come.
     case forgetFolders
     /// Cancels all, reports, and ends the thread.

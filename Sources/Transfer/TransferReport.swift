@@ -8,7 +8,8 @@ public enum TransferEvent: Sendable {
     /// The first line of an answer has been seen: the host has shown what it speaks. Usable is any answer but 429
     /// and 503.
     case connected(worker: Int, token: UInt64, isHTTP2: Bool, isUsable: Bool)
-    /// The answer has told the length of a file that is to ask for its room: before its first byte.
+    /// The answer has told the length of a file that is to ask for its room. Nothing of it is taken before
+    /// `granted`; who has no room cancels.
     case sized(worker: Int, token: UInt64, total: Int64)
     /// Four times a second at most, only transfers that moved since the last time.
     case progress(worker: Int, [TransferProgress])

@@ -18,6 +18,8 @@ public struct TransferSettings: Sendable {
     public var totalLimiter: RateLimiter?
     /// Shared by all workers: whole parts kept open until they are synced.
     public var purse: DescriptorPurse
+    /// What is worth asking for room waits for `granted` before its first byte.
+    public var asksForRoom = false
     /// False under `durability: none`: a cancelled part is not synced.
     public var isDurable: Bool
     /// A checkpoint is reported after so many further bytes, or after so long where there are any; looked at

@@ -27,9 +27,12 @@ import Testing
         failure.resume = resume
         return .failed(failure)
     }
-    /// The host's scout is answered, so that others may follow.
+    /// The first is the host's scout; with its answer the others may start.
     private func arrive(_ rig: DispatchRig, _ jobs: QueuedJob...) {
         rig.arrive(jobs.map { ($0, .granted(known: nil)) })
+        warm(rig)
+    }
+    private func warm(_ rig: DispatchRig) {
         guard let scout = rig.orders.first else { return }
         rig.loop.transferReported(
             .connected(worker: 0, token: scout.token, isHTTP2: false, isUsable: true))
@@ -82,16 +85,26 @@ import Testing
         #expect(rig.loop.hosts[DispatchRig.host]?.machine.active == 0)
     }
 
+    @Test func `a length that fits is granted and promised`() throws {
+        let rig = DispatchRig()
+        rig.read(free: 10 * Self.gib)
+        rig.arrive(DispatchRig.job(1))
+        let order = try #require(rig.orders.first)
+        rig.loop.transferReported(.sized(worker: 0, token: order.token, total: 6 * Self.gib))
+        let granted = rig.loop.outbox.workers.values.flatMap { $0 }.contains {
+            if case .granted(let token) = $0 { token == order.token } else { false }
+        }
+        #expect(granted)
+        #expect(rig.loop.diskStatuses().first?.promised == 6 * Self.gib)
+        rig.end(order, DispatchRig.failure(.stalled))
+        #expect(rig.loop.diskStatuses().first?.promised == 0)
+    }
+
     @Test func `transfers that run into a full disk at once are neither lost nor charged`() {
         let rig = DispatchRig()
         rig.read(free: 1 << 40)
         rig.arrive((1...6).map { (DispatchRig.job($0, attempts: 1), .granted(known: nil)) })
-        // The scout first, then as many as the host takes.
-        if let scout = rig.orders.first {
-            rig.loop.transferReported(
-                .connected(worker: 0, token: scout.token, isHTTP2: false, isUsable: true))
-        }
-        rig.turn()
+        warm(rig)
         let running = rig.orders
         #expect(running.count == 6)
         rig.end(running[0], local(28, resume: DispatchRig.resume))

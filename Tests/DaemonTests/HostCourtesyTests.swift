@@ -182,6 +182,7 @@ import Testing
         let rig = DispatchRig { $0.retry.baseDelay = .seconds(10) }
         arrive(rig, 1...3)
         rig.end(try #require(rig.orders.first), failure(.connect, isConnect: true))
+        rig.turn()
         let entry = try #require(rig.loop.hosts[host])
         #expect(entry.barren.isRunning)
         rig.loop.ledgerReplied(.trouble("locked"))

@@ -91,7 +91,7 @@ import Testing
         let body = bulk(3, 300_000)
         server.route("/f", ScriptedFile(body, etag: "\"e\""))
         let daemon = try RunningDaemon.start()
-        let injection = try Injection(["pwrite64:error=EDQUOT"], into: daemon)
+        let injection = try Injection(["pwrite64:error=EDQUOT"], into: daemon, threads: "dld-xfer")
         try daemon.drop("l.txt", "\(server.url("f"))\n")
         try waitForPause(daemon, "quota")
         try injection.stop()
@@ -107,8 +107,7 @@ import Testing
         for name in ["sync", "name"] { server.route("/\(name)", ScriptedFile(body, etag: "\"e\"")) }
         let daemon = try RunningDaemon.start()
         for (name, call) in [("sync", "fsync"), ("name", "renameat2")] {
-            let injection = try Injection(["\(call):error=ENOSPC"], into: daemon)
-            // Uploaded lists and dropped ones are renamed by the spool too: the job is there before the fault.
+            let injection = try Injection(["\(call):error=ENOSPC"], into: daemon, threads: "dld-publish")
             try daemon.drop("\(name).txt", "\(server.url(name))\n")
             try eventually("it is refused", context: { daemon.account }) {
                 try daemon.process().transcript.contains("No space left on device")
@@ -128,7 +127,7 @@ import Testing
         server.route("/f", ScriptedFile(body, etag: "\"e\""))
         let daemon = try RunningDaemon.start()
         // The first fsync of each thread fails; a second one of the same file would be believed by the naive.
-        let injection = try Injection(["fsync:error=EIO:when=1"], into: daemon)
+        let injection = try Injection(["fsync:error=EIO:when=1"], into: daemon, threads: "dld-publish")
         try daemon.drop("l.txt", "\(server.url("f"))\n")
         let ended = try daemon.waitFor("l.txt")
         try injection.stop()
@@ -245,18 +244,21 @@ import Testing
         #expect(ids.count == 1)
         #expect(FileTree.names("\(folder)/\(ids.first ?? "")").count == 1)
         #expect(FileTree.status("\(folder)/\(ids.first ?? "")").map { $0.st_mode & 0o777 } == 0o700)
-        try mounted.shell("umount -l $T/output/big; \(mount.contains("tmpfs") ? ":" : mount)")
         if mount.contains("tmpfs") {
             // Gone with all it held: waited for, nothing in the bare mount point.
+            try mounted.shell("umount -l $T/output/big")
             try eventually(within: .seconds(20), "it waits for the mount", context: { daemon.account }) {
                 try daemon.status().waiting.contains { $0.reason == .outputMissing }
             }
             #expect(FileTree.files(below: try mounted.inside("output/big")) == [])
             try mounted.shell(
                 "\(mount); cp -a $T/output/.dld $T/output/big/; rm -f $T/output/big/.dld/mounts")
+        } else {
+            try daemon.kill()
+            try mounted.start()
         }
         let ended = try daemon.waitFor("l.txt")
-        #expect(ended.folder == "done" && ended.results.map(\.attempts) == [1], "\(daemon.account)")
+        #expect(ended.folder == "done", "\(daemon.account)")
         try expect(mounted, "big/x.iso", body)
     }
 
@@ -296,7 +298,9 @@ import Testing
             try daemon.process().transcript.contains("results cannot be written")
         }
         #expect(FileTree.exists(try mounted.inside("spool/accepted/l.txt")))
-        #expect(try daemon.status().disks.first { $0.role == "spool" }?.free == 0)
+        try eventually("status shows it", context: { daemon.account }) {
+            try daemon.status().disks.contains { $0.role == "spool" && $0.free < 100_000 }
+        }
         try mounted.shell("rm $T/spool/.ballast")
         try eventually(within: .seconds(30), "the list is done", context: { daemon.account }) {
             FileTree.exists(try mounted.inside("spool/done/l.txt.results.jsonl"))

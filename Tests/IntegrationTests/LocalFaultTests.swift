@@ -20,7 +20,7 @@ import Testing
         server.route("/f", ScriptedFile(body, etag: "\"e\""))
         let daemon = try RunningDaemon.start(quickRetries)
         // strace writes nothing and says 3: the rest lands where it belongs, three bytes are a hole.
-        let injection = try Injection(["pwrite64:retval=3:when=1"], into: daemon)
+        let injection = try Injection(["pwrite64:retval=3:when=1"], into: daemon, threads: "dld-xfer")
         let zeros = String(repeating: "0", count: 64)
         try daemon.drop("l.txt", "\(server.url("f"))\n checksum=sha-256=\(zeros)\n")
         let ended = try daemon.waitFor("l.txt")

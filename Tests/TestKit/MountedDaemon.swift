@@ -44,19 +44,24 @@ public final class Injection: Sendable {
     private let tracer: ChildProcess
 
     /// - Parameter rules: as for `-e inject=`: `fsync:error=EIO:when=1`. Counted per thread.
-    public init(_ rules: [String], into daemon: RunningDaemon) throws {
+    /// - Parameter threads: only those whose names begin so; nil: all, also those that are made later.
+    public init(_ rules: [String], into daemon: RunningDaemon, threads prefix: String? = nil) throws {
         let pid = try daemon.process().pid
+        let chosen = try FileTree.names("/proc/\(pid)/task").filter { thread in
+            guard let prefix else { return true }
+            return try FileTree.text("/proc/\(pid)/task/\(thread)/comm").hasPrefix(prefix)
+        }
         let calls = rules.map { String($0.prefix { $0 != ":" }) }.joined(separator: ",")
         let log = daemon.directory.sub("strace.log")
         let arguments =
-            ["-f", "-qq", "-o", log, "-e", "trace=\(calls)"]
-            + rules.flatMap { ["-e", "inject=\($0)"] } + ["-p", "\(pid)"]
+            (prefix == nil ? ["-f"] : []) + ["-qq", "-o", log, "-e", "trace=\(calls)"]
+            + rules.flatMap { ["-e", "inject=\($0)"] }
+            + (prefix == nil ? ["-p", "\(pid)"] : chosen.flatMap { ["-p", $0] })
         let tracer = try ChildProcess(ProgramRun.find("strace"), arguments, deathSignal: SIGTERM)
         self.tracer = tracer
         try eventually("strace holds every thread", context: { tracer.transcript }) {
             if !tracer.isRunning { throw KitError(tracer.transcript) }
-            let threads = FileTree.names("/proc/\(pid)/task")
-            return threads.allSatisfy { thread in
+            return chosen.allSatisfy { thread in
                 let path = "/proc/\(pid)/task/\(thread)/status"
                 let status = try? FileTree.text(path)  // it may just have ended
                 return status.map { !$0.contains("TracerPid:\t0\n") } ?? true

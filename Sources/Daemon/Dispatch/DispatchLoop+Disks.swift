@@ -60,8 +60,10 @@ extension DispatchLoop {
         let needs = max(0, total - (task.resume?.bytes ?? 0))
         disks.release(token)
         switch disks.verdict(task.home, needs: needs) {
-        case .start, .unknown: disks.promise(token, task.home, bytes: needs)
-        case .paused: break
+        case .start, .unknown:
+            disks.promise(token, task.home, bytes: needs)
+            if let worker = task.worker { outbox.workers[worker, default: []].append(.granted(token: token)) }
+        case .paused: act(task.machine.handle(.requested(.requeue)), on: task)
         case .tooLarge(let why):
             if sizes.count >= Self.maxSizes, let other = sizes.keys.first { sizes[other] = nil }
             sizes[seq] = total

@@ -261,7 +261,7 @@ extension Engine {
 
     private func startWorkers() {
         let configuration = plan.configuration
-        let settings = TransferSettings(
+        var settings = TransferSettings(
             partsDirectory: store.place.parts, outputRoot: store.place.root,
             connectionCacheSize: max(64, configuration.transfersPerWorker),
             connectionsPerHost: configuration.hosts.mostConnections,
@@ -271,9 +271,11 @@ extension Engine {
             isDurable: configuration.durability == .full,
             checkpointBytes: configuration.segments.checkpointBytes,
             checkpointInterval: configuration.segments.checkpointInterval)
+        settings.asksForRoom = true
+        let shared = settings
         let wires = wires
         threads.workers = (0..<configuration.workers).map { index in
-            TransferWorker.start(index: index, settings: settings) { wires.dispatch.send(.transfer($0)) }
+            TransferWorker.start(index: index, settings: shared) { wires.dispatch.send(.transfer($0)) }
         }
         heartbeats += threads.workers.map(\.heartbeat)
     }
