@@ -194,6 +194,7 @@ import Testing
         #expect(entry.barren.isRunning)
         #expect(entry.barren.total(now: rig.loop.now) >= counted)
         entry.machine.release()
+        rig.loop.freed(host)
         rig.turn()
         rig.end(try #require(rig.orders.first), DispatchRig.failure(.http(404)), status: 404)
         #expect(entry.barren.total(now: rig.loop.now) == .zero)
