@@ -116,19 +116,28 @@ public struct HostMachine: Sendable, Hashable {
     /// A response's head came: the host lives and shows what it speaks.
     ///
     /// - Parameter isUsable: any answer but 429 and 503. Only a scout's opens the caps.
-    public mutating func answered(isHTTP2: Bool, isUsable: Bool, to role: Role) {
+    /// - Returns: what the transfer is from now on. A scout that has its answer is one like the others: its body may
+    ///   take hours, and the next scout does not wait for that.
+    @discardableResult
+    public mutating func answered(isHTTP2: Bool, isUsable: Bool, to role: Role) -> Role {
         failures = 0
         stage = isHTTP2 ? .http2 : .http1
-        guard isUsable else { return }
+        guard isUsable else { return role }
         refusals = 0
-        if role == .scout { needsScout = false }
+        if role == .scout {
+            needsScout = false
+            isScoutOut = false
+        }
+        return .ordinary
     }
 
     /// A transfer ended, for whatever reason.
     public mutating func finished(_ role: Role, _ end: AdaptiveCap.End) {
         active = max(0, active - 1)
         if end == .success { served &+= 1 }
-        cap.ended(end, ceiling: ceiling, inFlight: active)
+        // One that was alone tells nothing about how many are too many.
+        let counts = role == .ordinary || end == .success
+        cap.ended(counts ? end : .neutral, ceiling: ceiling, inFlight: active)
         guard role == .scout else { return }
         isScoutOut = false
         // A scout that ended without a header leaves the host as cold as it was.

@@ -115,6 +115,7 @@ final class DispatchSimulation {
             }
             rig.loop.ledgerReplied(.jobs(lane, generation: generation, entries, isLast: page.count < limit))
         case .request(.releaseDue): releaseDue()
+        case .request(.hurry(let host)): hurry(host)
         case .request: break
         }
     }
@@ -154,6 +155,19 @@ final class DispatchSimulation {
             }
         }
         rig.loop.ledgerReplied(.due(Array(lanes), next: next))
+    }
+
+    /// Scouts that had their turn are queued again.
+    private func hurry(_ host: HostKey) {
+        var lanes: Set<LaneKey> = []
+        for seq in order {
+            guard case .waiting? = rows[seq], let job = jobs[seq], case .download(let urls, _) = job.work,
+                urls.first?.host == host
+            else { continue }
+            rows[seq] = .queued
+            lanes.insert(job.lane)
+        }
+        if !lanes.isEmpty { rig.loop.ledgerReplied(.reread(Array(lanes))) }
     }
 
     private func endTransfer() {

@@ -29,6 +29,33 @@ import Testing
         return rig
     }
 
+    /// All lanes of the list at once, as the ledger gives them when it is read again.
+    private func arriveAgain(_ rig: DispatchRig, hosts: Int64) {
+        func host(_ number: Int64) -> HostKey { HostKey("h\(number).example") }
+        func lane(_ number: Int64) -> LaneKey {
+            LaneKey(list: DispatchRig.list, host: HostID(rawValue: number))
+        }
+        rig.loop.board.wake(DispatchRig.list)
+        for _ in 0..<3 {
+            for request in rig.loop.board.takeRequests() {
+                switch request {
+                case .lanes(let list, _, _, _):
+                    let rows = (1...hosts).map {
+                        LaneRow(key: lane($0), host: host($0), queued: 1, heldUntil: nil, holdReason: nil)
+                    }
+                    rig.loop.ledgerReplied(.lanes(list, rows, isLast: true))
+                case .jobs(let key, let generation, _, _):
+                    let number = key.host.rawValue
+                    var job = DispatchRig.job(number, url: "http://\(host(number))/a", host: host(number))
+                    job.lane = key
+                    let entry = LaneBoard.Entry(job: job, claim: .granted(known: nil))
+                    rig.loop.ledgerReplied(.jobs(key, generation: generation, [entry], isLast: true))
+                }
+            }
+        }
+        rig.turn()
+    }
+
     private func requeued(_ rig: DispatchRig) -> [Int] {
         rig.changes.compactMap { if case .requeued(_, let attempts, _, _, _) = $0 { attempts } else { nil } }
     }
@@ -98,12 +125,7 @@ import Testing
         for order in rig.orders { rig.end(order, Self.failure(.noAnswer)) }
         pass(30, rig)
         rig.commit()
-        for number in 1...6 as ClosedRange<Int64> {
-            let host = HostKey("h\(number).example")
-            var job = DispatchRig.job(number, url: "http://\(host)/a", host: host)
-            job.lane = LaneKey(list: DispatchRig.list, host: HostID(rawValue: number))
-            rig.arrive([(job, .granted(known: nil))], host: host)
-        }
+        arriveAgain(rig, hosts: 6)
         #expect(rig.orders.isEmpty)
         pass(40, rig)
         for _ in 0..<3 {

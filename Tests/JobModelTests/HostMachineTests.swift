@@ -204,7 +204,7 @@ import Testing
 
     @Test func `resets bring the cap down, and successes back up`() {
         var host = warm(machine())
-        host.finished(.scout, .trouble)
+        host.finished(.ordinary, .trouble)
         #expect(host.capacity == 3 && host.isReduced)
         for _ in 0..<12 {
             _ = host.started(now: now)

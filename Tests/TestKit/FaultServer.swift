@@ -173,6 +173,7 @@ public final class TestNetwork: Sendable {
             """
             set -e
             ip link set lo up
+            ip route add default dev lo
             \(addresses.map { "ip addr add \($0) dev lo" }.joined(separator: "\n"))
             mount --bind \(resolv) /etc/resolv.conf
             mount --bind \(services) /etc/nsswitch.conf

@@ -11,7 +11,7 @@ extension DispatchLoop {
         switch event {
         case .connected(_, let token, let isHTTP2, let isUsable):
             guard let task = task(of: token), let key = task.slot else { return }
-            hosts[key]?.machine.answered(isHTTP2: isHTTP2, isUsable: isUsable, to: task.role)
+            answered(isHTTP2: isHTTP2, isUsable: isUsable, to: task, host: key)
             uplinkProved()
             freed(key)
         case .sized(_, let token, let total): sized(token, total: total)
@@ -68,7 +68,7 @@ extension DispatchLoop {
         if report.response.httpStatus != nil {
             task.response = report.response
             task.finalURL = task.url?.text
-            if let key { noteAnswer(report.response, to: task.role, host: key) }
+            if let key { noteAnswer(report.response, to: task, host: key) }
         }
         if report.response.httpStatus != nil, isPublic(report, task) { task.isFromPublic = true }
         task.timings.dns = report.timings.dns
@@ -88,11 +88,15 @@ extension DispatchLoop {
         return !(report.response.remoteIP.flatMap { IPAddress($0) }?.isPrivate ?? false)
     }
 
+    private mutating func answered(isHTTP2: Bool, isUsable: Bool, to task: JobTask, host key: HostKey) {
+        task.role =
+            hosts[key]?.machine.answered(isHTTP2: isHTTP2, isUsable: isUsable, to: task.role) ?? task.role
+    }
+
     /// An answer of the host: anything but 429 and 503 is a usable one.
-    private mutating func noteAnswer(_ response: ResponseFacts, to role: HostMachine.Role, host key: HostKey)
-    {
+    private mutating func noteAnswer(_ response: ResponseFacts, to task: JobTask, host key: HostKey) {
         let isUsable = response.httpStatus != 429 && response.httpStatus != 503
-        hosts[key]?.machine.answered(isHTTP2: response.httpVersion == "2", isUsable: isUsable, to: role)
+        answered(isHTTP2: response.httpVersion == "2", isUsable: isUsable, to: task, host: key)
         if isUsable { fruitful(key) }
         if let time = response.quotaReset { hold(key, for: time, reason: "rate_limit") }
     }
