@@ -233,10 +233,9 @@ extension Engine {
             checkpointBytes: configuration.segments.checkpointBytes,
             checkpointInterval: configuration.segments.checkpointInterval)
         settings.asksForRoom = true
-        let shared = settings
         let wires = wires
         threads.workers = (0..<configuration.workers).map { index in
-            TransferWorker.start(index: index, settings: shared) { wires.dispatch.send(.transfer($0)) }
+            TransferWorker.start(index: index, settings: settings) { wires.dispatch.send(.transfer($0)) }
         }
         heartbeats += threads.workers.map(\.heartbeat)
     }
