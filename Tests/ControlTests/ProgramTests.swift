@@ -36,9 +36,16 @@ import Testing
             ["resume", "5f0c2e9a11d04b7e"], ["retry", "4711"], ["host", "example.org", "release"], ["reload"],
         ] {
             for json in [[], ["--json"]] {
-                let run = try ProgramRun.run(
-                    "dlctl", arguments + json + ["--socket", server.socket],
-                    environment: ["DLD_SOCKET": "/nowhere"])
+                func ask() throws -> ProgramRun {
+                    try ProgramRun.run(
+                        "dlctl", arguments + json + ["--socket", server.socket],
+                        environment: ["DLD_SOCKET": "/nowhere"])
+                }
+                var run = try ask()
+                // dlctl waits 5 s, by contract; under the sanitizer the server's thread may not get that far.
+                for _ in 1..<max(2, Patience.factor) where run.status == 69 && Patience.factor > 1 {
+                    run = try ask()
+                }
                 #expect(run.status == 0, "\(run.transcript)")
                 #expect(run.output.hasPrefix("{") == !json.isEmpty, "\(run.transcript)")
             }
@@ -49,7 +56,12 @@ import Testing
             "cancel list 4711", "pause list hourly.txt", "resume job 5f0c2e9a11d04b7e", "retry list 4711",
             "release example.org", "reload",
         ]
-        #expect(server.backend.questions == asked.flatMap { [$0, $0] })
+        // A question that was asked again for want of an answer counts once more.
+        let questions = server.backend.questions
+        #expect(questions.count >= asked.count * 2)
+        #expect(
+            questions.indices.filter { $0 == 0 || questions[$0] != questions[$0 - 1] }.map { questions[$0] }
+                == asked)
         let metrics = try dlctl(server, "metrics")
         #expect(metrics.output == PrometheusText.write(Samples.metrics()))
         #expect(try dlctl(server, "metrics", "--json").output.hasPrefix("[{\"labels\":"))

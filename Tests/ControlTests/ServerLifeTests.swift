@@ -14,8 +14,11 @@ import Testing
     private func start(_ path: String, _ backend: BackendDouble = BackendDouble()) throws -> ControlServer {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        return try ControlServer.start(
-            settings: ControlSettings(socketPath: path), backend: backend, logger: logger)
+        var settings = ControlSettings(socketPath: path)
+        // On a slow machine a test is silent for longer, and must not be closed for that.
+        settings.deadlines.head = settings.deadlines.head * Patience.factor
+        settings.deadlines.stall = settings.deadlines.stall * Patience.factor
+        return try ControlServer.start(settings: settings, backend: backend, logger: logger)
     }
 
     @Test func `the socket has its mode and is gone after the stop`() throws {
