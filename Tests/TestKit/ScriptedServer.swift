@@ -23,7 +23,6 @@ public final class ScriptedServer: Sendable {
         var mostOpen = 0
         var sentBodyBytes = 0
         var routes: [String: Route] = [:]
-        var threads: [WorkerThread] = []
     }
 
     public let address: String
@@ -32,6 +31,8 @@ public final class ScriptedServer: Sendable {
     let stopping = Latch()
     let state = Guarded(State())
     private let accepting = Guarded<WorkerThread?>(nil)
+    /// Threads that serve a connection.
+    private let serving = Count()
 
     /// - Parameter port: 0 for any that is free.
     public init(address: String = "127.0.0.1", port: UInt16 = 0) throws {
@@ -65,11 +66,8 @@ public final class ScriptedServer: Sendable {
         guard let thread = accepting.withLock({ $0.take() }) else { return }
         thread.join()
         close(listener)
-        let threads = state.withLock { state in
-            defer { state.threads = [] }
-            return state.threads
-        }
-        threads.forEach { $0.join() }
+        // Nobody joins them, for a server that a route's own closure keeps alive is never stopped.
+        while serving.value.withLock({ $0 > 0 }) { usleep(1000) }
     }
 
     /// `http://ADDRESS:PORT/PATH`
@@ -146,7 +144,9 @@ public final class ScriptedServer: Sendable {
         }
         let box = WeakServer(self)
         let stopping = stopping
-        let thread = WorkerThread(name: "test-serve") {
+        let serving = serving
+        serving.value.withLock { $0 += 1 }
+        WorkerThread(name: "test-serve") {
             var connection = ScriptedConnection(socket: socket, number: number, stopping: stopping)
             connection.run { request in
                 box.value?.reply(to: request)
@@ -154,9 +154,14 @@ public final class ScriptedServer: Sendable {
                 box.value?.state.withLock { $0.sentBodyBytes += count }
             }
             box.value?.state.withLock { $0.open -= 1 }
-        }
-        state.withLock { $0.threads.append(thread) }
+            serving.value.withLock { $0 -= 1 }
+        }.abandon()
     }
+}
+
+/// Outlives the server that counts by it.
+private final class Count: Sendable {
+    let value = Guarded(0)
 }
 
 /// A weak reference that may cross threads.
