@@ -130,7 +130,11 @@ import Testing
         let daemon = try RunningDaemon.start()
         let holder = try ChildProcess(
             "/bin/sh",
-            ["-c", "(echo 'BEGIN IMMEDIATE;'; sleep 7; echo 'COMMIT;') | sqlite3 '\(daemon.ledger)'"])
+            [
+                "-c",
+                "(echo \"BEGIN IMMEDIATE; SELECT 'held';\"; sleep 15; echo 'COMMIT;') | sqlite3 '\(daemon.ledger)'",
+            ])
+        try eventually("the lock is held") { holder.transcript.contains("held") }
         let urls = (0..<20).map { server.url("\($0)") }.joined(separator: "\n") + "\n"
         try daemon.drop("held.txt", urls)
         try eventually(within: .seconds(15), "status tells of the lock", context: { daemon.account }) {
