@@ -86,7 +86,8 @@ private enum Grammar {
         var rest = text
         while let byte = rest.popFirst() {
             if byte == UInt8(ascii: "%") {
-                guard let high = rest.popFirst().flatMap(nibble), let low = rest.popFirst().flatMap(nibble)
+                guard let high = rest.popFirst().flatMap(PercentText.nibble),
+                    let low = rest.popFirst().flatMap(PercentText.nibble)
                 else {
                     return nil
                 }
@@ -96,15 +97,6 @@ private enum Grammar {
             }
         }
         return bytes
-    }
-
-    private static func nibble(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 
     private static func skipSpace(_ rest: inout ArraySlice<UInt8>) {
