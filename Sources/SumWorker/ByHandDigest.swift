@@ -38,7 +38,7 @@ extension ByHand {
         var opened = 0
         var shown = 0
         while shown < paths.count {
-            while opened < paths.count, opened - shown < report.processes * PieceDealer.depth {
+            while opened < paths.count, opened - shown < report.processes * WorkerHand.depth {
                 if let failed = open(paths[opened], algorithm, opened, &pool, &report) {
                     done[opened] = failed
                 }

@@ -86,9 +86,8 @@ enum ThreadCount {
     /// The thread sanitizer keeps a thread of its own, which it stops round a fork.
     static var isOne: Bool {
         let count = current()
-        return count == 1 || (count == 2 && hasSanitizer)
+        return count == 1 || (count == 2 && Confinement.sanitizer == "thread")
     }
-    private static var hasSanitizer: Bool { unsafe dlsym(nil, "__tsan_init") != nil }
 }
 
 /// Names in a directory of procfs.

@@ -133,9 +133,13 @@ import Testing
         var sumd = try RunningSumd.start(settings, now: Monotonic.nanoseconds())
         let child = sumd.process
         var workers: [Int32] = []
-        while workers.count < 2 {
+        // What the workers told is the last news: from here on sumd has nothing to say.
+        var confinement = SumConfinement.unknown
+        while workers.count < 2 || confinement == .unknown {
             _ = Poll.readable([sumd.pollEntry.descriptor], atMost: .seconds(10))
-            for case .pool(let live, _, _) in try sumd.receive() ?? [] { workers = live }
+            for case .pool(let live, _, _, let told) in try sumd.receive() ?? [] {
+                (workers, confinement) = (live, told)
+            }
         }
         try body(&sumd)
         return (Ended(child: child), workers)
