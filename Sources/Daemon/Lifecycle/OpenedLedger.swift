@@ -142,7 +142,7 @@ struct OpenedLedger: Sendable {
 
     static func startError(_ error: LedgerError) -> StartError {
         switch error.code {
-        case .corrupt: StartError(ExitStatus.dataError, "\(error)\n" + mending())
+        case .corrupt: StartError(ExitStatus.dataError, "\(error)", remedy: mending())
         case .newerSchema: StartError(ExitStatus.config, "\(error)")
         case .busy: StartError(ExitStatus.held, "\(error)")
         case .diskFull, .readOnly, .io, .cannotOpen, .bug: StartError(ExitStatus.io, "\(error)")
