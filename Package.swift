@@ -103,8 +103,8 @@ let package = Package(
         // Tests.
         .target(
             name: "TestKit", dependencies: ["LinuxKit", "Locking", system], path: "Tests/TestKit",
-            // A program that the tests run from where it lies.
-            exclude: ["fault_server.py"], swiftSettings: tests),
+            // Programs that the tests run from where they lie.
+            exclude: ["eat_memory.py", "fault_server.py"], swiftSettings: tests),
         suite("CurlTests", ["Curl", "TestKit"]),
         suite("LinuxKitTests", ["LinuxKit", "Locking", "TestKit", system]),
         suite("JobModelTests", ["JobModel"]),

@@ -71,7 +71,9 @@ import Testing
         try daemon.drop("l.txt", "\(server.url("f"))\n\(server.url("g"))\n")
         try eventually("it runs", context: { daemon.account }) { try daemon.status().transfersTotal == 1 }
         #expect(try daemon.dlctl("pause", "l.txt").status == 0)
-        try eventually("it is paused", context: { daemon.account }) { try daemon.status().jobs.paused == 1 }
+        try eventually("it is paused", context: { daemon.account }) {
+            try daemon.status().lists.first?.paused == true
+        }
         try daemon.terminate()
         let grow = """
             WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < \(count) + 2)

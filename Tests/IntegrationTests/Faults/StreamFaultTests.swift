@@ -30,7 +30,8 @@ import Testing
                 }
             ) { _ in
                 let (streams, connections) = (server.count("stream"), server.count("connection"))
-                return streams == 41 && connections <= 3
+                // libcurl itself tries some of the refused again, each on a connection of its own.
+                return streams == 41 && connections <= 8
                     ? [] : ["\(streams) streams on \(connections) connections"]
             }
         }
@@ -56,7 +57,9 @@ import Testing
                 let total = results.map(\.attempts).reduce(0, +) - jobs.count
                 let extra = attempts.lowerBound - 1...attempts.upperBound - 1
                 var wrong = extra.contains(total) ? [] : ["\(total) attempts too many, not \(extra)"]
-                if !(7...9).contains(server.count("stream")) {
+                // One more for what broke; nothing does where the server serves what it has taken.
+                let least = fault == .goAwayThenWhole ? jobs.count : jobs.count + 1
+                if !(least...jobs.count + 3).contains(server.count("stream")) {
                     wrong.append("\(server.count("stream")) streams")
                 }
                 if server.count("connection") > 4 {
