@@ -88,7 +88,7 @@ extension RateLimitFields {
     static func list(_ text: String) -> [Quota]? {
         guard !text.isEmpty, text.utf8.count <= 1024 else { return nil }
         var parser = StructuredFieldValueParser(Array(text.utf8))
-        guard let members = try? parser.parseListFieldValue() else { return nil }  // anything else counts as not given
+        guard let members = try? parser.parseListFieldValue() else { return nil }  // no such list
         return members.compactMap { member in
             // Without a count the item says nothing.
             guard case .item(let item) = member, case .integer(let left)? = item.rfc9651Parameters["r"],

@@ -153,7 +153,8 @@ private func rateLimits(_ input: [UInt8]) {
         for (name, value) in zip(names, parts) { fields.take(name, value) }
         for now in [Int64.min, 0, 1_800_000_000_000, .max] {
             let now = WallTime(milliseconds: now)
-            for wait in [fields.waitAfterRefusal(now: now), fields.waitAfterService(now: now)].compactMap({ $0 }) {
+            for wait in [fields.waitAfterRefusal(now: now), fields.waitAfterService(now: now)] {
+                guard let wait else { continue }
                 expect(wait > .zero && wait <= RetryPolicy.longestRetryAfter, "a wait is clamped")
             }
         }

@@ -61,7 +61,8 @@ final class SpoolRig: Sendable {
             do {
                 var loop = try SpoolLoop(
                     settings: settings, nextSeq: seq, cipher: JobIDCipher(key: 1), inbox: inbox, bell: bell,
-                    requests: { ledger.ask($0) }, events: { event in heard.events.withLock { $0.append(event) } },
+                    requests: { ledger.ask($0) },
+                    events: { event in heard.events.withLock { $0.append(event) } },
                     heartbeat: Heartbeat(name: "dld-spool"))
                 loop.run()
             } catch {

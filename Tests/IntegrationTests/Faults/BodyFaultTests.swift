@@ -145,7 +145,8 @@ private let etag: [(name: String, value: String)] = [("ETag", "\"v1\"")]
     {
         // The deadline is for the good neighbour too.
         let deadline = "\(2 * Patience.factor)s"
-        try await FaultCase.play(on: { try FaultBench(["timeouts": ["job": .text(deadline)]]) }) { _, server in
+        try await FaultCase.play(on: { try FaultBench(["timeouts": ["job": .text(deadline)]]) }) {
+            _, server in
             var body = ScriptedReply(body: sample(9, 2000))
             body.pace = (5, .milliseconds(100))
             var head = ScriptedReply.raw(ok + String(repeating: "X-A: b\r\n", count: 10_000))
