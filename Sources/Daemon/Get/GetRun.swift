@@ -59,6 +59,10 @@ public enum GetRun {
         }
     }
 
+    /// Somebody waits for the end: one URL of a dead host ends by its attempts, thirty of them by this. For the
+    /// network of this machine it waits as long as a daemon.
+    static let hostPatience = Duration.seconds(300)
+
     private static func engine(_ request: GetRequest, _ place: GetPlace, version: String) throws -> Engine {
         var configuration = Configuration(cores: min(2, ProcessFacts.usableProcessors()))
         configuration.spoolDir = place.spool
@@ -75,7 +79,7 @@ public enum GetRun {
         let plan = EnginePlan(
             configuration: configuration, version: version, sumdPath: Programs.sumd, servesControl: false,
             endsWhenIdle: true, claimsOutput: false, jobsLog: nil,
-            environmentProxy: EnvironmentProxy(environment: Environment.all()))
+            environmentProxy: EnvironmentProxy(environment: Environment.all()), hostPatience: hostPatience)
         return try Engine(plan, style: .plain)
     }
 
