@@ -54,6 +54,7 @@ struct DispatchLoop: ~Copyable {
         var mostCrashes = 0
         /// Hosts that no range is asked of.
         var rangeLiars: [HostKey] = []
+        var heldHosts: [HeldHost] = []
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -171,6 +172,10 @@ struct DispatchLoop: ~Copyable {
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
         applyRates()
+        for held in start.heldHosts {
+            restoreHold(held.host, until: held.until, reason: held.reason)
+            restoreBarren(held.host, held.barren)
+        }
         outbox.ledger.append(.releaseDue)
         if let why = start.missingOutput {
             disks.missing(.output, path: plan.outputRoot, why: why)
@@ -228,7 +233,7 @@ struct DispatchLoop: ~Copyable {
     private mutating func replan(_ plan: DispatchPlan) {
         self.plan = plan
         uplink.machine.settings = plan.uplink
-        disks.reserve = max(0, plan.configuration.limits.minFree)
+        disks.reserve = plan.configuration.limits.minFree
         for host in Array(hosts.keys) {
             hosts[host]?.machine.caps = plan.caps(for: host)
         }
