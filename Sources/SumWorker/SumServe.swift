@@ -25,7 +25,8 @@ public enum SumServe {
         descriptor: Int32, processes: Int, parent: Int32? = nil, silence: Duration = .seconds(600)
     ) -> Int32 {
         do {
-            if let parent, try !ParentDeathSignal.request(SIGTERM, parent: parent) { return 0 }
+            // Not one that can be put off: a stopped process would outlive the daemon. There is nothing to tidy up.
+            if let parent, try !ParentDeathSignal.request(SIGKILL, parent: parent) { return 0 }
             let link = try PacketSocket(Descriptor(owning: descriptor), packetLimit: SumFrame.packetLimit)
             let pool = try ForkedPool.make(processes: processes, silence: silence)
             var loop = ServeLoop(link: link, pool: pool)
