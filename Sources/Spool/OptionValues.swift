@@ -62,7 +62,7 @@ enum OptionValues {
     static func checksum(_ text: String) throws(Mistake) -> Checksum {
         guard let checksum = Checksum(text) else {
             throw Mistake(
-                "expected sha-256=HEX, sha-512=HEX, sha-1=HEX, md5=HEX or crc32c=HEX (or sha256:HEX, "
+                "expected sha-256=HEX (or sha-512, sha-384, sha-224, sha-1, md5, crc32c, blake2b; or sha256:HEX, "
                     + "sha256-BASE64), not \"\(excerpt(text))\"")
         }
         return checksum

@@ -41,6 +41,8 @@ enum Confinement {
             }
             if status < 0 { return .open("seccomp rule for \(allowed.name): \(reason(status))") }
         }
+        // The kernel's own errno instead of one that says no more than "cancelled".
+        unsafe _ = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1)
         // A binary tree instead of a chain.
         unsafe _ = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2)
         // Sets PR_SET_NO_NEW_PRIVS first, which the kernel asks for.

@@ -161,6 +161,35 @@ import Testing
             run.output == (try ProgramRun.run("/usr/bin/sha256sum", names, directory: folder.path)).output)
     }
 
+    @Test func `where the kernel has no filters the work goes on, and it is told`() throws {
+        let name = "where the kernel has no filters the work goes on, and it is told"
+        let strace = "/usr/bin/strace"
+        let isSanitized = dlsym(nil, "__tsan_init") != nil || dlsym(nil, "__asan_init") != nil
+        if skip(
+            name, unless: access(strace, X_OK) == 0 && !isSanitized,
+            "needs strace, and a build without sanitizer")
+        {
+            return
+        }
+        let folder = try Self.tree()
+        let refused = [
+            "-f", "-qq", "-o", "/dev/null", "-e", "trace=seccomp", "-e", "inject=seccomp:error=EINVAL",
+            try BuildProducts.path("sumd"),
+        ]
+        let run = try ProgramRun.run(
+            strace, refused + ["digest", "--timings", "plain"], directory: folder.path)
+        #expect(run.status == 0, "\(run.transcript)")
+        #expect(
+            run.errors.contains("without a system call filter: load the seccomp filter: Invalid argument"))
+        #expect(
+            run.output == (try ProgramRun.run("/usr/bin/sha256sum", ["plain"], directory: folder.path)).output
+        )
+        // And the attempts are refused by the filter and by nothing else.
+        let attempt = try ProgramRun.run(strace, refused + ["attempt"])
+        #expect(attempt.status == 1)
+        #expect(attempt.output.contains("socket: Success") && attempt.output.contains("openat: Success"))
+    }
+
     @Test func `every attempt of a worker at more than computing is refused`() throws {
         let name = "every attempt of a worker at more than computing is refused"
         let isSanitized = dlsym(nil, "__tsan_init") != nil || dlsym(nil, "__asan_init") != nil
