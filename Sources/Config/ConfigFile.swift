@@ -159,8 +159,9 @@ struct ConfigReader {
 
     private func readDigest(_ section: ConfigSection, _ config: inout Configuration) {
         let names = DigestAlgorithm.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
-        config.alwaysDigest = section.read("always", config.alwaysDigest, expected: "null or one of \(names)")
-        {
+        config.digest.always = section.read(
+            "always", config.digest.always, expected: "null or one of \(names)"
+        ) {
             value -> DigestAlgorithm?? in
             switch value {
             case .null: .some(nil)
@@ -168,6 +169,8 @@ struct ConfigReader {
             default: nil
             }
         }
+        config.digest.write = section.choice("write", config.digest.write)
+        config.digest.keepsBad = section.bool("keep_bad", config.digest.keepsBad)
     }
 
     private func readSum(_ section: ConfigSection, _ config: inout Configuration) {

@@ -37,7 +37,8 @@ extension LedgerStore {
         case .waiting(_, let due, let attempts, let fetched, let waited, let error, let resume):
             try move(
                 job, to: .waiting, waited: waited, due: due, now: now, db,
-                also: Self.keeping + ", error = ?, error_message = ?",
+                also: Self.keeping + ", error = ?, error_message = ?"
+                    + (error.code == .digestMismatch ? ", mismatches = mismatches + 1" : ""),
                 [attempts, fetched, JSONColumn.text(resume), error.code.name, error.message])
         case .paused(_, let attempts, let fetched, let resume):
             try move(

@@ -151,7 +151,7 @@ extension LedgerStore {
         let admitted = max(now.rawValue, ended < .max ? ended + 1 : ended)
         try move(
             job, to: .queued, waited: 0, now: now, db,
-            also: "attempts = 0, started_at = NULL, admitted_at = ?", [admitted])
+            also: "attempts = 0, mismatches = 0, started_at = NULL, admitted_at = ?", [admitted])
     }
 
     /// Open: jobs may still be begun anew. A running list of which every job has ended is not, though it is

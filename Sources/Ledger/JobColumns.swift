@@ -5,13 +5,14 @@ internal import JobModel
 
 /// The columns that make a `QueuedJob`, and those that decide about a change.
 enum JobColumns {
-    /// Of a table named `j`; 18 columns.
+    /// Of a table named `j`; 19 columns.
     static let queued = """
         j.seq, j.list, j.host, j.line, j.rank, j.kind, j.urls, j.mirror_hosts, j.path, j.options, j.gid, \
         j.attempts, \
-        j.fetched, j.waited, j.started_at, j.admitted_at, j.resume, j.crashes
+        j.fetched, j.waited, j.started_at, j.admitted_at, j.resume, j.crashes, \
+        j.mismatches
         """
-    static let queuedCount = 18
+    static let queuedCount = 19
 
     static func queued(_ row: Row, host: HostKey, defaults: JobOptions, cipher: JobIDCipher) -> QueuedJob {
         let seq = JobSeq(row.number(0))
@@ -30,6 +31,7 @@ enum JobColumns {
             fetchedBytes: row.number(12), admittedAt: row.time(15) ?? WallTime(milliseconds: 0),
             startedAt: row.time(14), waited: row.number(13), resume: JSONColumn.resume(row.text(16)))
         job.crashes = Int(row.number(17))
+        job.mismatches = Int(row.number(18))
         return job
     }
 

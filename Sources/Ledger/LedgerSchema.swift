@@ -10,7 +10,7 @@ enum LedgerSchema {
     /// "dld1" in ASCII: tells a ledger from any other SQLite file (PRAGMA application_id).
     static let applicationID: Int64 = 0x646C_6431
     /// What this program writes (PRAGMA user_version).
-    static let version = 2
+    static let version = 3
 
     static let version1 = [
         """
@@ -130,6 +130,12 @@ enum LedgerSchema {
         "CREATE INDEX job_part ON job (json_extract(resume, '$.part')) WHERE resume IS NOT NULL",
         "CREATE INDEX part_file ON part (json_extract(resume, '$.part'))",
         "CREATE INDEX host_lies ON host (name) WHERE lies_about_ranges",
+    ]
+
+    /// Digests: of files, and lists of them.
+    static let version3 = [
+        // How often the file came with a wrong digest.
+        "ALTER TABLE job ADD COLUMN mismatches INTEGER NOT NULL DEFAULT 0"
     ]
 
     private static let openCounts =

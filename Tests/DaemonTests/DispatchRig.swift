@@ -22,6 +22,7 @@ final class DispatchRig {
     /// Parts that the publisher was asked to sync for a checkpoint, by token.
     var checkpoints: [(token: UInt64, part: String)] = []
     var kept: [String] = []
+    var quarantined: [String] = []
     /// Homes that the watch thread was asked for.
     let wanted = Mailbox<PartHome> {}
     private var commits: [(JobSeq, JobMachine.Event)] = []
@@ -141,7 +142,8 @@ final class DispatchRig {
             case .discard(let names, _): discarded += names
             case .checkpoint(_, let token, let part, _): checkpoints.append((token, part))
             case .keep(_, let part, _): kept.append(part)
-            case .sync, .rename, .watch, .stop: break
+            case .quarantine(_, let name, _): quarantined.append(name)
+            case .sync, .rename, .emptyQuarantine, .watch, .stop: break
             }
         }
         changes += box.changes

@@ -140,7 +140,7 @@ extension DispatchLoop {
     }
 
     private func digestAlgorithm(for task: JobTask) -> DigestAlgorithm {
-        task.job.options.checksum?.algorithm ?? plan.configuration.alwaysDigest ?? .sha256
+        task.job.options.checksum?.algorithm ?? plan.configuration.digest.always ?? .sha256
     }
 
     private func publisher(for task: JobTask) -> Int {
@@ -149,11 +149,14 @@ extension DispatchLoop {
 
     private func item(for task: JobTask) -> PublishItem {
         let replaces = task.exists == .overwrite || task.exists == .update
-        return PublishItem(
+        var item = PublishItem(
             seq: task.seq, partName: task.partName, device: task.part?.device ?? 0,
             inode: task.part?.inode ?? 0,
             size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces,
             home: task.home, file: task.part?.file)
+        item.mark = plan.configuration.digest.write
+        item.digest = task.outcomeBeforeCrash?.digest ?? task.digest
+        return item
     }
 
     func basePath(of task: JobTask) -> OutputPath? {

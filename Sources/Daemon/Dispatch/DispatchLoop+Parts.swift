@@ -115,6 +115,10 @@ extension DispatchLoop {
         let age = plan.configuration.retention.parts
         let time = WallTime(milliseconds: WallClock.milliseconds()) + (.zero - age)
         outbox.ledger.append(.expireParts(endedBefore: max(time, WallTime(milliseconds: 1))))
+        for home in [.output] + mounts.homes where !disks.isMissing(home) {
+            outbox.publish[ports.publishers.count - 1, default: []].append(
+                .emptyQuarantine(before: time, home: home))
+        }
     }
 
     mutating func partsExpired(_ parts: [ExpiredPart], isLast: Bool) {

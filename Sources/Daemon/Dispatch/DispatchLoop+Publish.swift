@@ -37,6 +37,9 @@ extension DispatchLoop {
             step(seq, .kept)
         case .checkpointed(let seq, let token, let result):
             checkpointed(seq, token, result)
+        case .unmarked(_, let why):
+            // The file is whole and done all the same.
+            remark(.warning, "a digest could not be written beside its file", [("why", why)])
         }
     }
 

@@ -126,6 +126,7 @@ final class FsckContext {
         let isThere = try FileStatus.of(parts) != nil
         let lock: FileLock? = isThere ? try PartCheck.lock(parts) : nil
         try PartCheck(self).run()
+        try QuarantineCheck(self).run()
         try FileCheck(self).run()
         if let name = try refetch.commit() {
             report.add(

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where a file's digest is written, beside the ledger and the results (`digest.write`).
+public enum DigestMark: String, Sendable, CaseIterable {
+    case none
+    /// As an extended attribute of the file.
+    case xattr
+    /// As a file beside it, in the format of `sha256sum`.
+    case sidecar
+}
+
+extension Checksum {
+    /// The attribute that a file's digest is kept in: the name that Bazel, passim and others read and write.
+    /// Its value is the digest in hex.
+    public var attributeName: String { "user.checksum.\(algorithm.plainName)" }
+
+    /// What the sidecar of a file is called: `a.iso.sha256`.
+    public func sidecarName(of name: String) -> String { "\(name).\(algorithm.plainName)" }
+
+    /// The text of a sidecar: one line, as GNU's `sha256sum` writes and checks it. A name with a backslash or a line
+    /// break in it is escaped, and a backslash before the line says so.
+    public func sidecarText(of name: String) -> String {
+        var escaped: [UInt8] = []
+        for byte in name.utf8 {
+            switch byte {
+            case UInt8(ascii: "\\"): escaped += "\\\\".utf8
+            case UInt8(ascii: "\n"): escaped += "\\n".utf8
+            case UInt8(ascii: "\r"): escaped += "\\r".utf8
+            default: escaped.append(byte)
+            }
+        }
+        let mark = escaped.count == name.utf8.count ? "" : "\\"
+        return "\(mark)\(hex)  \(String(decoding: escaped, as: UTF8.self))\n"
+    }
+}
+
+extension DigestAlgorithm {
+    /// Without the hyphen, as file names and attributes have it: `sha256`.
+    public var plainName: String {
+        String(decoding: rawValue.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
+    }
+}
