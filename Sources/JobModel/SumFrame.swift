@@ -277,6 +277,9 @@ extension DigestAlgorithm {
         case .sha1: 3
         case .md5: 4
         case .crc32c: 5
+        case .sha384: 6
+        case .sha224: 7
+        case .blake2b: 8
         }
     }
     fileprivate init?(frameCode: UInt8) {

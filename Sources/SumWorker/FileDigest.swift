@@ -56,6 +56,9 @@ struct RunningDigest: ~Copyable {
         switch algorithm {
         case .sha256: unsafe EVP_sha256()
         case .sha512: unsafe EVP_sha512()
+        case .sha384: unsafe EVP_sha384()
+        case .sha224: unsafe EVP_sha224()
+        case .blake2b: unsafe EVP_blake2b512()
         case .sha1: unsafe EVP_sha1()
         case .md5: unsafe EVP_md5()
         case .crc32c: nil
