@@ -135,6 +135,7 @@ struct ConfigReader {
     private func readLimits(_ section: ConfigSection, _ config: inout Configuration) {
         config.limits.maxFileSize = section.limit("max_file_size", config.limits.maxFileSize)
         config.limits.maxListSize = section.limit("max_list_size", config.limits.maxListSize)
+        config.limits.maxChecksumsSize = section.limit("max_checksums_size", config.limits.maxChecksumsSize)
         config.limits.maxRedirects = section.integer("max_redirects", config.limits.maxRedirects, in: 0...100)
         config.limits.minFree = section.size("min_free", config.limits.minFree)
         config.limits.totalRate = section.timetable("total_rate", config.limits.totalRate)

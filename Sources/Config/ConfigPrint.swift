@@ -99,6 +99,7 @@ extension Configuration {
         add("timeouts", "drain", json: Self.text(timeouts.drain))
         add("limits", "max_file_size", json: Self.text(size: limits.maxFileSize))
         add("limits", "max_list_size", json: Self.text(size: limits.maxListSize))
+        add("limits", "max_checksums_size", json: Self.text(size: limits.maxChecksumsSize))
         add("limits", "max_redirects", json: String(limits.maxRedirects))
         add("limits", "min_free", json: Self.text(size: limits.minFree))
         add("limits", "total_rate", json: Self.text(timetable: limits.totalRate))

@@ -115,6 +115,8 @@ public struct Configuration: Sendable, Hashable {
         public var maxFileSize: Int64?
         /// Of one dropped list, unpacked.
         public var maxListSize: Int64?
+        /// Of a list of digests.
+        public var maxChecksumsSize: Int64? = 64 << 20
         /// For one download; 0 follows none.
         public var maxRedirects = 10
         /// Free bytes below which no transfer starts.

@@ -12,31 +12,14 @@ public enum DigestMark: String, Sendable, CaseIterable {
 extension Checksum {
     /// The attribute that a file's digest is kept in: the name that Bazel, passim and others read and write.
     /// Its value is the digest in hex.
-    public var attributeName: String { "user.checksum.\(algorithm.plainName)" }
+    public var attributeName: String { "user.checksum.\(algorithm.shortName)" }
 
     /// What the sidecar of a file is called: `a.iso.sha256`.
-    public func sidecarName(of name: String) -> String { "\(name).\(algorithm.plainName)" }
+    public func sidecarName(of name: String) -> String { "\(name).\(algorithm.shortName)" }
 
     /// The text of a sidecar: one line, as GNU's `sha256sum` writes and checks it. A name with a backslash or a line
     /// break in it is escaped, and a backslash before the line says so.
-    public func sidecarText(of name: String) -> String {
-        var escaped: [UInt8] = []
-        for byte in name.utf8 {
-            switch byte {
-            case UInt8(ascii: "\\"): escaped += "\\\\".utf8
-            case UInt8(ascii: "\n"): escaped += "\\n".utf8
-            case UInt8(ascii: "\r"): escaped += "\\r".utf8
-            default: escaped.append(byte)
-            }
-        }
-        let mark = escaped.count == name.utf8.count ? "" : "\\"
-        return "\(mark)\(hex)  \(String(decoding: escaped, as: UTF8.self))\n"
-    }
-}
-
-extension DigestAlgorithm {
-    /// Without the hyphen, as file names and attributes have it: `sha256`.
-    public var plainName: String {
-        String(decoding: rawValue.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
+    public func sidecarText(of name: String) -> [UInt8] {
+        DigestListEntry(checksum: self, name: Array(name.utf8)).line() + [UInt8(ascii: "\n")]
     }
 }

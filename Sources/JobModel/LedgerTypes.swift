@@ -139,6 +139,8 @@ public struct QueuedJob: Sendable, Hashable {
     public var crashes = 0
     /// How often its file came with a wrong digest.
     public var mismatches = 0
+    /// Set for a job of dld's own, which fetches a list of digests.
+    public var errand: DigestErrand?
     public init(
         seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: JobOptions,
         attempts: Int,

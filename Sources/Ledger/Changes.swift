@@ -105,13 +105,14 @@ extension LedgerStore {
 
     /// Terminal: outcome row, claims, table of files, bytes of the list.
     func end(_ job: JobHead, _ outcome: Outcome, now: WallTime, _ db: Database) throws {
-        if outcome.state != .done { try leavePart(of: job, outcome, db) }
+        if outcome.state != .done, job.kind != .digestList { try leavePart(of: job, outcome, db) }
         try move(
             job, to: outcome.state, now: now, db,
             also: "resume = NULL, error = NULL, error_message = NULL, claim = NULL")
         try OutcomeColumns.insert(db, job.seq, outcome)
         try releaseClaims(job, endedAt: outcome.endedAt, db)
         try record(outcome, of: job, db)
+        if job.kind == .digestList { try digestErrandEnded(job.seq, outcome, db) }
         if outcome.state == .done, let bytes = outcome.bytes { deltas.add(bytes: bytes, list: job.lane.list) }
     }
 }

@@ -56,7 +56,7 @@ enum LedgerSchema {
         PRIMARY KEY (list, host)) WITHOUT ROWID
         """,
         "CREATE INDEX lane_ready ON lane (list, host) WHERE n_queued > 0",
-        // kind: 0 download, 1 sum, 2 bad line. urls: mirrors with TAB between, or `sum:FROM..TO`.
+        // kind: 0 download, 1 sum, 2 bad line, 3 (version 3) list of digests. urls: mirrors with TAB between, or `sum:FROM..TO`.
         // mirror_hosts: the hosts of the second and further mirrors, TAB between. rank: minus the priority.
         // claim: a second path this job owns (a numbered name). since: when the wait began. options, resume:
         // JSON, NULL when empty.
@@ -133,10 +133,7 @@ enum LedgerSchema {
     ]
 
     /// Digests: of files, and lists of them.
-    static let version3 = [
-        // How often the file came with a wrong digest.
-        "ALTER TABLE job ADD COLUMN mismatches INTEGER NOT NULL DEFAULT 0"
-    ]
+    static let version3 = DigestSchema.statements
 
     private static let openCounts =
         ["queued", "active", "waiting", "publishing", "paused"]

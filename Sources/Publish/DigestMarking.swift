@@ -37,7 +37,7 @@ struct DigestMarking {
     func writeSidecar(of item: PublishItem, in folder: Int32, of place: PublishPlace) -> PublishEvent? {
         guard item.mark == .sidecar, let digest = item.digest else { return nil }
         let name = digest.sidecarName(of: item.path.lastComponent)
-        let text = Array(digest.sidecarText(of: item.path.lastComponent).utf8)
+        let text = digest.sidecarText(of: item.path.lastComponent)
         do throws(SystemError) {
             if let found = try FileStatus.of(FilePath(name), in: folder) {
                 if try isSame(found, name, in: folder, text) { return nil }

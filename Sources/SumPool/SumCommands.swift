@@ -7,6 +7,8 @@ public enum SumCommand: Sendable, Hashable {
     case sum(JobSeq, SumRange)
     /// Digests the part file `name` in `directory`. The loop opens it itself, when its turn comes.
     case digest(JobSeq, directory: String, name: String, DigestAlgorithm)
+    /// The same for a file that may be there: its size is told first, by `found`.
+    case look(JobSeq, directory: String, name: String, DigestAlgorithm)
     /// The answer is no longer wanted; one that is already on its way may still be reported.
     case cancel(JobSeq)
     /// Ends the loop and `sumd`; jobs under way are forgotten without an event.
@@ -18,6 +20,8 @@ public enum SumEvent: Sendable, Hashable {
     /// `value` is the exact total in decimal.
     case summed(JobSeq, value: String, SumTimings)
     case digested(JobSeq, Checksum, SumTimings)
+    /// The file of a `look` is there and is being digested.
+    case found(JobSeq, size: Int64)
     case failed(JobSeq, JobError)
     /// Something about the pool changed; at most ten a second, the last one always.
     case state(SumPoolState)

@@ -29,6 +29,8 @@ public struct SumPoolLoop: ~Copyable {
 
     private var sumd: RunningSumd?
     private var book: SumBook
+    /// Jobs whose file's size is still to be told.
+    private var looks: Set<JobSeq> = []
     private var restart: RestartPolicy
     /// When `sumd` may be started, CLOCK_MONOTONIC ns.
     private var dueAt: Int64 = 0
@@ -81,7 +83,12 @@ public struct SumPoolLoop: ~Copyable {
         case .sum(let seq, let range): replaced = book.add(seq, .sum(range), submitted: now)
         case .digest(let seq, let directory, let name, let algorithm):
             replaced = book.add(seq, .digest(directory: directory, name: name, algorithm), submitted: now)
-        case .cancel(let seq): replaced = book.cancel(seq)
+        case .look(let seq, let directory, let name, let algorithm):
+            replaced = book.add(seq, .digest(directory: directory, name: name, algorithm), submitted: now)
+            looks.insert(seq)
+        case .cancel(let seq):
+            looks.remove(seq)
+            replaced = book.cancel(seq)
         case .stop:
             isStopping = true
             replaced = nil
@@ -153,11 +160,13 @@ extension SumPoolLoop {
         _ ticket: UInt64, _ job: SumBook.Job, directory: FilePath, name: FilePath,
         _ algorithm: DigestAlgorithm
     ) {
+        let tellsSize = looks.remove(job.seq) != nil
         do throws(SystemError) {
             // No link anywhere below the directory is ours. Nor is a FIFO, which would hang an open that waits for a
             // writer.
             let tree = try DirectoryTree(root: directory, capacity: 1)
             let file = try tree.open(name, .readOnly, options: [.nonBlocking])
+            if tellsSize { events(.found(job.seq, size: try file.status(name.string).size)) }
             send(
                 .digest(ticket: ticket, algorithm: algorithm, submitted: job.submitted),
                 passing: file.rawValue)

@@ -23,6 +23,9 @@ final class DispatchRig {
     var checkpoints: [(token: UInt64, part: String)] = []
     var kept: [String] = []
     var quarantined: [String] = []
+    var sums: [SumCommand] = []
+    /// Lists of digests that the spool was asked to read.
+    let readings = Mailbox<DigestReading> {}
     /// Homes that the watch thread was asked for.
     let wanted = Mailbox<PartHome> {}
     private var commits: [(JobSeq, JobMachine.Event)] = []
@@ -45,11 +48,12 @@ final class DispatchRig {
             endsWhenIdle: false, environmentProxy: nil, version: "1")
         let bell = Doorbell()
         let wanted = wanted
+        let readings = readings
         let ports = DispatchLoop.Ports(
             workers: [], publishers: [Mailbox {}, Mailbox {}], sums: Mailbox {}, ledger: Mailbox {},
             board: StatusBoard(config: .init()), jobsLog: { _ in }, remark: { _ in },
             prepareHome: { wanted.send($0) }, closed: { _ in },
-            ended: {})
+            ended: {}, readDigests: { readings.send($0) })
         loop = DispatchLoop(
             inbox: Mailbox {}, bell: bell, heartbeat: Heartbeat(name: "test"), ports: ports, plan: plan,
             start: .init(
@@ -146,6 +150,7 @@ final class DispatchRig {
             case .sync, .rename, .emptyQuarantine, .watch, .stop: break
             }
         }
+        sums += box.sums
         changes += box.changes
         commits += box.commits
         ledger += box.ledger

@@ -22,16 +22,16 @@ extension DispatchLoop {
             endSum()
             act(task.machine.handle(.stopped(keepsPart: false)), on: task)
         case .digestPart:
+            let place = wholeFile(of: task)
             outbox.sums.append(
                 .digest(
-                    task.seq,
-                    directory: task.home.parts(output: plan.outputRoot, main: plan.partsDirectory),
-                    name: task.partName, digestAlgorithm(for: task))
-            )
+                    task.seq, directory: place.directory, name: place.name, digestAlgorithm(for: task)))
+        case .readDigests:
+            readDigests(task)
         case .digestExisting:
             guard let path = task.path else { return }
             outbox.sums.append(
-                .digest(
+                .look(
                     task.seq, directory: plan.outputRoot, name: path.description, digestAlgorithm(for: task)))
         case .startTransfer, .queueHop:
             queueHop(task)
@@ -92,6 +92,7 @@ extension DispatchLoop {
     }
 
     mutating func discardPart(_ task: JobTask) {
+        guard !task.partName.isEmpty else { return }
         outbox.publish[0, default: []].append(.discard([task.partName], home: task.home))
     }
 
@@ -126,6 +127,8 @@ extension DispatchLoop {
         tasks[task.seq] = nil
         tokens[task.token] = nil
         suspects.left(task.seq)
+        if task.job.errand?.file != nil { endLocalReading() }
+        endCheck(task)
         view.left(task)
         if let outcome = task.outcome, case .ended = task.machine.state {
             ports.jobsLog(record(of: task, outcome))

@@ -93,7 +93,7 @@ extension DispatchLoop {
 // After the end of a job without a file.
 extension DispatchLoop {
     func keepsPart(of task: JobTask, _ outcome: Outcome) -> Bool {
-        task.resume != nil && !task.isPartSuspect && outcome.state == .failed
+        task.resume != nil && !task.isPartSuspect && outcome.state == .failed && task.job.errand == nil
             && PartRetention.keeps(outcome.error) && plan.configuration.retention.parts > .zero
     }
 

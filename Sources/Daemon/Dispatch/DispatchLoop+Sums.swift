@@ -29,6 +29,7 @@ extension DispatchLoop {
             guard let task = tasks[seq] else { return }
             record(timings, on: task)
             digested(task, checksum)
+        case .found(let seq, let size): tasks[seq]?.foundSize = size
         case .failed(let seq, let error):
             guard let task = tasks[seq] else { return }
             sumFailed(task, error)
@@ -60,8 +61,8 @@ extension DispatchLoop {
             discardPart(task)
             fail(task, error)
         case .checking:
-            // The file in place cannot be read: whatever it is, it is not known to be current.
-            act(task.machine.handle(.checkDiffers), on: task)
+            // The file in place cannot be read, or is not there: whatever it is, it is not known to be current.
+            checkDiffers(task)
         default: break
         }
     }
@@ -77,7 +78,7 @@ extension DispatchLoop {
             outcome.flags.append(task.mayBeRecovered ? .recovered : .unchanged)
             conclude(task, outcome)
         case .checking:
-            act(task.machine.handle(.checkDiffers), on: task)
+            checkDiffers(task)
         case .digesting where task.isPartSuspect:
             startOver(task)
         case .digesting:

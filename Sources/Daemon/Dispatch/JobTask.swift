@@ -51,6 +51,8 @@ final class JobTask {
     var isProxied = false
     var condition: Condition?
     var preflightDone = false
+    /// It is looked at without a slot of its host, and holds a credit for that.
+    var isCheckedAhead = false
     /// Length of the file that lies under the final name, bytes.
     var foundSize: Int64?
     /// `active` is not on its way to the ledger before this turn's end.
@@ -90,6 +92,7 @@ final class JobTask {
         fetched = job.fetchedBytes
         resume = job.resume
         if case .download(_, let path) = job.work { self.path = path }
+        machine = JobMachine(readsDigests: job.errand != nil)
     }
 
     var seq: JobSeq { job.seq }
