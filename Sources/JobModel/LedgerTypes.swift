@@ -17,6 +17,21 @@ public struct LaneKey: Hashable, Sendable {
     }
 }
 
+/// A hold that outlived a restart.
+public struct HeldHost: Sendable, Hashable {
+    public var host: HostKey
+    public var until: WallTime
+    public var reason: String?
+    /// How long the host has given nothing usable while jobs waited, as an earlier run counted it.
+    public var barren: Duration
+    public init(host: HostKey, until: WallTime, reason: String?, barren: Duration) {
+        self.host = host
+        self.until = until
+        self.reason = reason
+        self.barren = barren
+    }
+}
+
 /// A lane that has queued jobs, as the ledger hands it to the dispatcher.
 public struct LaneRow: Sendable, Hashable {
     public var key: LaneKey

@@ -191,9 +191,7 @@ private struct JobScan {
                 [Int64(state?.rawValue ?? 0), after.rawValue])
         case (_, let list?):
             try rows(
-                db,
-                "span s CROSS JOIN job j ON j.seq BETWEEN s.first AND s.last WHERE s.list = ? AND s.last > ? "
-                    + "AND j.seq > ?", [list.rawValue, after.rawValue, after.rawValue],
+                db, "\(SpanPages.jobs) WHERE \(SpanPages.condition)", SpanPages.values(list, after),
                 order: "s.first, j.seq")
         case (_, nil):
             try rows(db, "job j WHERE j.seq > ?", [after.rawValue])

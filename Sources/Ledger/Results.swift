@@ -17,13 +17,12 @@ extension LedgerStore {
             let defaults = try defaults(of: list, db)
             let statement = try db.cachedStatement(
                 sql: """
-                    SELECT \(ResultColumns.selected) FROM span s CROSS JOIN job j ON j.seq BETWEEN s.first \
-                    AND s.last \
+                    SELECT \(ResultColumns.selected) FROM \(SpanPages.jobs) \
                     LEFT JOIN outcome o ON o.seq = j.seq LEFT JOIN host h ON h.id = j.host \
-                    WHERE s.list = ? AND s.last > ? AND j.seq > ? ORDER BY s.first, j.seq LIMIT ?
+                    WHERE \(SpanPages.condition) ORDER BY s.first, j.seq LIMIT ?
                     """)
-            let start = after?.rawValue ?? 0
-            let rows = try Row.fetchCursor(statement, arguments: [list.rawValue, start, start, bound])
+            let rows = try Row.fetchCursor(
+                statement, arguments: StatementArguments(SpanPages.values(list, after) + [Int64(bound)]))
             let records = try rows.readAllMapped {
                 ResultColumns.record($0, defaults: defaults, cipher: cipher)
             }
@@ -34,18 +33,26 @@ extension LedgerStore {
 
 /// Which jobs are a list's: the runs of the sequence it was given.
 enum SpanPages {
+    /// The rest of a list's jobs, after one of them. The lower bound is one expression: of two comparisons SQLite takes
+    /// the first for its search, and then reads past every job before the page.
+    static let jobs = "span s CROSS JOIN job j ON j.seq BETWEEN max(s.first, ? + 1) AND s.last"
+    static let condition = "s.list = ? AND s.last > ?"
+    /// For `jobs` and `condition`, in this order.
+    static func values(_ list: ListID, _ after: JobSeq?) -> [Int64] {
+        let start = after?.rawValue ?? 0
+        return [start, list.rawValue, start]
+    }
+
     /// Numbers and states of jobs of a list, in order.
     static func seqs(
         _ db: Database, list: ListID, after: JobSeq?, limit: Int
     ) throws -> [(seq: JobSeq, state: JobState)] {
         let statement = try db.cachedStatement(
             sql: """
-                SELECT j.seq, j.state FROM span s CROSS JOIN job j ON j.seq BETWEEN s.first AND s.last \
-                WHERE s.list = ? AND s.last > ? AND j.seq > ? ORDER BY s.first, j.seq LIMIT ?
+                SELECT j.seq, j.state FROM \(jobs) WHERE \(condition) ORDER BY s.first, j.seq LIMIT ?
                 """)
-        let start = after?.rawValue ?? 0
-        return try Row.fetchCursor(statement, arguments: [list.rawValue, start, start, limit]).readAllMapped {
-            row in
+        let arguments = StatementArguments(values(list, after) + [Int64(limit)])
+        return try Row.fetchCursor(statement, arguments: arguments).readAllMapped { row in
             JobState(rawValue: Int(row.number(1))).map { (JobSeq(row.number(0)), $0) }
         }
     }

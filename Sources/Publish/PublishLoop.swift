@@ -74,13 +74,13 @@ public struct PublishLoop: ~Copyable {
         if !group.syncs.isEmpty { events(sync.run(group.syncs, in: place)) }
         if !group.renames.isEmpty { events(rename.run(group.renames, in: place)) }
         if !group.keeps.isEmpty {
-            events(group.keeps.map { .kept($0.seq, ok: sync.keep($0.partName, $0.home, in: place)) })
+            events(group.keeps.map { .kept($0.seq, sync.keep($0.partName, $0.home, in: place)) })
         }
         // Last, and each told at once: they may take long, and nobody waits for them.
         for item in group.checkpoints {
             events([
                 .checkpointed(
-                    item.seq, token: item.token, sync.checkpoint(item.partName, item.home, in: place))
+                    item.seq, token: item.token, sync.keep(item.partName, item.home, in: place))
             ])
             heartbeat.mark()
         }
@@ -118,7 +118,7 @@ public struct PublishLoop: ~Copyable {
         let answers: [PublishEvent] =
             group.syncs.map { .syncFailed($0.seq, error) }
             + group.renames.map { .renameFailed($0.seq, error) }
-            + group.keeps.map { .kept($0.seq, ok: false) }
+            + group.keeps.map { .kept($0.seq, .missed) }
             + group.checkpoints.map { .checkpointed($0.seq, token: $0.token, .missed) }
         if !answers.isEmpty { events(answers) }
     }

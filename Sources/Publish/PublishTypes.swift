@@ -98,15 +98,15 @@ public enum PublishEvent: Sendable, Hashable {
     /// Not under its final name, or there but perhaps not durably; sending `rename` again is right in both
     /// cases.
     case renameFailed(JobSeq, PublishTrouble)
-    case kept(JobSeq, ok: Bool)
-    case checkpointed(JobSeq, token: UInt64, CheckpointSync)
+    case kept(JobSeq, PartSyncResult)
+    case checkpointed(JobSeq, token: UInt64, PartSyncResult)
     /// The digest could not be written to, or beside, the file. Comes beside the answer to its item; the first of a
     /// command is told, the others are alike.
     case unmarked(JobSeq, why: String)
 }
 
-/// What came of a checkpoint's sync.
-public enum CheckpointSync: Sendable, Hashable {
+/// What came of the sync of a part that is to be resumed.
+public enum PartSyncResult: Sendable, Hashable {
     /// What the part held when it was asked for is on the disk.
     case stored
     /// There is no such part any more, or it cannot be opened: nothing is known.

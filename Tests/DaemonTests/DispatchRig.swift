@@ -37,7 +37,8 @@ final class DispatchRig {
     init(
         workers: Int = 2, publishes: [InterruptedPublish] = [], missing: String? = nil,
         mounts: MountTable = MountTable(),
-        missingHomes: [PartHome] = [],
+        missingHomes: [PartHome] = [], mostCrashes: Int = 0, heldHosts: [HeldHost] = [],
+        hostPatience: Duration? = nil,
         _ configure: (inout Configuration) -> Void = { _ in }
     ) {
         var configuration = Configuration(cores: workers)
@@ -45,7 +46,7 @@ final class DispatchRig {
         configure(&configuration)
         let plan = DispatchPlan(
             configuration: configuration, workers: workers, outputRoot: "/out", partsDirectory: "/out/.dld/x",
-            endsWhenIdle: false, environmentProxy: nil, version: "1")
+            endsWhenIdle: false, environmentProxy: nil, hostPatience: hostPatience, version: "1")
         let bell = Doorbell()
         let wanted = wanted
         let readings = readings
@@ -58,7 +59,8 @@ final class DispatchRig {
             inbox: Mailbox {}, bell: bell, heartbeat: Heartbeat(name: "test"), ports: ports, plan: plan,
             start: .init(
                 lists: [], publishes: publishes,
-                missingOutput: missing, mounts: mounts, missingHomes: missingHomes, descriptors: 65_536))
+                missingOutput: missing, mounts: mounts, missingHomes: missingHomes, descriptors: 65_536,
+                mostCrashes: mostCrashes, heldHosts: heldHosts))
         loop.workerLoads = Array(repeating: WorkerLoad(), count: workers)
     }
 

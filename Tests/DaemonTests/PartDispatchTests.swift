@@ -79,7 +79,7 @@ private func reach(_ rig: DispatchRig, _ order: TransferOrder, _ bytes: Int64) {
         rig.end(try first(rig), DispatchRig.failure(.stalled, resume: DispatchRig.resume))
         #expect(rig.kept == ["0000000000000001.part"])
         #expect(stored(rig.changes).isEmpty)
-        rig.publish(.kept(JobSeq(1), ok: true))
+        rig.publish(.kept(JobSeq(1), .stored))
         #expect(rig.discarded.isEmpty)
         guard case .ended(_, let outcome)? = rig.changes.last else {
             Issue.record("\(rig.changes)")
@@ -87,6 +87,34 @@ private func reach(_ rig: DispatchRig, _ order: TransferOrder, _ bytes: Int64) {
         }
         #expect(outcome.state == .failed)
         #expect(stored(rig.changes) == [10])
+    }
+
+    @Test func `a part whose disk went away is gone on with from its last checkpoint`() throws {
+        let rig = DispatchRig()
+        rig.arrive(DispatchRig.job(1, resume: DispatchRig.resume))
+        let order = try first(rig)
+        var further = DispatchRig.resume
+        further.bytes = 18
+        rig.end(order, DispatchRig.failure(.stalled, resume: further))
+        rig.publish(.kept(JobSeq(1), .missed))
+        guard case .waiting(_, _, _, _, _, _, let resume)? = rig.changes.last else {
+            Issue.record("\(rig.changes)")
+            return
+        }
+        #expect(resume == DispatchRig.resume)
+        #expect(rig.discarded.isEmpty)
+    }
+
+    @Test func `a part whose sync failed goes at once`() throws {
+        let rig = DispatchRig()
+        rig.arrive(DispatchRig.job(1, resume: DispatchRig.resume))
+        rig.end(try first(rig), DispatchRig.failure(.stalled, resume: DispatchRig.resume))
+        rig.publish(.kept(JobSeq(1), .lost))
+        guard case .waiting(_, _, _, _, _, _, nil)? = rig.changes.last else {
+            Issue.record("\(rig.changes)")
+            return
+        }
+        #expect(rig.discarded == ["0000000000000001.part"])
     }
 
     @Test func `with no retention the part of a failed job goes`() throws {

@@ -59,6 +59,7 @@ extension DispatchLoop {
     mutating func halt(_ list: ListID) {
         haltedLists.insert(list)
         board.remove(list)
+        suspects.forget(list)
         unfollow(list)
         request(.requeue, ofList: list)
     }

@@ -178,6 +178,15 @@ extension DispatchLoop {
             ])
     }
 
+    /// What an earlier run noted. Wall time from the ledger, monotonic from here on, never further off than a day.
+    mutating func restoreHold(_ key: HostKey, until: WallTime, reason: String?) {
+        let wall = WallTime(milliseconds: WallClock.milliseconds())
+        guard until > wall else { return }
+        ensureHost(key)
+        let left = Duration.milliseconds(min(until.rawValue - wall.rawValue, 86_400_000))
+        hosts[key]?.machine.hold(until: now + left, reason: reason ?? "held")
+    }
+
     /// Somebody says that it serves again: hold and breaker are over, its waiting jobs are queued, a scout goes at
     /// once, and the time until it is given up begins anew. False: never heard of it.
     mutating func releaseHost(_ key: HostKey) -> Bool {

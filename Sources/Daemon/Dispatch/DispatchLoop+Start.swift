@@ -8,10 +8,7 @@ import Transfer
 extension DispatchLoop {
     /// Starts what may start now: hops first, then round over lists and lanes.
     mutating func startJobs() {
-        if let (reason, _) = pauseReason {
-            if reason == .network { startProbe() }
-            return
-        }
+        if pauseReason != nil { return startProbe() }
         switch mode {
         // What is under way may go on to where it was redirected to.
         case .running, .draining: _ = startHops()
@@ -50,9 +47,10 @@ extension DispatchLoop {
     /// A job enters the window.
     mutating func begin(_ pick: LaneBoard.Pick) {
         let job = pick.job
-        guard tasks[job.seq] == nil, suspects.admits(pick) else { return }
+        guard tasks[job.seq] == nil else { return }
+        // A twin fetches nothing. Last the suspects' turn: whose it is enters.
         let isTwin = if case .duplicate = pick.claim { true } else { false }
-        guard isTwin || hasRoom(for: job) else { return }
+        guard isTwin || hasRoom(for: job) && suspects.admits(pick) else { return }
         let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
         if let path = task.path { task.home = mounts.home(of: path) }
         switch pick.claim {
@@ -130,7 +128,8 @@ extension DispatchLoop {
             while count < limit, let host = hosts[key], !host.hops.isEmpty, case .start = verdict(for: key),
                 chooseWorker(for: key) != nil, let seq = hosts[key]?.hops.popFirst()
             {
-                guard let task = tasks[seq] else { continue }
+                // Put back since, and on its way to another host by now: that one's turn.
+                guard let task = tasks[seq], task.url?.host == key else { continue }
                 switch task.machine.state {
                 case .hopping, .ready:
                     _ = task.machine.handle(.started)

@@ -56,6 +56,7 @@ struct DispatchLoop: ~Copyable {
         var mostCrashes = 0
         /// Hosts that no range is asked of.
         var rangeLiars: [HostKey] = []
+        var heldHosts: [HeldHost] = []
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -177,6 +178,10 @@ struct DispatchLoop: ~Copyable {
         }
         board.wake(DigestErrand.list)
         applyRates()
+        for held in start.heldHosts {
+            restoreHold(held.host, until: held.until, reason: held.reason)
+            restoreBarren(held.host, held.barren)
+        }
         outbox.ledger.append(.releaseDue)
         if let why = start.missingOutput {
             disks.missing(.output, path: plan.outputRoot, why: why)
@@ -235,7 +240,7 @@ struct DispatchLoop: ~Copyable {
     private mutating func replan(_ plan: DispatchPlan) {
         self.plan = plan
         uplink.machine.settings = plan.uplink
-        disks.reserve = max(0, plan.configuration.limits.minFree)
+        disks.reserve = plan.configuration.limits.minFree
         for host in Array(hosts.keys) {
             hosts[host]?.machine.caps = plan.caps(for: host)
         }

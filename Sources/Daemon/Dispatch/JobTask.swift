@@ -21,6 +21,8 @@ final class JobTask {
     var fetched: Int64
     var resumed: Int64 = 0
     var resume: ResumePoint?
+    /// What the ledger was told last, and is on the disk.
+    var storedPoint: ResumePoint?
     /// What the running transfer has on the disk by now.
     var checkpoints = Checkpoints()
     /// What `resume` speaks of went to the disk after the transfer's end.
@@ -91,6 +93,7 @@ final class JobTask {
         waited = job.waited
         fetched = job.fetchedBytes
         resume = job.resume
+        storedPoint = job.resume
         if case .download(_, let path) = job.work { self.path = path }
         machine = JobMachine(readsDigests: job.errand != nil)
     }

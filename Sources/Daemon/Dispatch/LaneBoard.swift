@@ -117,6 +117,11 @@ struct LaneBoard {
         lanes.values.contains { $0.host == host && !$0.buffer.isEmpty }
     }
 
+    /// The same of all hosts: for who asks about many.
+    var hostsWithJobs: Set<HostKey> {
+        Set(lanes.values.lazy.filter { !$0.buffer.isEmpty }.map(\.host))
+    }
+
     /// Every job of a host may have ended under the read-ahead: its lanes are read from the start again.
     mutating func reread(host: HostKey) {
         for key in lanes.filter({ $0.value.host == host }).keys {

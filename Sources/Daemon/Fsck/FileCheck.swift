@@ -28,7 +28,7 @@ struct FileCheck {
         var last: OutputPath?
         while true {
             let files = try context.store.publishedFiles(after: last, limit: Self.page)
-            for file in files where !file.isBeingReplaced {
+            for file in files where !file.isBeingReplaced && context.home(of: file.record.path) != nil {
                 context.report.files += 1
                 if let fault = fault(of: file.record, in: tree) {
                     report(file, fault)

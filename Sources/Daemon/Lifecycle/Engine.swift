@@ -24,6 +24,8 @@ struct EnginePlan: Sendable {
     var claimsOutput: Bool
     var jobsLog: String?
     var environmentProxy: EnvironmentProxy?
+    /// No host is waited for longer, whatever its rule says.
+    var hostPatience: Duration?
     /// What `credentials_file` holds, by file.
     var credentials: [String: OriginCredential] = [:]
 }
@@ -258,7 +260,8 @@ extension Engine {
             lists: store.lists, publishes: store.publishes,
             missingOutput: store.missingOutput, mounts: store.mounts, missingHomes: store.missingHomes,
             descriptors: Self.descriptors, isAfterCrash: store.isAfterCrash,
-            mostCrashes: store.mostCrashes, rangeLiars: store.rangeLiars)
+            mostCrashes: store.mostCrashes, rangeLiars: store.rangeLiars,
+            heldHosts: store.heldHosts)
         let plan = dispatchPlan(plan.configuration, plan.credentials)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {
@@ -275,7 +278,8 @@ extension Engine {
         DispatchPlan(
             configuration: configuration, workers: configuration.workers, outputRoot: store.place.root,
             partsDirectory: store.place.parts, endsWhenIdle: plan.endsWhenIdle,
-            environmentProxy: plan.environmentProxy, version: plan.version, credentials: credentials)
+            environmentProxy: plan.environmentProxy, hostPatience: plan.hostPatience, version: plan.version,
+            credentials: credentials)
     }
 
     func spoolSettings(_ configuration: Configuration) -> SpoolSettings {
