@@ -53,6 +53,8 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(
             name: "CDigest", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev", "libext2fs-dev"])]),
+        .systemLibrary(
+            name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .target(name: "CLinux"),
 
         // Layer 1: safe handles over C, and the pure values.
@@ -69,7 +71,7 @@ let package = Package(
         module("Transfer", ["Locking", "Curl", "LinuxKit", "JobModel", system]),
         module("Publish", ["Locking", "LinuxKit", "JobModel", system]),
         .target(
-            name: "SumWorker", dependencies: ["LinuxKit", "JobModel", "CDigest", system],
+            name: "SumWorker", dependencies: ["LinuxKit", "JobModel", "CDigest", "CSeccomp", system],
             swiftSettings: strict,
             // The static archive: only its crc32c is taken, and no library is added to what users must install.
             linkerSettings: [.linkedLibrary(":libext2fs.a")]),

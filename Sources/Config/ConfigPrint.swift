@@ -65,7 +65,7 @@ extension Configuration {
     public static let restartKeys: Set<String> = [
         "spool_dir", "output_dir", "state_dir", "control.socket", "workers", "transfers_per_worker",
         "durability",
-        "sum.processes", "log.format", "log.jobs_file", "output.dir_mode", "limits.max_list_size",
+        "log.format", "log.jobs_file", "output.dir_mode", "limits.max_list_size",
         "segments.checkpoint_bytes", "segments.checkpoint_interval",
     ]
 

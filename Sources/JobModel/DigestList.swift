@@ -156,9 +156,10 @@ public struct DigestListReader: Sendable {
 }
 
 extension DigestListEntry {
-    /// The line as coreutils print it, without a line feed: `HEX  name`, or with `tagged` the BSD one.
-    public func line(tagged: Bool = false) -> [UInt8] {
-        let (shown, isEscaped) = Self.escaped(name)
+    /// The line as coreutils print it, without a line feed: `HEX  name`, or with `tagged` the BSD one. `escaped` false:
+    /// the name as it is, for lines that end with a zero byte.
+    public func line(tagged: Bool = false, escaped: Bool = true) -> [UInt8] {
+        let (shown, isEscaped) = escaped ? Self.escaped(name) : (name, false)
         let mark = isEscaped ? [UInt8(ascii: "\\")] : []
         let hex = checksum.hex.utf8
         if tagged { return mark + "\(checksum.algorithm.tag) (".utf8 + shown + ") = ".utf8 + hex }

@@ -34,7 +34,7 @@ extension DispatchLoop {
             guard let task = tasks[seq] else { return }
             sumFailed(task, error)
         case .state(let state):
-            view.sums = state
+            sumPoolChanged(state)
         }
     }
 

@@ -135,7 +135,9 @@ final class Supervisor {
         next.controlSocket = configuration.controlSocket
         next.workers = configuration.workers
         next.durability = configuration.durability
-        next.sum = configuration.sum
+        if next.sum.processes != configuration.sum.processes {
+            engine.wires.sums.send(.resize(next.sum.processes))
+        }
         configuration = next
         engine.logPort.setLevel(Logger.Level(rawValue: next.log.level.rawValue) ?? .info)
         engine.wires.dispatch.send(.plan(engine.dispatchPlan(next, loaded.credentials)))
