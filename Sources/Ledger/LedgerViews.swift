@@ -46,7 +46,7 @@ enum LedgerViews {
         \(time("ended_at")) AS ended FROM list
         """
     private static let jobs = """
-        SELECT j.seq, j.list, j.line, CASE j.kind WHEN 0 THEN 'download' WHEN 1 THEN 'sum' ELSE 'bad line' \
+        SELECT j.seq, j.list, j.line, CASE j.kind WHEN 0 THEN 'download' WHEN 1 THEN 'sum' WHEN 3 THEN 'checksums' ELSE 'bad line' \
         END AS kind, \
         \(jobState("j.state")) AS state, h.name AS host, j.urls, coalesce(o.path, j.path) AS path, o.bytes, \
         coalesce(o.error, j.error) AS error, coalesce(o.error_message, j.error_message) AS message, \

@@ -130,6 +130,7 @@ final class FsckContext {
         let lock: FileLock? = isThere ? try PartCheck.lock(parts) : nil
         try readMounts()
         try PartCheck(self).run()
+        try QuarantineCheck(self).run()
         try FileCheck(self).run()
         if let name = try refetch.commit() {
             report.add(

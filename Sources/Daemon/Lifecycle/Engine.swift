@@ -255,7 +255,7 @@ extension Engine {
             ended: {
                 wires.hasEnded.store(true, ordering: .releasing)
                 wires.mainBell.ring()
-            }, totalLimiter: totalLimiter)
+            }, readDigests: { wires.spool.send(.readDigests($0)) }, totalLimiter: totalLimiter)
         let start = DispatchLoop.Start(
             lists: store.lists, publishes: store.publishes,
             missingOutput: store.missingOutput, mounts: store.mounts, missingHomes: store.missingHomes,
@@ -307,6 +307,7 @@ extension Engine {
             switch event {
             case .idle(let isIdle): wires.dispatch.send(.spoolIdle(isIdle))
             case .added(let ticket, let result): bridge.added(ticket: ticket, result)
+            case .digestsRead(let id, let result): wires.dispatch.send(.digestsRead(id, result))
             case .rejected: verdicts.rejected()
             case .accepted, .closed, .remark: break
             }
