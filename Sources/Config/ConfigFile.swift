@@ -63,7 +63,8 @@ struct ConfigReader {
             ("control", readControl), ("spool", readSpool), ("log", readLog), ("hosts", readHosts),
             ("retry", readRetry), ("timeouts", readTimeouts), ("limits", readLimits),
             ("segments", readSegments),
-            ("retention", readRetention), ("digest", readDigest), ("output", readOutput),
+            ("retention", readRetention), ("digest", readDigest), ("verify", readVerify),
+            ("output", readOutput),
             ("network", readNetwork),
             ("sum", readSum),
         ]
@@ -168,6 +169,10 @@ struct ConfigReader {
             default: nil
             }
         }
+    }
+
+    private func readVerify(_ section: ConfigSection, _ config: inout Configuration) {
+        config.verify.rate = section.timetable("rate", config.verify.rate)
     }
 
     private func readSum(_ section: ConfigSection, _ config: inout Configuration) {

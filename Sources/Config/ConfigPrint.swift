@@ -115,6 +115,7 @@ extension Configuration {
         add("retention", "lists", json: retention.lists.map(Self.text) ?? Self.quoted("keep"))
         add("retention", "parts", json: Self.text(retention.parts))
         add("digest", "always", json: alwaysDigest.map { Self.quoted($0.rawValue) } ?? "null")
+        add("verify", "rate", json: Self.text(timetable: verify.rate))
         add("output", "exists", json: Self.quoted(output.exists.rawValue))
         add("output", "layout", json: Self.quoted(output.layout.template))
         add("output", "file_mode", json: Self.octal(output.fileMode))

@@ -43,6 +43,8 @@ public struct Configuration: Sendable, Hashable {
     public var alwaysDigest: DigestAlgorithm?
     /// `output`.
     public var output = Output()
+    /// Audits of finished files.
+    public var verify = Verify()
     /// `network`.
     public var network = Network()
     /// `sum`.
@@ -141,6 +143,12 @@ public struct Configuration: Sendable, Hashable {
         public var lists: Duration?
         /// How long part files of jobs that nobody goes on with are kept.
         public var parts: Duration = .seconds(7 * 86_400)
+    }
+
+    /// Audits of finished files.
+    public struct Verify: Sendable, Hashable {
+        /// Bytes a second that are read for them.
+        public var rate = RateTimetable(100 << 20)
     }
 
     /// Names and modes of finished files.

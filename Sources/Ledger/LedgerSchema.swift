@@ -10,7 +10,7 @@ enum LedgerSchema {
     /// "dld1" in ASCII: tells a ledger from any other SQLite file (PRAGMA application_id).
     static let applicationID: Int64 = 0x646C_6431
     /// What this program writes (PRAGMA user_version).
-    static let version = 2
+    static let version = 3
 
     static let version1 = [
         """
@@ -131,6 +131,9 @@ enum LedgerSchema {
         "CREATE INDEX part_file ON part (json_extract(resume, '$.part'))",
         "CREATE INDEX host_lies ON host (name) WHERE lies_about_ranges",
     ]
+
+    /// Audits.
+    static let version3 = AuditSchema.statements
 
     private static let openCounts =
         ["queued", "active", "waiting", "publishing", "paused"]
