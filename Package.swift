@@ -45,6 +45,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-http-structured-headers", from: "1.7.0"),
     ],
     targets: [
         // Layer 0: C.
@@ -58,7 +59,9 @@ let package = Package(
         module("Locking", ["CLinux"]),
         module("Curl", ["CCurl", "Locking"]),
         module("LinuxKit", ["CLinux", "Locking", system]),
-        module("JobModel", []),
+        module(
+            "JobModel",
+            [.product(name: "RawStructuredFieldValues", package: "swift-http-structured-headers")]),
 
         // Layer 2: one concern each; siblings never import each other.
         module("Spool", ["LinuxKit", "JobModel", "Curl", "CZlib", system]),

@@ -55,8 +55,8 @@ import Testing
     {
         let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
         if skip("L11", unless: FileTree.exists(library), "faketime is not installed") { return }
-        // Both want to be asked for the time first: a program under the thread sanitizer does not start with it.
-        guard getenv("TSAN_OPTIONS") == nil else { return }
+        // Both want to be asked for the time first: a program under a sanitizer does not start with it.
+        guard getenv("DLD_TEST_SANITIZER") == nil else { return }
         let server = try ScriptedServer()
         let directory = try TempDirectory()
         let clock = try directory.file("clock", "+0")
