@@ -154,9 +154,11 @@ public struct AuditPage: Sendable {
     }
 
     /// There is no digest, and why.
-    public mutating func undigested(_ index: Int, _ why: String) {
+    /// - Parameter isUnreadable: false: it is not the file's fault (no such algorithm, processes that die): then all
+    ///   that can be said is that its length is right.
+    public mutating func undigested(_ index: Int, _ why: String, isUnreadable: Bool) {
         guard let before = closed(index) else { return }
-        var finding = Finding(.unreadable, "it cannot be digested: \(why)")
+        var finding = Finding(isUnreadable ? .unreadable : .plausible, "it cannot be digested: \(why)")
         finding.facts = before
         retry(index, finding)
     }
@@ -179,7 +181,9 @@ public struct AuditPage: Sendable {
         switch look {
         case .gone: finding.verdict == .missing
         case .refused: finding.verdict == .unreadable
-        case .file(let facts): finding.facts.map { $0.identity == facts.identity } ?? false
+        case .file(let facts):
+            // One that could not be opened is described all the same.
+            finding.facts.map { $0.identity == facts.identity } ?? (finding.verdict == .unreadable)
         }
     }
 

@@ -232,6 +232,66 @@ import Testing
         #expect(all.contains("everything") && all.contains("cancelled"), "\(all)")
     }
 
+    @Test func `files that jobs replace while they are audited are never called bad`() throws {
+        let server = try ScriptedServer()
+        let names = (0..<60).map { "f\($0)" }
+        func serve(_ generation: Int) {
+            for (index, name) in names.enumerated() {
+                server.route("/\(name)", ScriptedFile(sample(generation * 100 + index, 3000 + generation)))
+            }
+        }
+        let daemon = try RunningDaemon.start([
+            "digest": ["always": "sha-256"], "verify": ["rate": "unlimited"],
+        ])
+        let list = names.map { "\(server.url($0))\n exists=overwrite\n" }.joined()
+        serve(0)
+        #expect(try daemon.finish("first.txt", list).folder == "done")
+        var fine = 0
+        for generation in 1...6 {
+            serve(generation)
+            try daemon.drop("again-\(generation).txt", list)
+            // Audits one after the other until the list is through.
+            var hasEnded = false
+            while !hasEnded {
+                hasEnded = ["done", "failed"].contains {
+                    FileTree.exists("\(daemon.spool)/\($0)/again-\(generation).txt")
+                }
+                let run = try daemon.dlctl("verify", "--all", "--wait")
+                #expect(run.status == 0, "\(run.transcript)")
+                fine += try audit(daemon, id(run)).fine
+            }
+            #expect(try daemon.waitForList("again-\(generation).txt") == "done")
+        }
+        #expect(fine >= names.count * 6)
+    }
+
+    @Test func `the death of sumd delays an audit and makes no file bad`() throws {
+        let server = try ScriptedServer()
+        let names = (0..<60).map { "f\($0)" }
+        for (index, name) in names.enumerated() {
+            server.route("/\(name)", ScriptedFile(sample(index, 4096)))
+        }
+        let daemon = try RunningDaemon.start([
+            "digest": ["always": "sha-256"], "verify": ["rate": "40KiB/s"],
+        ])
+        let list = names.map { "\(server.url($0))\n" }.joined()
+        #expect(try daemon.finish("sixty.txt", list).folder == "done")
+        let number = id(try daemon.dlctl("verify", "--all"))
+        for _ in 0..<4 {
+            let status = try ControlAPI.decode(
+                StatusDocument.self, from: Array(try daemon.dlctl("status", "--json").output.utf8))
+            guard let pid = status.sums.pid else { continue }
+            #expect(kill(pid, SIGKILL) == 0)
+            try eventually("another sumd runs", context: { daemon.account }) {
+                let now = try ControlAPI.decode(
+                    StatusDocument.self, from: Array(try daemon.dlctl("status", "--json").output.utf8))
+                return now.sums.isUp && now.sums.pid != pid
+            }
+        }
+        let document = try ended(daemon, number)
+        #expect(document.fine == 60 && document.bad == 0)
+    }
+
     @Test func `what cannot be verified is said at once`() throws {
         let daemon = try RunningDaemon.start()
         #expect(try daemon.dlctl("verify").status == 64)

@@ -116,7 +116,7 @@ import Testing
         var page = page([record(digest: good), record("b")])
         let first = page.next() ?? -1
         #expect(page.looked(first, .file(facts())) == .crc32c)
-        page.undigested(first, "EIO")
+        page.undigested(first, "EIO", isUnreadable: true)
         #expect(page.next() == first)
         #expect(page.looked(first, .refused("EACCES")) == nil)
         #expect(page.next() == first)
@@ -124,6 +124,19 @@ import Testing
         #expect(page.next() == 1)
         _ = page.looked(1, .file(facts()))
         #expect(verdicts(page) == [.unreadable, .plausible])
+        // At the second look it is there, and still will not be read.
+        page.recheck(first, .file(facts()))
+        #expect(page.isComplete && page.suspects == [first])
+    }
+
+    @Test func `a file whose digest cannot be computed is not called unreadable for it`() {
+        var page = page([record(digest: good)])
+        for _ in 0..<AuditPage.tries {
+            let index = page.next() ?? -1
+            #expect(page.looked(index, .file(facts())) == .crc32c)
+            page.undigested(index, "no such algorithm", isUnreadable: false)
+        }
+        #expect(page.isComplete && verdicts(page) == [.plausible] && page.suspects.isEmpty)
     }
 
     @Test func `what the pool could not do for its own reasons is not charged to the file`() {

@@ -108,7 +108,7 @@ extension AuditLoop {
         case .failed(let seq, let error):
             guard let file = take(seq) else { return }
             guard error.code == .workerDied, !pool.isUp else {
-                return page.undigested(file.index, error.message)
+                return page.undigested(file.index, error.message, isUnreadable: error.code == .disk)
             }
             page.putBack(file.index)
             hold(error.message)
