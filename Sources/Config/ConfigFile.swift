@@ -63,7 +63,8 @@ struct ConfigReader {
             ("control", readControl), ("spool", readSpool), ("log", readLog), ("hosts", readHosts),
             ("retry", readRetry), ("timeouts", readTimeouts), ("limits", readLimits),
             ("segments", readSegments),
-            ("retention", readRetention), ("digest", readDigest), ("output", readOutput),
+            ("retention", readRetention), ("digest", readDigest), ("verify", readVerify),
+            ("output", readOutput),
             ("network", readNetwork),
             ("sum", readSum),
         ]
@@ -172,6 +173,10 @@ struct ConfigReader {
         }
         config.digest.write = section.choice("write", config.digest.write)
         config.digest.keepsBad = section.bool("keep_bad", config.digest.keepsBad)
+    }
+
+    private func readVerify(_ section: ConfigSection, _ config: inout Configuration) {
+        config.verify.rate = section.timetable("rate", config.verify.rate)
     }
 
     private func readSum(_ section: ConfigSection, _ config: inout Configuration) {

@@ -118,6 +118,7 @@ extension Configuration {
         add("digest", "always", json: digest.always.map { Self.quoted($0.rawValue) } ?? "null")
         add("digest", "write", json: Self.quoted(digest.write.rawValue))
         add("digest", "keep_bad", json: String(digest.keepsBad))
+        add("verify", "rate", json: Self.text(timetable: verify.rate))
         add("output", "exists", json: Self.quoted(output.exists.rawValue))
         add("output", "layout", json: Self.quoted(output.layout.template))
         add("output", "file_mode", json: Self.octal(output.fileMode))

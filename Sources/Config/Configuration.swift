@@ -43,6 +43,8 @@ public struct Configuration: Sendable, Hashable {
     public var digest = Digest()
     /// `output`.
     public var output = Output()
+    /// Audits of finished files.
+    public var verify = Verify()
     /// `network`.
     public var network = Network()
     /// `sum`.
@@ -153,6 +155,12 @@ public struct Configuration: Sendable, Hashable {
         public var write = DigestMark.none
         /// Whether a file whose digest is wrong is kept for a look, until `retention.parts` is over.
         public var keepsBad = false
+    }
+
+    /// Audits of finished files.
+    public struct Verify: Sendable, Hashable {
+        /// Bytes a second that are read for them.
+        public var rate = RateTimetable(100 << 20)
     }
 
     /// Names and modes of finished files.

@@ -149,14 +149,14 @@ public final class LedgerReader {
         do { try queue.close() } catch { throw LedgerError(error, file: path) }
     }
 
-    private func job(_ seq: JobSeq, _ db: Database) throws -> JobRow? {
+    func job(_ seq: JobSeq, _ db: Database) throws -> JobRow? {
         let statement = try db.cachedStatement(sql: JobRowColumns.query)
         return try Row.fetchOne(statement, arguments: [seq.rawValue]).flatMap {
             JobRowColumns.job($0, cipher: cipher)
         }
     }
 
-    private func read<T>(_ body: (Database) throws -> T) throws(LedgerError) -> T {
+    func read<T>(_ body: (Database) throws -> T) throws(LedgerError) -> T {
         do {
             return try queue.read(body)
         } catch {
@@ -164,7 +164,7 @@ public final class LedgerReader {
         }
     }
 
-    private static func bound(_ limit: Int) -> Int { min(max(limit, 1), LedgerStore.pageLimit) }
+    static func bound(_ limit: Int) -> Int { min(max(limit, 1), LedgerStore.pageLimit) }
 }
 
 /// Explicitly not Sendable: one thread owns the reader.

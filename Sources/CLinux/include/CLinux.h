@@ -30,6 +30,9 @@ int dld_syncfs(int descriptor);
 int dld_set_attribute(int descriptor, const char *name, const void *value, size_t length);
 // sync_file_range(2) with SYNC_FILE_RANGE_WRITE: starts the write-back, waits for nothing.
 int dld_start_writeback(int descriptor, int64_t offset, int64_t length);
+// Whether the byte at `offset` can be read without the disk: preadv2(2) with RWF_NOWAIT. Where the file system cannot
+// tell, it can.
+int dld_is_in_page_cache(int descriptor, int64_t offset);
 // pidfd_open(2): readable in poll once the process has ended (Linux 5.3).
 int dld_pidfd_open(pid_t pid);
 

@@ -64,6 +64,7 @@ enum LedgerRequest: Sendable {
     case expireParts(endedBefore: WallTime)
     case rangeConduct(HostKey, lies: Bool)
     case command(ControlCommand)
+    case audit(AuditRequest)
     case stop
 }
 

@@ -38,6 +38,7 @@ extension LedgerLoop {
             try store.note(liesAboutRanges: lies, host: host)
         case .command(let command):
             try begin(command, now: now, works: &works, replies: &replies)
+        case .audit(let request): try serve(request, now: now, replies: &replies)
         case .hold, .barren, .giveUp, .hurry, .stop: break
         }
     }

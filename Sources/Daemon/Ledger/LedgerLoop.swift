@@ -20,6 +20,7 @@ struct LedgerLoop: ~Copyable {
     struct Ports: Sendable {
         let dispatch: Mailbox<DispatchMessage>
         let spool: Mailbox<SpoolMessage>
+        let audits: Mailbox<AuditMessage>
         /// The ledger is corrupt or fails in a way that is our bug: the daemon must end.
         let broken: @Sendable (LedgerError) -> Void
         /// The daemon is going down: what cannot be committed now is found again at the next start.
