@@ -66,10 +66,9 @@ extension LedgerStore {
             [list.rawValue, host.rawValue, Int64(limit)], db)
     }
 
-    /// Waiting jobs of other hosts are passed over one by one: a look at most, for a host has few of them.
     private func waiting(_ list: ListID, _ host: HostID, limit: Int, _ db: Database) throws -> [JobHead] {
         try heads(
-            "INDEXED BY job_held WHERE list = ? AND state IN (2, 4) AND state = 2 AND host = ? LIMIT ?",
+            "INDEXED BY job_waiting_host WHERE list = ? AND host = ? AND state = 2 LIMIT ?",
             [list.rawValue, host.rawValue, Int64(limit)], db)
     }
 }
