@@ -117,6 +117,7 @@ struct WalkRandom: RandomNumberGenerator {
         case .commitEnd: #expect(machine.state == .ending)
         case .leaveWindow: #expect(before == .resting || before == .ending)
         case .syncPart: #expect(machine.state == .syncing)
+        case .readDigests: #expect(machine.state == .reading)
         case .rename: #expect(before == .committing)
         case .claimName: #expect(before == .syncing)
         case .stopTransfer: #expect(before == .transferring)

@@ -23,12 +23,8 @@ import Testing
             .readDigests(
                 DigestReading(
                     id: id, directory: rig.folder.path, name: name, source: "/x/\(name)", limit: limit)))
-        let result = try eventuallySome("it is read") {
-            rig.events.withLock { events in
-                events.lazy.compactMap {
-                    if case .digestsRead(self.id, let result) = $0 { result } else { nil }
-                }.first
-            }
+        let result = try rig.event("it is read") { event -> Result<Int, JobError>? in
+            if case .digestsRead(self.id, let result) = event { result } else { nil }
         }
         return (rig.ledger.state.withLock { $0.digests[id] ?? [] }, result)
     }

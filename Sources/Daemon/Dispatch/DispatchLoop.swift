@@ -176,7 +176,6 @@ struct DispatchLoop: ~Copyable {
             view.lists[list.id] = ListView(row: list)
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
-        board.wake(DigestErrand.list)
         applyRates()
         for held in start.heldHosts {
             restoreHold(held.host, until: held.until, reason: held.reason)

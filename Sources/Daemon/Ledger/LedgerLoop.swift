@@ -78,6 +78,8 @@ struct LedgerLoop: ~Copyable {
         do throws(LedgerError) { digestWorks = try store.openDigestWorks() } catch {
             return ports.broken(error)
         }
+        // What an earlier run left queued of them: the list of errands is not among those a start begins with.
+        ports.dispatch.send(.ledger(.woke(DigestErrand.list, lowestRank: nil)))
         while true {
             heartbeat.mark()
             var turn = requests.drain()
