@@ -152,6 +152,10 @@ public struct QueuedJob: Sendable, Hashable {
     public var resume: ResumePoint?
     /// Crashes of the daemon that it was under way in, since its last attempt that ended.
     public var crashes = 0
+    /// How often its file came with a wrong digest.
+    public var mismatches = 0
+    /// Set for a job of dld's own, which fetches a list of digests.
+    public var errand: DigestErrand?
     public init(
         seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: JobOptions,
         attempts: Int,

@@ -76,6 +76,8 @@ private struct EntryInsertion {
     private var counts: [LaneKey: StateCounts] = [:]
     private var runs: [ClosedRange<Int64>] = []
     private var lastHost: (key: HostKey, id: HostID)?
+    private var lastWish: DigestListWish?
+    private var lastGate: DigestListID?
 
     init(store: LedgerStore, db: Database, list: ListID, now: WallTime, isCancelled: Bool) throws {
         self.store = store
@@ -87,7 +89,7 @@ private struct EntryInsertion {
             sql: """
                 INSERT INTO job (seq, list, line, kind, state, host, rank, admitted_at, urls, mirror_hosts, \
                 path, \
-                options, gid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                options, gid, gate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
     }
 
@@ -118,14 +120,16 @@ private struct EntryInsertion {
         // Bad lines belong to no host: the row 0 of sums does not count them.
         let hostID = kind == .badLine ? HostID(rawValue: -1) : try id(of: host)
         let lane = LaneKey(list: list, host: hostID)
+        let rank = Int64(-min(max(entry.priority, -1_000_000_000), 1_000_000_000))
+        let gate = state.isTerminal || kind != .download ? nil : try gate(of: entry, rank: rank)
         try statement.execute(arguments: [
             entry.seq.rawValue, list.rawValue, entry.line, kind.rawValue, state.rawValue, lane.host.rawValue,
-            -min(max(entry.priority, -1_000_000_000), 1_000_000_000), now.rawValue, urls, mirrorHosts, path,
-            JSONColumn.text(entry.options), gid.map { Int64(bitPattern: $0.rawValue) },
+            rank, now.rawValue, urls, mirrorHosts, path,
+            JSONColumn.text(entry.options), gid.map { Int64(bitPattern: $0.rawValue) }, gate?.rawValue,
         ])
         if let gid { try note(gid, entry.seq) }
         try noteEnd(of: entry, state)
-        if state == .queued { queuedLanes.insert(lane) }
+        if state == .queued, gate == nil { queuedLanes.insert(lane) }
         counts[lane, default: StateCounts()][state] += 1
         extendRun(entry.seq.rawValue)
     }
@@ -140,6 +144,18 @@ private struct EntryInsertion {
             outcome.error = .cancelledWithList
         }
         try OutcomeColumns.insert(db, entry.seq, outcome)
+    }
+
+    private mutating func gate(of entry: AdmittedEntry, rank: Int64) throws -> DigestListID? {
+        guard let wish = entry.digestList else { return nil }
+        // Lists name the same one entry after entry.
+        if let lastWish, lastWish.source == wish.source, lastWish.checksum == wish.checksum {
+            return lastGate
+        }
+        let id = try store.digestList(wish, of: list, line: entry.line, rank: rank, now: now, db)
+        lastWish = wish
+        lastGate = id
+        return id
     }
 
     private mutating func id(of host: HostKey) throws -> HostID {

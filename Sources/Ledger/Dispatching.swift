@@ -36,7 +36,7 @@ extension LedgerStore {
         }
     }
 
-    /// Queued jobs of a lane by (rank, seq), after the cursor. The next page's cursor is the last job's rank
+    /// Queued jobs of a lane by (rank, seq), after the cursor, without those that wait for a list of digests. The next page's cursor is the last job's rank
     /// and seq.
     public func queued(in lane: LaneKey, after: LaneCursor, limit: Int) throws(LedgerError) -> [QueuedJob] {
         try read { db in
@@ -46,7 +46,7 @@ extension LedgerStore {
                 sql: """
                     SELECT \(JobColumns.queued) FROM job j INDEXED BY job_queued \
                     WHERE j.list = ? AND j.host = ? AND (j.rank, j.seq) > (?, ?) AND j.state = 0 \
-                    ORDER BY j.rank, j.seq LIMIT ?
+                    AND j.gate IS NULL ORDER BY j.rank, j.seq LIMIT ?
                     """)
             let rows = try Row.fetchCursor(
                 statement,

@@ -77,6 +77,7 @@ enum ResultColumns {
                 .download(urls: WorkColumns.texts(row.text(5) ?? ""), host: HostKey(row.text(8) ?? ""))
             case .sum: .sum(WorkColumns.sum(row.text(5)) ?? SumRange(from: 0, to: 0))
             case .badLine: .badLine
+            case .digestList: .download(urls: [row.text(5) ?? ""], host: HostKey(row.text(8) ?? ""))
             }
         return ResultRecord(
             list: ListID(row.number(1)), line: Int(row.number(2)), seq: seq,

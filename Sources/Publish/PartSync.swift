@@ -38,6 +38,7 @@ struct PartSync {
                 sound.append(item)
             }
         }
+        events += DigestMarking(settings: settings).setAttributes(of: sound, in: place)
         var synced: [JobSeq] = []
         for (item, trouble) in judge(sound, in: place) {
             if let trouble {

@@ -84,11 +84,16 @@ public struct PublishLoop: ~Copyable {
             ])
             heartbeat.mark()
         }
-        for (name, home) in group.discards {
+        // One that cannot be moved goes: it may never be taken for a part.
+        let refused = group.quarantines.filter { !Quarantine.take($0.part, as: $0.name, $0.home, in: place) }
+        for (name, home) in group.discards + refused.map({ ($0.part, $0.home) }) {
             // A part that stays is found by fsck and by the next start; nobody waits for this.
             do throws(SystemError) {
                 try unlink(FilePath(name), in: try place.parts(home).descriptor)
             } catch {}
+        }
+        for (time, home) in group.emptied {
+            Quarantine.empty(home, before: time, in: place) { heartbeat.mark() }
         }
         heartbeat.mark()
     }
@@ -126,6 +131,8 @@ private struct CommandGroup {
     var keeps: [(seq: JobSeq, partName: String, home: PartHome)] = []
     var checkpoints: [(seq: JobSeq, token: UInt64, partName: String, home: PartHome)] = []
     var discards: [(name: String, home: PartHome)] = []
+    var quarantines: [(part: String, name: String, home: PartHome)] = []
+    var emptied: [(before: WallTime, home: PartHome)] = []
     var homes: [PartHome] = []
     var stops = false
 
@@ -138,6 +145,8 @@ private struct CommandGroup {
             case .checkpoint(let seq, let token, let partName, let home):
                 checkpoints.append((seq, token, partName, home))
             case .discard(let names, let home): discards += names.map { ($0, home) }
+            case .quarantine(let part, let name, let home): quarantines.append((part, name, home))
+            case .emptyQuarantine(let time, let home): emptied.append((time, home))
             case .watch(let home): homes.append(home)
             case .stop: stops = true
             }

@@ -39,6 +39,11 @@ final class PublishPlace {
         return folder
     }
 
+    /// The directory of a home's quarantine.
+    func quarantine(_ home: PartHome) -> FilePath {
+        FilePath(home.root(output: settings.outputDirectory) + "/" + QuarantineName.directory)
+    }
+
     /// The part's full path, for messages.
     func partPath(_ item: PublishItem) -> String {
         item.home.parts(output: settings.outputDirectory, main: settings.partsDirectory) + "/" + item.partName

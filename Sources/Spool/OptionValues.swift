@@ -68,6 +68,15 @@ enum OptionValues {
         return checksum
     }
 
+    /// URL or path of a list of digests; which of them may be used is looked at with the entry's URLs.
+    static func checksums(_ text: String) throws(Mistake) -> String {
+        guard !text.isEmpty, text.utf8.count <= 8192, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+        else {
+            throw Mistake("expected a URL, a path or none")
+        }
+        return text
+    }
+
     /// The user's join key: up to 1 KiB.
     static func userID(_ text: String) throws(Mistake) -> String {
         guard text.utf8.count <= 1024 else { throw Mistake("longer than 1 KiB") }

@@ -8,6 +8,8 @@ public enum SumCommand: Sendable, Hashable {
     /// Digests the part file `name` in `directory`. The loop opens it itself, when its turn comes.
     /// With a span, that part of it.
     case digest(JobSeq, directory: String, name: String, DigestAlgorithm, span: DigestSpan = .whole)
+    /// The same for a whole file that may be there: its size is told first, by `found`.
+    case look(JobSeq, directory: String, name: String, DigestAlgorithm)
     /// The answer is no longer wanted; one that is already on its way may still be reported.
     case cancel(JobSeq)
     /// So many worker processes from now on; held between 1 and 1024. No job is lost or begun anew by it.
@@ -21,6 +23,8 @@ public enum SumEvent: Sendable, Hashable {
     /// `value` is the exact total in decimal.
     case summed(JobSeq, value: String, SumTimings)
     case digested(JobSeq, Checksum, SumTimings)
+    /// The file of a `look` is there and is being digested.
+    case found(JobSeq, size: Int64)
     case failed(JobSeq, JobError)
     /// Something about the pool changed; at most ten a second, the last one always.
     case state(SumPoolState)

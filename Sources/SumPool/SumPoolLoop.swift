@@ -29,6 +29,8 @@ public struct SumPoolLoop: ~Copyable {
 
     private var sumd: RunningSumd?
     private var book: SumBook
+    /// Jobs whose file's size is still to be told.
+    private var looks: Set<JobSeq> = []
     private var restart: RestartPolicy
     /// When `sumd` may be started, CLOCK_MONOTONIC ns.
     private var dueAt: Int64 = 0
@@ -82,7 +84,13 @@ public struct SumPoolLoop: ~Copyable {
         case .digest(let seq, let directory, let name, let algorithm, let span):
             replaced = book.add(
                 seq, .digest(directory: directory, name: name, algorithm, span: span), submitted: now)
-        case .cancel(let seq): replaced = book.cancel(seq)
+        case .look(let seq, let directory, let name, let algorithm):
+            replaced = book.add(
+                seq, .digest(directory: directory, name: name, algorithm, span: .whole), submitted: now)
+            looks.insert(seq)
+        case .cancel(let seq):
+            looks.remove(seq)
+            replaced = book.cancel(seq)
         case .resize(let processes):
             settings.processes = SumPoolSettings.held(processes)
             book.resize(processes: settings.processes)
@@ -159,11 +167,13 @@ extension SumPoolLoop {
         _ ticket: UInt64, _ job: SumBook.Job, directory: FilePath, name: FilePath,
         _ algorithm: DigestAlgorithm, _ span: DigestSpan
     ) {
+        let tellsSize = looks.remove(job.seq) != nil
         do throws(SystemError) {
             // No link anywhere below the directory is ours. Nor is a FIFO, which would hang an open that waits for a
             // writer.
             let tree = try DirectoryTree(root: directory, capacity: 1)
             let file = try tree.open(name, .readOnly, options: [.nonBlocking])
+            if tellsSize { events(.found(job.seq, size: try file.status(name.string).size)) }
             send(
                 .digest(ticket: ticket, algorithm: algorithm, span: span, submitted: job.submitted),
                 passing: file.rawValue)

@@ -22,6 +22,10 @@ final class DispatchRig {
     /// Parts that the publisher was asked to sync for a checkpoint, by token.
     var checkpoints: [(token: UInt64, part: String)] = []
     var kept: [String] = []
+    var quarantined: [String] = []
+    var sums: [SumCommand] = []
+    /// Lists of digests that the spool was asked to read.
+    let readings = Mailbox<DigestReading> {}
     /// Homes that the watch thread was asked for.
     let wanted = Mailbox<PartHome> {}
     private var commits: [(JobSeq, JobMachine.Event)] = []
@@ -45,11 +49,12 @@ final class DispatchRig {
             endsWhenIdle: false, environmentProxy: nil, hostPatience: hostPatience, version: "1")
         let bell = Doorbell()
         let wanted = wanted
+        let readings = readings
         let ports = DispatchLoop.Ports(
             workers: [], publishers: [Mailbox {}, Mailbox {}], sums: Mailbox {}, ledger: Mailbox {},
             board: StatusBoard(config: .init()), jobsLog: { _ in }, remark: { _ in },
             prepareHome: { wanted.send($0) }, closed: { _ in },
-            ended: {})
+            ended: {}, readDigests: { readings.send($0) })
         loop = DispatchLoop(
             inbox: Mailbox {}, bell: bell, heartbeat: Heartbeat(name: "test"), ports: ports, plan: plan,
             start: .init(
@@ -143,9 +148,11 @@ final class DispatchRig {
             case .discard(let names, _): discarded += names
             case .checkpoint(_, let token, let part, _): checkpoints.append((token, part))
             case .keep(_, let part, _): kept.append(part)
-            case .sync, .rename, .watch, .stop: break
+            case .quarantine(_, let name, _): quarantined.append(name)
+            case .sync, .rename, .emptyQuarantine, .watch, .stop: break
             }
         }
+        sums += box.sums
         changes += box.changes
         commits += box.commits
         ledger += box.ledger

@@ -67,6 +67,7 @@ final class PublishFixture {
         case synced(Int64), renamed(Int64), taken(Int64), kept(Int64, Bool)
         case checkpointed(UInt64, PartSyncResult)
         case syncFailed(Int64, ErrorCode), renameFailed(Int64, ErrorCode)
+        case unmarked(Int64)
     }
 
     /// The message of the last failure of a job.
@@ -104,6 +105,9 @@ final class PublishFixture {
             case .nameTaken(let seq): return [.taken(seq.rawValue)]
             case .kept(let seq, let result): return [.kept(seq.rawValue, result == .stored)]
             case .checkpointed(_, let token, let result): return [.checkpointed(token, result)]
+            case .unmarked(let seq, let why):
+                messages.withLock { $0[seq.rawValue] = why }
+                return [.unmarked(seq.rawValue)]
             case .syncFailed(let seq, let trouble):
                 messages.withLock { $0[seq.rawValue] = trouble.error.message }
                 return [.syncFailed(seq.rawValue, trouble.error.code)]

@@ -76,6 +76,7 @@ extension DispatchLoop {
 
     func verdict(for key: HostKey) -> HostMachine.Verdict {
         if key == .none { return activeSums < Self.maxSums ? .start : .full(.window) }
+        if key == .files { return activeReadings < Self.maxReadings ? .start : .full(.window) }
         if uplink.machine.isSuspect(key), let look = uplink.machine.nextLook {
             return .wait(until: look, .network)
         }
@@ -141,6 +142,10 @@ extension DispatchLoop {
     mutating func freed(_ key: HostKey) {
         guard key != .none else {
             board.hostFreed(key, slots: Self.maxSums - activeSums)
+            return
+        }
+        guard key != .files else {
+            board.hostFreed(key, slots: Self.maxReadings - activeReadings)
             return
         }
         guard let machine = hosts[key]?.machine else {

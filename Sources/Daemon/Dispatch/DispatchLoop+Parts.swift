@@ -108,7 +108,7 @@ extension DispatchLoop {
 // After the end of a job without a file.
 extension DispatchLoop {
     func keepsPart(of task: JobTask, _ outcome: Outcome) -> Bool {
-        task.resume != nil && !task.isPartSuspect && outcome.state == .failed
+        task.resume != nil && !task.isPartSuspect && outcome.state == .failed && task.job.errand == nil
             && PartRetention.keeps(outcome.error) && plan.configuration.retention.parts > .zero
     }
 
@@ -130,6 +130,10 @@ extension DispatchLoop {
         let age = plan.configuration.retention.parts
         let time = WallTime(milliseconds: WallClock.milliseconds()) + (.zero - age)
         outbox.ledger.append(.expireParts(endedBefore: max(time, WallTime(milliseconds: 1))))
+        for home in [.output] + mounts.homes where !disks.isMissing(home) {
+            outbox.publish[ports.publishers.count - 1, default: []].append(
+                .emptyQuarantine(before: time, home: home))
+        }
     }
 
     mutating func partsExpired(_ parts: [ExpiredPart], isLast: Bool) {

@@ -35,6 +35,9 @@ extension DispatchLoop {
             kept(task, result)
         case .checkpointed(let seq, let token, let result):
             checkpointed(seq, token, result)
+        case .unmarked(_, let why):
+            // The file is whole and done all the same.
+            remark(.warning, "a digest could not be written beside its file", [("why", why)])
         }
     }
 

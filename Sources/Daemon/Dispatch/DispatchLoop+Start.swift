@@ -29,10 +29,10 @@ extension DispatchLoop {
         swap(&board, &self.board)
         var starved: [HostKey] = []
         var soonest = hostLook
-        let pick = board.next { key in
+        let pick = board.next(ahead: { self.mayCheckAhead($0) }) { key in
             let verdict = self.verdict(for: key)
             if case .wait(let until, _) = verdict { soonest = min(soonest, until) }
-            guard case .start = verdict, key != .none else { return verdict }
+            guard case .start = verdict, key != .none, key != .files else { return verdict }
             if chooseWorker(for: key) != nil { return .start }
             starved.append(key)
             return .full(.window)
@@ -76,7 +76,8 @@ extension DispatchLoop {
         enter(task)
         switch job.work {
         case .sum(let range): startSum(task, range)
-        case .download: if !digestsWholePart(task) { startAttempt(task) }
+        case .download where job.errand?.file != nil: startLocalReading(task)
+        case .download: if !digestsWholePart(task), !checksFirst(task) { startAttempt(task) }
         }
     }
 
@@ -84,7 +85,21 @@ extension DispatchLoop {
 
     /// The first transfer of an attempt.
     private mutating func startAttempt(_ task: JobTask) {
-        guard case .download(let urls, _) = task.job.work, let lane = urls.first?.host else { return }
+        guard case .download(let urls, _) = task.job.work, let lane = urls.first?.host,
+            let url = beginAttempt(task, urls)
+        else { return }
+        _ = task.machine.handle(.started)
+        if url.host == lane {
+            send(task)
+        } else {
+            // A mirror on another host waits for that host's slot like a redirect does.
+            act(task.machine.handle(.redirected), on: task)
+        }
+    }
+
+    /// An attempt is charged, and its mirror chosen.
+    mutating func beginAttempt(_ task: JobTask, _ urls: [DownloadURL]) -> DownloadURL? {
+        guard !urls.isEmpty else { return nil }
         task.attempts += 1
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         if task.startedAt == nil { task.startedAt = wall }
@@ -101,13 +116,7 @@ extension DispatchLoop {
         task.hops = 0
         task.isFromPublic = false
         task.hasLeftOrigin = false
-        _ = task.machine.handle(.started)
-        if url.host == lane {
-            send(task)
-        } else {
-            // A mirror on another host waits for that host's slot like a redirect does.
-            act(task.machine.handle(.redirected), on: task)
-        }
+        return url
     }
 
     /// Hops and second looks, before their host's queued jobs.

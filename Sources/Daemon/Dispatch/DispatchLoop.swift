@@ -33,6 +33,8 @@ struct DispatchLoop: ~Copyable {
         let closed: @Sendable (ListRow) -> Void
         /// Called once when drained, stopped or (`endsWhenIdle`) out of work.
         let ended: @Sendable () -> Void
+        /// A list of digests is whole: the spool reads it into the ledger.
+        var readDigests: @Sendable (DigestReading) -> Void = { _ in }
         /// Shared by all workers; its rate follows the clock.
         var totalLimiter = RateLimiter(rate: nil, now: MonotonicTime(nanoseconds: 0))
     }
@@ -106,6 +108,9 @@ struct DispatchLoop: ~Copyable {
     var starvedHosts: Set<HostKey> = []
     var workerLoads: [WorkerLoad]
     var activeSums = 0
+    /// Local lists of digests that are being read.
+    var activeReadings = 0
+    var checks = CheckAhead()
     var haltedLists: Set<ListID> = []
     /// When a host with a hold or a pace is looked at next.
     var hostLook = MonotonicTime.distantFuture
@@ -223,6 +228,7 @@ struct DispatchLoop: ~Copyable {
         case .plan(let plan): replan(plan)
         case .disks(let report): disksReported(report)
         case .spoolIdle(let isIdle): isSpoolIdle = isIdle
+        case .digestsRead(let id, let result): digestsRead(id, result)
         case .nameAsked(let answer, let asked): nameAnswered(answer, at: asked)
         case .drain(let until):
             if case .running = mode { mode = .draining(until: until) }

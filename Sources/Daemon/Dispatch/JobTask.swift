@@ -53,6 +53,8 @@ final class JobTask {
     var isProxied = false
     var condition: Condition?
     var preflightDone = false
+    /// It is looked at without a slot of its host, and holds a credit for that.
+    var isCheckedAhead = false
     /// Length of the file that lies under the final name, bytes.
     var foundSize: Int64?
     /// `active` is not on its way to the ledger before this turn's end.
@@ -93,6 +95,7 @@ final class JobTask {
         resume = job.resume
         storedPoint = job.resume
         if case .download(_, let path) = job.work { self.path = path }
+        machine = JobMachine(readsDigests: job.errand != nil)
     }
 
     var seq: JobSeq { job.seq }

@@ -113,7 +113,7 @@ final class FsckContext {
         self.store = store
         self.report = report
         place = OutputPlace(root: configuration.outputDir, identity: store.identity, claims: true)
-        refetch = RefetchList(spool: configuration.spoolDir)
+        refetch = RefetchList(spool: configuration.spoolDir, keepsDigest: false)
     }
 
     var spool: String { configuration.spoolDir }
@@ -130,8 +130,10 @@ final class FsckContext {
         let lock: FileLock? = isThere ? try PartCheck.lock(parts) : nil
         try readMounts()
         try PartCheck(self).run()
+        try QuarantineCheck(self).run()
         try FileCheck(self).run()
-        if let name = try refetch.commit() {
+        let name = "fsck-refetch-\(WallClock.milliseconds()).jsonl"
+        if try refetch.commit(as: name) {
             report.add(
                 Finding(
                     weight: .note, object: "\(spool)/\(name)",

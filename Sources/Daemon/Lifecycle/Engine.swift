@@ -64,6 +64,7 @@ final class Engine {
         var spool: WorkerThread?
         var watch: WorkerThread?
         var read: WorkerThread?
+        var audits: WorkerThread?
     }
 
     /// Makes directories, takes locks, opens and recovers the ledger. No thread runs yet, nothing is fetched.
@@ -114,7 +115,9 @@ final class Engine {
         startDispatcher()
         startSpool()
         startWatch()
-        if plan.servesControl { try startControl() }
+        guard plan.servesControl else { return }
+        threads.audits = startAudits(heartbeat("dld-verify"))
+        try startControl()
     }
 
     /// Takes everything down, in the order in which data flows, so that each loop's last words find a listener:
@@ -130,6 +133,8 @@ final class Engine {
         for worker in threads.workers { worker.join() }
         for publisher in wires.publishers { publisher.send(.stop) }
         for thread in threads.publish { thread.join() }
+        wires.audits.send(.stop)
+        threads.audits?.join()
         wires.sums.send(.stop)
         threads.sum?.join()
         // The reader first: the last connection to go writes the WAL home.
@@ -152,7 +157,8 @@ extension Engine {
         let durability = store.durability
         let version = plan.version
         threads.ledger = WorkerThread(name: "dld-ledger") {
-            let ports = LedgerLoop.Ports(dispatch: wires.dispatch, spool: wires.spool) { error in
+            let ports = LedgerLoop.Ports(dispatch: wires.dispatch, spool: wires.spool, audits: wires.audits) {
+                error in
                 // Nothing can be recorded any more: no point in going on, and a restart finds what was committed.
                 wires.fail(OpenedLedger.startError(error))
             } isStopping: {
@@ -188,7 +194,11 @@ extension Engine {
         threads.sum = WorkerThread(name: "dld-sum") {
             var loop = SumPoolLoop(
                 settings: settings, inbox: wires.sums, bell: wires.sumBell,
-                events: { wires.dispatch.send(.sum($0)) }, heartbeat: beat)
+                events: { event in
+                    if AuditTicket.isAudit(event) { return wires.audits.send(.sum(event)) }
+                    wires.dispatch.send(.sum(event))
+                    if case .state = event { wires.audits.send(.sum(event)) }
+                }, heartbeat: beat)
             loop.run()
         }
     }
@@ -255,7 +265,7 @@ extension Engine {
             ended: {
                 wires.hasEnded.store(true, ordering: .releasing)
                 wires.mainBell.ring()
-            }, totalLimiter: totalLimiter)
+            }, readDigests: { wires.spool.send(.readDigests($0)) }, totalLimiter: totalLimiter)
         let start = DispatchLoop.Start(
             lists: store.lists, publishes: store.publishes,
             missingOutput: store.missingOutput, mounts: store.mounts, missingHomes: store.missingHomes,
@@ -307,6 +317,7 @@ extension Engine {
             switch event {
             case .idle(let isIdle): wires.dispatch.send(.spoolIdle(isIdle))
             case .added(let ticket, let result): bridge.added(ticket: ticket, result)
+            case .digestsRead(let id, let result): wires.dispatch.send(.digestsRead(id, result))
             case .rejected: verdicts.rejected()
             case .accepted, .closed, .remark: break
             }
@@ -330,9 +341,10 @@ extension Engine {
         return ControlBridge(
             board: board,
             ports: .init(
-                dispatch: wires.dispatch, reads: wires.reads, spool: wires.spool,
+                dispatch: wires.dispatch, ledger: wires.ledger, reads: wires.reads, spool: wires.spool,
                 reload: { requests.add($0) }, logger: logger),
-            cipher: store.cipher, spoolPath: plan.configuration.spoolDir, identity: identity)
+            cipher: store.cipher, spoolPath: plan.configuration.spoolDir,
+            outputPath: store.place.root, statePath: plan.configuration.stateDir, identity: identity)
     }
 
     private func startWatch() {

@@ -94,6 +94,7 @@ final class Supervisor {
         engine.logger.notice("draining", metadata: ["for": "\(DurationText.format(drain))"])
         _ = notify.send(.stopping, .extendTimeout(drain + .seconds(30)))
         engine.wires.dispatch.send(.drain(until: now + drain))
+        engine.wires.audits.send(.drain)
     }
 
     /// A bad config is refused whole: the old one stays, the log and status say why.
@@ -143,6 +144,7 @@ final class Supervisor {
         engine.logPort.setLevel(Logger.Level(rawValue: next.log.level.rawValue) ?? .info)
         engine.wires.dispatch.send(.plan(engine.dispatchPlan(next, loaded.credentials)))
         engine.wires.spool.send(.settings(engine.spoolSettings(next)))
+        engine.wires.audits.send(.rate(next.verify.rate))
     }
 
     /// Once a second: everybody's pulse onto the board, the verdict to systemd, and WATCHDOG=1 while all is well.
