@@ -162,6 +162,8 @@ extension ResultRecord {
         text("out", options.out)
         text("dir", options.dir)
         text("checksum", options.checksum?.description)
+        text("checksums", options.checksums)
+        text("checksums_digest", options.checksumsDigest?.description)
         if let size = options.size { json.field("size", size) }
         if let headers = options.headers, !headers.isEmpty { append(headers, to: &json) }
         text("referer", options.referer)

@@ -68,7 +68,8 @@ public final class MemoryGroup: Sendable {
     public func starve(_ victim: pid_t) throws {
         let before = try kills()
         try FileTree.write("1000", to: "/proc/\(victim)/oom_score_adj")
-        try limit(anonymous() + (24 << 20))
+        // So large that a score counts for more than what its process has.
+        try limit(anonymous() + (512 << 20))
         let script = "\(#filePath)".replacingOccurrences(of: "MemoryGroup.swift", with: "eat_memory.py")
         let file = "\(path)/\(isVersion2 ? "memory.events" : "memory.oom_control")"
         let command = prefix + [try ProgramRun.find("python3"), script, file, "\(before)"]

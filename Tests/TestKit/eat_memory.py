@@ -5,10 +5,12 @@
 FILE is the cgroup's memory.oom_control or memory.events, COUNT how often it had killed before. Should what the killed one
 leaves not be enough, this program is the next to go.
 """
+import os
 import sys
 
+# Before everybody but the one that is to go.
 with open("/proc/self/oom_score_adj", "w") as score:
-    score.write("500")
+    score.write("800")
 
 
 def kills():
@@ -16,6 +18,7 @@ def kills():
         return next(int(line.split()[1]) for line in counters if line.startswith("oom_kill "))
 
 
-eaten = []
+# Charged to the cgroup and to no process: who is killed goes by the scores alone.
+eaten = os.memfd_create("eaten")
 while kills() == int(sys.argv[2]):
-    eaten.append(b"x" * 16384)
+    os.write(eaten, b"x" * 65536)

@@ -100,7 +100,10 @@ private let etag: [(name: String, value: String)] = [("ETag", "\"v1\"")]
             return FaultCase([
                 .done(server.url("a"), bytes, name: "a", flags: ["length_unverified"]),
                 .done(server.url("b"), bytes, name: "b", options: ["checksum=sha-256=\(sum)"]),
-                .failed(server.url("cut"), "digest_mismatch", options: ["checksum=sha-256=\(sum)"]),
+                // Once more from zero before it fails.
+                .failed(
+                    server.url("cut"), "digest_mismatch", options: ["checksum=sha-256=\(sum)"],
+                    attempts: 2...2),
             ])
         }
     }
