@@ -70,7 +70,7 @@ private struct EntryInsertion {
     let list: ListID
     let now: WallTime
     let isCancelled: Bool
-    let statement: Statement
+    let statement: DirectStatement
     private(set) var queuedLanes: Set<LaneKey> = []
     private(set) var gidConflicts = 0
     private var counts: [LaneKey: StateCounts] = [:]
@@ -83,12 +83,7 @@ private struct EntryInsertion {
         self.list = list
         self.now = now
         self.isCancelled = isCancelled
-        statement = try db.cachedStatement(
-            sql: """
-                INSERT INTO job (seq, list, line, kind, state, host, rank, admitted_at, urls, mirror_hosts, \
-                path, \
-                options, gid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """)
+        statement = try store.hot(.admit, db)
     }
 
     mutating func insert(_ entry: AdmittedEntry) throws {
@@ -118,11 +113,11 @@ private struct EntryInsertion {
         // Bad lines belong to no host: the row 0 of sums does not count them.
         let hostID = kind == .badLine ? HostID(rawValue: -1) : try id(of: host)
         let lane = LaneKey(list: list, host: hostID)
-        try statement.execute(arguments: [
-            entry.seq.rawValue, list.rawValue, entry.line, kind.rawValue, state.rawValue, lane.host.rawValue,
-            -min(max(entry.priority, -1_000_000_000), 1_000_000_000), now.rawValue, urls, mirrorHosts, path,
-            JSONColumn.text(entry.options), gid.map { Int64(bitPattern: $0.rawValue) },
-        ])
+        try statement.bind(entry.seq.rawValue).bind(list.rawValue).bind(entry.line).bind(kind.rawValue)
+            .bind(state.rawValue).bind(lane.host.rawValue)
+            .bind(-min(max(entry.priority, -1_000_000_000), 1_000_000_000)).bind(now.rawValue)
+            .bind(urls).bind(mirrorHosts).bind(path).bind(JSONColumn.text(entry.options))
+            .bind(gid.map { Int64(bitPattern: $0.rawValue) }).run()
         if let gid { try note(gid, entry.seq) }
         try noteEnd(of: entry, state)
         if state == .queued { queuedLanes.insert(lane) }
@@ -139,7 +134,7 @@ private struct EntryInsertion {
         } else {
             outcome.error = .cancelledWithList
         }
-        try OutcomeColumns.insert(db, entry.seq, outcome)
+        try OutcomeColumns.write(store.hot(.outcome, db), entry.seq, outcome)
     }
 
     private mutating func id(of host: HostKey) throws -> HostID {

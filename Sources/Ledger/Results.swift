@@ -15,16 +15,10 @@ extension LedgerStore {
         let bound = min(max(limit, 1), Self.pageLimit)
         return try read { db in
             let defaults = try defaults(of: list, db)
-            let statement = try db.cachedStatement(
-                sql: """
-                    SELECT \(ResultColumns.selected) FROM span s CROSS JOIN job j ON j.seq BETWEEN s.first \
-                    AND s.last \
-                    LEFT JOIN outcome o ON o.seq = j.seq LEFT JOIN host h ON h.id = j.host \
-                    WHERE s.list = ? AND s.last > ? AND j.seq > ? ORDER BY s.first, j.seq LIMIT ?
-                    """)
             let start = after?.rawValue ?? 0
-            let rows = try Row.fetchCursor(statement, arguments: [list.rawValue, start, start, bound])
-            let records = try rows.readAllMapped {
+            let statement = try hot(.results, db)
+            statement.bind(list.rawValue).bind(start).bind(start).bind(bound)
+            let records = try statement.rows {
                 ResultColumns.record($0, defaults: defaults, cipher: cipher)
             }
             return (records, records.count < bound ? nil : records.last?.seq)
@@ -57,7 +51,9 @@ enum ResultColumns {
         "j.seq, j.list, j.line, j.kind, j.state, j.urls, j.options, j.gid, h.name, " + OutcomeColumns.selected
     static let count = 9 + 33
 
-    static func record(_ row: Row, defaults: JobOptions, cipher: JobIDCipher) -> ResultRecord? {
+    static func record(
+        _ row: borrowing some ColumnReading, defaults: JobOptions, cipher: JobIDCipher
+    ) -> ResultRecord? {
         guard let state = JobState(rawValue: Int(row.number(4))), let kind = JobKind(rawValue: row.number(3))
         else {
             return nil
