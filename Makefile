@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # setup: Debian packages that are missing   build: debug build        demo: the whole road on real files
-# test: every test, the booted systemd too  check: the style gates    tsan: every test under the thread sanitizer
+# test: every test, the booted systemd too  check: the style gates    tsan, asan: every test under a sanitizer
 # crash: kills dld at every write, cuts its power 100 times
 # fuzz: every parser of foreign bytes, MINUTES=1 each
 # soak: downloads over faults drawn at random, with kills (JOBS=200000 KILLS=50 SEED=1)
@@ -14,7 +14,7 @@ DESTDIR ?=
 BIN_DIR ?=
 export PREFIX DESTDIR BIN_DIR
 
-.PHONY: all setup build demo test tsan crash soak check fuzz bench install uninstall clean
+.PHONY: all setup build demo test tsan asan crash soak check fuzz bench install uninstall clean
 all: build
 
 setup:
@@ -31,6 +31,9 @@ test: setup
 
 tsan: setup
 	@scripts/test --tsan
+
+asan: setup
+	@scripts/test --asan
 
 crash: build
 	@scripts/crash

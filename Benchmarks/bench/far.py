@@ -48,7 +48,8 @@ def many_tls(bench, report):
     fetch = job(bench, "middle", MIDDLE, tls=True)
     variants = {"curl -Z": [peers.curl(50), peers.curl(100), peers.curl(300)], "aria2": [peers.aria2("-j16", "-x16")],
                 "wget2": [peers.wget2(16), peers.wget2(64)]}
-    best = [best_of(fetch, some, bench.memory) for some in variants.values()]
+    best, slow = best_of(fetch, variants.values(), bench.memory)
+    report.notes += slow
     contenders = [Dld(bench.build), *best]
     samples = rounds(fetch, contenders, bench.memory, bench.pairs)
     report.contest("2,000 x 100 KiB over TLS with HTTP/2", samples, contenders)

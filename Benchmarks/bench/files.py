@@ -29,7 +29,7 @@ def fastest(samples, names):
 def small(bench, work, title, tls, place, where):
     """The many small files against everybody."""
     fetch = job(bench, "small", SMALL, tls)
-    best = [best_of(fetch, variants, place) for variants in peers.fastest_many(fetch).values()]
+    best, slow = best_of(fetch, peers.fastest_many(fetch).values(), place)
     bare = [peers.bare_loop(bench.bare_loop, bench.cores, 25)]
     ours = [Dld(bench.build, "dld"),
             Dld(bench.build, "dld, durability none", "as shipped", {"durability": "none"})]
@@ -37,6 +37,7 @@ def small(bench, work, title, tls, place, where):
     samples = rounds(fetch, contenders, place, bench.pairs)
     report = Report(work, title, "From the drop of the list (dld) or the start of the program to the last file.")
     report.contest(f"Output and ledger on {where}", samples, contenders)
+    report.notes += slow
     return report, samples, [peer.name for peer in best]
 
 
@@ -74,7 +75,7 @@ def b3(bench):
         "aria2": [peers.aria2("-j8", "-x1"), peers.aria2("-j4", "-x4", "-s4")],
         "wget2": [peers.wget2(8), peers.wget2(8, "--chunk-size=0")],
     }
-    best = [best_of(fetch, some, bench.memory) for some in variants.values()]
+    best, slow = best_of(fetch, variants.values(), bench.memory)
     bare = peers.bare_loop(bench.bare_loop, bench.cores, 4)
     contenders = [Dld(bench.build), Dld(bench.build, "dld, durability none", "as shipped", {"durability": "none"}),
                   bare, *best]
@@ -82,6 +83,7 @@ def b3(bench):
     gigabytes = LARGE[0] * LARGE[1] / 1e9
     report = Report("B3", "8 files of 260 MiB", "From the drop of the list or the start of the program to the last file.")
     report.contest("On tmpfs", samples, contenders, per_gb=gigabytes)
+    report.notes += slow
     first = fastest(samples, [peer.name for peer in best])
     report.bar(f"against the fastest peer ({first})", ratio(walls(samples, "dld"), walls(samples, first)), 1.0)
     cpu = ratio([s.cpu for s in samples["dld"]], [s.cpu for s in samples["bare loop"]])
@@ -100,7 +102,8 @@ def b4(bench):
             "wget2": [peers.wget2(1), peers.wget2(8, "--chunk-size=256M")],
             "axel": [peers.axel(8), peers.axel(2)],
         }
-        best = [best_of(fetch, some, bench.memory) for some in variants.values()]
+        best, slow = best_of(fetch, variants.values(), bench.memory)
+        report.notes += slow
         contenders = [Dld(bench.build), peers.bare_loop(bench.bare_loop, 1, 1), *best]
         samples = rounds(fetch, contenders, bench.memory, bench.pairs)
         kind = "over TLS" if tls else "plain"

@@ -125,18 +125,27 @@ def extras(sample):
     return " ".join(f"{key} {value:.3f}" for key, value in sample.more.items() if isinstance(value, float))
 
 
-def best_of(job, variants, place):
-    """The fastest of one program's settings, two runs each: peers are measured at their best."""
-    if len(variants) == 1:
-        return variants[0]
-    def speed(variant):
-        times = []
-        for _ in range(2):
+HOPELESS = 5  # times slower than the fastest: tried, told, and not run in every round
+
+
+def best_of(job, programs, place):
+    """The fastest setting of each program, for peers are measured at their best; and what is too slow to go on with.
+
+    `programs`: lists of variants of one program each.
+    """
+    found = []
+    for variants in programs:
+        times = {}
+        for variant in variants:
             with fresh(job, place) as folder:
-                times.append(variant.run(job, folder).wall)
-        print(f"  trying {variant.name} {variant.options}: {min(times):.3f} s", flush=True)
-        return min(times)
-    return min(variants, key=speed)
+                times[variant] = variant.run(job, folder).wall
+            print(f"  trying {variant.name} {variant.options}: {times[variant]:.3f} s", flush=True)
+        best = min(times, key=times.get)
+        found.append((times[best], best))
+    limit = HOPELESS * min(time for time, _ in found)
+    slow = [f"{peer.name} ({peer.options}) took {time:.1f} s in its trial and was left out of the rounds."
+            for time, peer in found if time > limit]
+    return [peer for time, peer in found if time <= limit], slow
 
 
 def median(values):

@@ -80,6 +80,6 @@ def fastest_many(job):
     small = [curl(50), curl(16)]
     return {
         "curl -Z": small,
-        "aria2": [aria2("-j16", "-x16"), aria2("-j64", "-x16")],
+        "aria2": [aria2("-j16", "-x16")],
         "wget2": [wget2(8 * cores), wget2(50)],
     }

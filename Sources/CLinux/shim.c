@@ -15,7 +15,9 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +52,11 @@ int dld_rename_noreplace(int from_directory, const char *from, int to_directory,
 int dld_syncfs(int descriptor) { return syncfs(descriptor); }
 int dld_start_writeback(int descriptor, int64_t offset, int64_t length) {
     return sync_file_range(descriptor, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+int dld_is_in_page_cache(int descriptor, int64_t offset) {
+    char byte;
+    struct iovec one = {&byte, 1};
+    return preadv2(descriptor, &one, 1, offset, RWF_NOWAIT) != -1 || errno != EAGAIN;
 }
 int dld_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
@@ -137,6 +144,10 @@ int dld_connect_datagram(int socket, const char *name, size_t length, int is_abs
 
 int dld_spawn_close_from(void *actions, int lowest) {
     return posix_spawn_file_actions_addclosefrom_np((posix_spawn_file_actions_t *)actions, lowest);
+}
+
+int dld_set_attribute(int descriptor, const char *name, const void *value, size_t length) {
+    return fsetxattr(descriptor, name, value, length, 0);
 }
 
 int dld_usable_processors(void) {

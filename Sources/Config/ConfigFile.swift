@@ -63,7 +63,8 @@ struct ConfigReader {
             ("control", readControl), ("spool", readSpool), ("log", readLog), ("hosts", readHosts),
             ("retry", readRetry), ("timeouts", readTimeouts), ("limits", readLimits),
             ("segments", readSegments),
-            ("retention", readRetention), ("digest", readDigest), ("output", readOutput),
+            ("retention", readRetention), ("digest", readDigest), ("verify", readVerify),
+            ("output", readOutput),
             ("network", readNetwork),
             ("sum", readSum),
         ]
@@ -135,6 +136,7 @@ struct ConfigReader {
     private func readLimits(_ section: ConfigSection, _ config: inout Configuration) {
         config.limits.maxFileSize = section.limit("max_file_size", config.limits.maxFileSize)
         config.limits.maxListSize = section.limit("max_list_size", config.limits.maxListSize)
+        config.limits.maxChecksumsSize = section.limit("max_checksums_size", config.limits.maxChecksumsSize)
         config.limits.maxRedirects = section.integer("max_redirects", config.limits.maxRedirects, in: 0...100)
         config.limits.minFree = section.size("min_free", config.limits.minFree)
         config.limits.totalRate = section.timetable("total_rate", config.limits.totalRate)
@@ -159,8 +161,9 @@ struct ConfigReader {
 
     private func readDigest(_ section: ConfigSection, _ config: inout Configuration) {
         let names = DigestAlgorithm.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
-        config.alwaysDigest = section.read("always", config.alwaysDigest, expected: "null or one of \(names)")
-        {
+        config.digest.always = section.read(
+            "always", config.digest.always, expected: "null or one of \(names)"
+        ) {
             value -> DigestAlgorithm?? in
             switch value {
             case .null: .some(nil)
@@ -168,6 +171,12 @@ struct ConfigReader {
             default: nil
             }
         }
+        config.digest.write = section.choice("write", config.digest.write)
+        config.digest.keepsBad = section.bool("keep_bad", config.digest.keepsBad)
+    }
+
+    private func readVerify(_ section: ConfigSection, _ config: inout Configuration) {
+        config.verify.rate = section.timetable("rate", config.verify.rate)
     }
 
     private func readSum(_ section: ConfigSection, _ config: inout Configuration) {

@@ -65,7 +65,7 @@ extension Configuration {
     public static let restartKeys: Set<String> = [
         "spool_dir", "output_dir", "state_dir", "control.socket", "workers", "transfers_per_worker",
         "durability",
-        "sum.processes", "log.format", "log.jobs_file", "output.dir_mode", "limits.max_list_size",
+        "log.format", "log.jobs_file", "output.dir_mode", "limits.max_list_size",
         "segments.checkpoint_bytes", "segments.checkpoint_interval",
     ]
 
@@ -99,6 +99,7 @@ extension Configuration {
         add("timeouts", "drain", json: Self.text(timeouts.drain))
         add("limits", "max_file_size", json: Self.text(size: limits.maxFileSize))
         add("limits", "max_list_size", json: Self.text(size: limits.maxListSize))
+        add("limits", "max_checksums_size", json: Self.text(size: limits.maxChecksumsSize))
         add("limits", "max_redirects", json: String(limits.maxRedirects))
         add("limits", "min_free", json: Self.text(size: limits.minFree))
         add("limits", "total_rate", json: Self.text(timetable: limits.totalRate))
@@ -114,7 +115,10 @@ extension Configuration {
         add("segments", "checkpoint_interval", json: Self.text(segments.checkpointInterval))
         add("retention", "lists", json: retention.lists.map(Self.text) ?? Self.quoted("keep"))
         add("retention", "parts", json: Self.text(retention.parts))
-        add("digest", "always", json: alwaysDigest.map { Self.quoted($0.rawValue) } ?? "null")
+        add("digest", "always", json: digest.always.map { Self.quoted($0.rawValue) } ?? "null")
+        add("digest", "write", json: Self.quoted(digest.write.rawValue))
+        add("digest", "keep_bad", json: String(digest.keepsBad))
+        add("verify", "rate", json: Self.text(timetable: verify.rate))
         add("output", "exists", json: Self.quoted(output.exists.rawValue))
         add("output", "layout", json: Self.quoted(output.layout.template))
         add("output", "file_mode", json: Self.octal(output.fileMode))

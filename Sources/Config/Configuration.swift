@@ -39,10 +39,12 @@ public struct Configuration: Sendable, Hashable {
     public var segments = Segments()
     /// `retention`.
     public var retention = Retention()
-    /// `digest.always`: a digest for every file, also where the list gave none.
-    public var alwaysDigest: DigestAlgorithm?
+    /// `digest`.
+    public var digest = Digest()
     /// `output`.
     public var output = Output()
+    /// Audits of finished files.
+    public var verify = Verify()
     /// `network`.
     public var network = Network()
     /// `sum`.
@@ -115,6 +117,8 @@ public struct Configuration: Sendable, Hashable {
         public var maxFileSize: Int64?
         /// Of one dropped list, unpacked.
         public var maxListSize: Int64?
+        /// Of a list of digests.
+        public var maxChecksumsSize: Int64? = 64 << 20
         /// For one download; 0 follows none.
         public var maxRedirects = 10
         /// Free bytes below which no transfer starts.
@@ -141,6 +145,22 @@ public struct Configuration: Sendable, Hashable {
         public var lists: Duration?
         /// How long part files of jobs that nobody goes on with are kept.
         public var parts: Duration = .seconds(7 * 86_400)
+    }
+
+    /// What is done with digests.
+    public struct Digest: Sendable, Hashable {
+        /// A digest for every file, also where the list gave none.
+        public var always: DigestAlgorithm?
+        /// Where a file's digest is written, beside ledger and results.
+        public var write = DigestMark.none
+        /// Whether a file whose digest is wrong is kept for a look, until `retention.parts` is over.
+        public var keepsBad = false
+    }
+
+    /// Audits of finished files.
+    public struct Verify: Sendable, Hashable {
+        /// Bytes a second that are read for them.
+        public var rate = RateTimetable(100 << 20)
     }
 
     /// Names and modes of finished files.

@@ -45,6 +45,12 @@ public struct MetricsDocument: Sendable, Hashable {
     public var sumsFailed = 0
     public var sumRestarts = 0
     public var sumCPUSeconds: Double = 0
+    /// Published files that audits have looked at, and queued again.
+    public var verifiedFiles = AuditCounts()
+    public var verifiedBytes: Int64 = 0
+    public var verifyRepairs = 0
+    /// Gauge.
+    public var openAudits = 0
     /// Gauge.
     public var disks: [DiskStatus] = []
     public var residentBytes: Int64 = 0

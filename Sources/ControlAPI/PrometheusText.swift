@@ -19,6 +19,7 @@ public enum PrometheusText {
         writeJobs(metrics, to: &page)
         writeTransfers(metrics, to: &page)
         writeSums(metrics, to: &page)
+        writeAudits(metrics, to: &page)
         writeDisks(metrics.disks, to: &page)
         page.gauge(
             "dld_resident_memory_bytes", "Resident memory of the daemon.", Double(metrics.residentBytes))
@@ -69,6 +70,20 @@ public enum PrometheusText {
         page.histogram(
             "dld_first_byte_seconds", "From the start of an attempt to the first byte of its body.",
             metrics.firstByte)
+    }
+
+    private static func writeAudits(_ metrics: MetricsDocument, to page: inout Page) {
+        let counts = metrics.verifiedFiles
+        page.counter(
+            "dld_verify_files_total", "Published files that audits looked at, by what came of it.",
+            AuditVerdict.allCases.map { ([("verdict", $0.name)], Double(counts[$0])) }
+                + [([("verdict", "skipped")], Double(counts.skipped))])
+        page.counter(
+            "dld_verify_bytes_total", "Bytes of published files that audits looked at.",
+            Double(metrics.verifiedBytes))
+        page.counter(
+            "dld_verify_repairs_total", "Files that audits queued again.", Double(metrics.verifyRepairs))
+        page.gauge("dld_verify_open", "Audits that have not ended.", Double(metrics.openAudits))
     }
 
     private static func writeDisks(_ disks: [DiskStatus], to page: inout Page) {

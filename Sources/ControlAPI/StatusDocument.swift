@@ -33,6 +33,10 @@ public struct StatusDocument: Codable, Sendable, Hashable {
     public var waiting: [WaitingStatus] = []
     public var workers: [WorkerStatus] = []
     public var sums = SumsStatus()
+    /// The audit at work; nil: none is.
+    @Nullable public var audit: AuditDocument?
+    /// Audits that have not ended, the one at work with them.
+    public var auditsTotal = 0
     public var disks: [DiskStatus] = []
     public var totals = TotalsStatus()
     public var memory = MemoryStatus()
@@ -43,7 +47,8 @@ public struct StatusDocument: Codable, Sendable, Hashable {
     enum CodingKeys: String, CodingKey {
         case verdict, version, pid, now, state, config, jobs, lists, transfers, hosts, waiting, workers, sums,
             disks
-        case totals, memory, errors
+        case totals, memory, errors, audit
+        case auditsTotal = "audits_total"
         case startedAt = "started_at"
         case uptimeSeconds = "uptime_seconds"
         case pauseReason = "pause_reason"

@@ -45,6 +45,7 @@ public enum Verdict {
         case .outputMissing: return "\(jobs) for the output directory\(detail)"
         case .network: return "\(jobs) for the network\(until)\(detail)"
         case .ledger: return "\(jobs) for the ledger\(detail)"
+        case .checksums: return "\(jobs) for their lists of digests"
         case .window: return "\(jobs)\(forHost) for their turn\(until)"
         }
     }

@@ -14,6 +14,11 @@ public enum ActionView {
             + "\n"
     }
 
+    /// The same for an audit: `pause audit 7`.
+    public static func text(audit action: ActionDocument) -> String {
+        "\(action.verb) audit \(Masking.text(action.target))\n"
+    }
+
     /// What a reload left open.
     public static func text(_ reload: ReloadDocument) -> String {
         var lines = ["reloaded"]

@@ -70,6 +70,32 @@ public struct ControlClient {
         return try decode(try send(ControlRequest("POST", target, body: body, limit: nil)))
     }
 
+    public func verify(_ order: AuditOrder) throws(ClientError) -> Answer<AuditDocument> {
+        let body: [UInt8]
+        do { body = try ControlAPI.encode(order) } catch {
+            throw ClientError(.usage, "this cannot be asked for: \(error)")
+        }
+        return try decode(try send(ControlRequest("POST", "/v1/verify", body: .bytes(body))))
+    }
+    public func audits(_ query: AuditQuery) throws(ClientError) -> Answer<PageDocument<AuditDocument>> {
+        try get(
+            "/v1/verify"
+                + QueryText.write([("after", query.after?.description), ("limit", String(query.limit))]))
+    }
+    public func audit(_ id: AuditID) throws(ClientError) -> Answer<AuditDocument> {
+        try get("/v1/verify/\(id)")
+    }
+    public func results(
+        _ query: AuditResultsQuery
+    ) throws(ClientError) -> Answer<PageDocument<AuditFindingDocument>> {
+        try get(
+            "/v1/verify/\(query.id)/results"
+                + QueryText.write([("after", String(query.after)), ("limit", String(query.limit))]))
+    }
+    public func act(_ verb: AuditVerb, on id: AuditID) throws(ClientError) -> Answer<ActionDocument> {
+        try post("/v1/verify/\(id)/\(verb.rawValue)")
+    }
+
     private func get<Document: Decodable>(_ target: String) throws(ClientError) -> Answer<Document> {
         try decode(try send(ControlRequest("GET", target)))
     }

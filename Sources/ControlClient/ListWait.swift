@@ -43,30 +43,14 @@ public struct ListWait {
         _ reference: ListReference, limit: Duration?
     ) throws(ClientError) -> Answer<ListDocument>? {
         var reference = reference
-        var hasAnswered = false
-        var pause = Duration.milliseconds(100)
-        let end = limit.map { surroundings.now() + $0 }
-        var lastAnswer = surroundings.now()
-        while true {
-            do {
+        let polling = Polling(sleep: surroundings.sleep, now: surroundings.now, patience: patience)
+        return try polling.follow(
+            limit: limit, isOver: { $0.state.isTerminal }, progress: surroundings.progress,
+            look: { () throws(ClientError) in
                 let answer = try client.list(reference)
-                hasAnswered = true
-                lastAnswer = surroundings.now()
-                surroundings.progress(answer.document)
-                if answer.document.state.isTerminal { return answer }
                 if let id = answer.document.id { reference = .id(ListID(id)) }
-            } catch {
-                // A daemon that never answered is an error at once; one that went away may come back.
-                guard error.isAbsence, hasAnswered, surroundings.now() - lastAnswer < patience else {
-                    throw error
-                }
-                surroundings.progress(nil)
-            }
-            if let end, surroundings.now() >= end { return nil }
-            surroundings.sleep(pause)
-            // Short lists are told of at once, long ones are not asked about more than once a second.
-            pause = min(pause * 2, .seconds(1))
-        }
+                return answer
+            })
     }
 }
 

@@ -81,20 +81,21 @@ public enum ShowView {
         }
     }
 
-    private static func exact(_ bytes: Int64) -> String {
+    static func exact(_ bytes: Int64) -> String {
         bytes < 1024 ? "\(bytes)" : "\(Quantity.count(bytes)) (\(Quantity.size(bytes)))"
     }
+}
 
-    private struct Facts {
-        private var lines: [String] = []
-        private let style: ViewStyle
-        init(_ style: ViewStyle) { self.style = style }
-        var text: String { lines.joined(separator: "\n") + "\n" }
+/// A title and facts below it, a line each.
+struct Facts {
+    private var lines: [String] = []
+    private let style: ViewStyle
+    init(_ style: ViewStyle) { self.style = style }
+    var text: String { lines.joined(separator: "\n") + "\n" }
 
-        mutating func title(_ words: String) { lines.append(style.paint(Masking.text(words), .strong)) }
-        mutating func add(_ name: String, _ value: String?) {
-            guard let value else { return }
-            lines.append("  " + style.paint(TextWidth.leftAligned(name, 13), .dim) + Masking.text(value))
-        }
+    mutating func title(_ words: String) { lines.append(style.paint(Masking.text(words), .strong)) }
+    mutating func add(_ name: String, _ value: String?) {
+        guard let value else { return }
+        lines.append("  " + style.paint(TextWidth.leftAligned(name, 13), .dim) + Masking.text(value))
     }
 }

@@ -67,6 +67,12 @@ public enum StatusView {
         }
         if let limit = totals.rateLimit { add("Limit", "\(Quantity.rate(Double(limit))) for everything") }
         add("Sums", sums(status.sums), status.sums.isUp ? .plain : .bad)
+        if let audit = status.audit {
+            let others =
+                status.auditsTotal > 1 ? "; \(Quantity.count(status.auditsTotal - 1)) more queued" : ""
+            let isBad = audit.bad > 0 || audit.reason != nil
+            add("Audit", AuditView.progress(audit) + others, isBad ? .bad : .plain)
+        }
         for disk in status.disks {
             var words = "\(disk.path): \(Quantity.size(disk.free)) of \(Quantity.size(disk.total)) free"
             if disk.isShort { words += ", \(Quantity.size(disk.reserve)) must stay free" }

@@ -51,6 +51,18 @@ struct BodyReader {
         }
     }
 
+    /// All of it.
+    mutating func collect(atMost limit: Int) async throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        while let buffer = try await next() {
+            guard received <= limit else {
+                throw ControlFailure.tooLarge("a body here has at most \(limit) bytes")
+            }
+            bytes += buffer.readableBytesView
+        }
+        return bytes
+    }
+
     /// What is left is known to be little, so that reading it before the answer costs nothing.
     var endsSoon: Bool {
         if isAtEnd { return true }

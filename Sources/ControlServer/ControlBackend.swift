@@ -32,6 +32,14 @@ public protocol ControlBackend: Sendable {
     func release(host: HostKey, by peer: Peer, reply: ControlReply<ActionDocument>)
     func reload(by peer: Peer, reply: ControlReply<ReloadDocument>)
 
+    /// An audit of published files is queued; replies after the commit.
+    func verify(_ order: AuditOrder, by peer: Peer, reply: ControlReply<AuditDocument>)
+    func audits(_ query: AuditQuery, reply: ControlReply<PageDocument<AuditDocument>>)
+    func audit(_ id: AuditID, reply: ControlReply<AuditDocument>)
+    /// Lines of an audit's results, as far as they are there.
+    func results(_ query: AuditResultsQuery, reply: ControlReply<PageDocument<AuditFindingDocument>>)
+    func act(_ verb: AuditVerb, on id: AuditID, by peer: Peer, reply: ControlReply<ActionDocument>)
+
     /// A list is about to arrive. The name decides the format; a name the spool would not take is
     /// `.badRequest`.
     func beginUpload(name: String, by peer: Peer, reply: ControlReply<any ListSink>)

@@ -32,6 +32,9 @@ struct ControlResponder: Sendable {
                     try await writer.writeInformationalHead(HTTPResponse(status: .continue))
                 }
                 response = try await upload(name: name, body: &body, channel: channel)
+            } else if case .verify = route {
+                response = try await verify(
+                    try await body.collect(atMost: ControlAPI.maximumBody), channel: channel)
             } else {
                 try await body.skip(atMost: ControlAPI.maximumBody)
                 response = try await answer(route, channel: channel)
@@ -72,9 +75,17 @@ struct ControlResponder: Sendable {
         case .hosts(let query):
             return try Self.json(
                 try await ask(on: loop, within: patience) { backend.hosts(query, reply: $0) })
-        case .act, .release, .reload:
+        case .audits(let query):
+            return try Self.json(
+                try await ask(on: loop, within: patience) { backend.audits(query, reply: $0) })
+        case .audit(let id):
+            return try Self.json(try await ask(on: loop, within: patience) { backend.audit(id, reply: $0) })
+        case .results(let query):
+            return try Self.json(
+                try await ask(on: loop, within: patience) { backend.results(query, reply: $0) })
+        case .act, .release, .reload, .actOnAudit:
             return try await change(route, peer: await peer(of: channel), loop: loop)
-        case .upload:
+        case .upload, .verify:
             preconditionFailure("uploads are answered where their body is read")
         }
     }
@@ -88,6 +99,12 @@ struct ControlResponder: Sendable {
                 try await ask(on: loop, within: patience) {
                     backend.act(verb, on: target, by: peer, reply: $0)
                 })
+        case .actOnAudit(let verb, let id):
+            note(verb.rawValue, "audit \(id)", peer)
+            return try Self.json(
+                try await ask(on: loop, within: patience) {
+                    backend.act(verb, on: id, by: peer, reply: $0)
+                })
         case .release(let host):
             note("release", host.rawValue, peer)
             return try Self.json(
@@ -98,6 +115,25 @@ struct ControlResponder: Sendable {
             return try Self.json(
                 try await ask(on: loop, within: patience) { backend.reload(by: peer, reply: $0) })
         }
+    }
+
+    /// An order in JSON, answered with 201 and the audit.
+    private func verify(_ body: [UInt8], channel: any Channel) async throws -> Response {
+        let order: AuditOrder
+        do {
+            order = try ControlAPI.decode(AuditOrder.self, from: body)
+        } catch let fault as AuditOrder.Fault {
+            throw ControlFailure.badRequest(fault.message)
+        } catch {
+            throw ControlFailure.badRequest(
+                "the body is a JSON object with one of all, list and paths")
+        }
+        let peer = await peer(of: channel)
+        let document = try await ask(on: channel.eventLoop, within: patience) {
+            backend.verify(order, by: peer, reply: $0)
+        }
+        note("verify", "audit \(document.id)", peer)
+        return try Self.json(document, status: .created)
     }
 
     private func note(_ verb: String, _ target: String, _ peer: Peer) {

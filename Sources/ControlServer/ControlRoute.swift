@@ -16,6 +16,12 @@ enum ControlRoute: Sendable, Hashable {
     case act(ControlVerb, ControlTarget)
     case release(HostKey)
     case upload(name: String)
+    /// The order is in the body.
+    case verify
+    case audits(AuditQuery)
+    case audit(AuditID)
+    case results(AuditResultsQuery)
+    case actOnAudit(AuditVerb, AuditID)
 
     /// - Parameter target: as it stands in the request line: path and query, percent-encoded.
     static func parse(method: String, target: String) throws(ControlFailure) -> ControlRoute {
@@ -63,7 +69,14 @@ enum ControlRoute: Sendable, Hashable {
         case ["v1", "hosts"]:
             try expect("GET", method)
             return .hosts(try query.hostQuery())
+        case ["v1", "verify"]:
+            if method == "POST" { return .verify }
+            try expect("GET", method, allow: "GET, POST")
+            return .audits(try query.auditQuery())
         default:
+            if segments.count >= 3, segments[0] == "v1", segments[1] == "verify" {
+                return try audit(method: method, segments: segments, query: &query)
+            }
             return try deeper(method: method, segments: segments)
         }
     }
@@ -91,6 +104,26 @@ enum ControlRoute: Sendable, Hashable {
             return .act(verb, .job(try jobID(segments[2])))
         default:
             throw .notFound("no such path")
+        }
+    }
+
+    private static func audit(
+        method: String, segments: [String], query: inout QueryFields
+    ) throws(ControlFailure) -> ControlRoute {
+        guard let id = AuditID(segments[2]) else { throw .badRequest("an audit is named by its decimal id") }
+        switch segments.dropFirst(3) {
+        case []:
+            try expect("GET", method)
+            return .audit(id)
+        case ["results"]:
+            try expect("GET", method)
+            return .results(try query.auditResultsQuery(id))
+        default:
+            guard segments.count == 4, let verb = AuditVerb(rawValue: segments[3]) else {
+                throw .notFound("no such path")
+            }
+            try expect("POST", method)
+            return .actOnAudit(verb, id)
         }
     }
 

@@ -82,6 +82,30 @@ struct QueryFields {
         return query
     }
 
+    mutating func auditQuery() throws(ControlFailure) -> AuditQuery {
+        var query = AuditQuery()
+        if let text = take("after") {
+            guard let id = AuditID(text) else {
+                throw .badRequest("after is the id of an audit, as \"next\" of the last page gave it")
+            }
+            query.after = id
+        }
+        query.limit = try limit()
+        return query
+    }
+
+    mutating func auditResultsQuery(_ id: AuditID) throws(ControlFailure) -> AuditResultsQuery {
+        var query = AuditResultsQuery(id)
+        if let text = take("after") {
+            guard text.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
+                let place = Int64(text)
+            else { throw .badRequest("after is what \"next\" of the last page gave") }
+            query.after = place
+        }
+        query.limit = try limit()
+        return query
+    }
+
     /// The name of a list to be posted: one that the spool would look at.
     mutating func listName() throws(ControlFailure) -> String {
         guard let name = take("name") else {

@@ -30,6 +30,9 @@ public protocol TransferSink: AnyObject {
     /// Asked before each new connection (`CURLOPT_OPENSOCKETFUNCTION`) and before each request, also on a
     /// warm connection (`CURLOPT_PREREQFUNCTION`).
     func permits(_ address: PeerAddress) -> Bool
+    /// The server takes no more streams on the connection of this transfer, which has this port on our side, and may
+    /// cut off those that are open on it.
+    func connectionGoesAway(localPort: Int)
     /// The next bytes of a request body, at most what the buffer holds: how many, 0 at the end, nil to abort.
     func send(into buffer: UnsafeMutableRawBufferPointer) -> Int?
 }
@@ -37,6 +40,7 @@ public protocol TransferSink: AnyObject {
 extension TransferSink {
     public func receiveHeader(_ line: borrowing RawSpan) -> HeaderVerdict { .proceed }
     public func permits(_ address: PeerAddress) -> Bool { true }
+    public func connectionGoesAway(localPort: Int) {}
     public func send(into buffer: UnsafeMutableRawBufferPointer) -> Int? { 0 }
 }
 

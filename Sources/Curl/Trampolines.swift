@@ -38,6 +38,7 @@ private func onHeader(
 ) -> Int {
     let context = unsafe CallbackContext.of(context)
     guard let bytes = unsafe bytes, let sink = context.sink else { return 0 }
+    unsafe listenForGoAway(context, statusLine: bytes, count: size * count)
     switch sink.receiveHeader(unsafe RawSpan(_unsafeStart: UnsafeRawPointer(bytes), byteCount: size * count))
     {
     case .proceed: return size * count

@@ -10,6 +10,8 @@ public struct TransferReading: Sendable, Hashable {
     public var httpVersion: String?
     /// Numeric address of the peer, or of the proxy (`CURLINFO_PRIMARY_IP`).
     public var address: String?
+    /// Our own port of the connection; 0 where there was none (`CURLINFO_LOCAL_PORT`).
+    public var localPort: Int
     /// Connections opened for this transfer; 0 on a reused one (`CURLINFO_NUM_CONNECTS`).
     public var newConnections: Int
     /// Clocks since the start of the transfer, microseconds, each including those before it; 0 where the
@@ -33,6 +35,7 @@ public struct TransferReading: Sendable, Hashable {
         }
         let address = easy.string(CURLINFO_PRIMARY_IP) ?? ""
         self.address = address.isEmpty ? nil : address
+        localPort = easy.long(CURLINFO_LOCAL_PORT)
         newConnections = easy.long(CURLINFO_NUM_CONNECTS)
         nameLookup = easy.large(CURLINFO_NAMELOOKUP_TIME_T)
         connect = easy.large(CURLINFO_CONNECT_TIME_T)

@@ -69,6 +69,8 @@ public struct AdmittedEntry: Sendable, Hashable {
     /// Own priority or the default's: higher first.
     public var priority: Int
     public var startsPaused: Bool
+    /// The list of digests that a download is checked by: it waits for that.
+    public var digestList: DigestListWish?
     public init(
         seq: JobSeq, line: Int, kind: Kind, options: JobOptions, gid: JobID? = nil, priority: Int = 0,
         startsPaused: Bool = false

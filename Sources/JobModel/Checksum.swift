@@ -2,25 +2,6 @@
 
 import FoundationEssentials
 
-/// A digest algorithm that `sumd` computes.
-public enum DigestAlgorithm: String, Sendable, Codable, CaseIterable {
-    case sha256 = "sha-256"
-    case sha512 = "sha-512"
-    case sha1 = "sha-1"
-    case md5
-    case crc32c
-
-    public var byteCount: Int {
-        switch self {
-        case .sha256: 32
-        case .sha512: 64
-        case .sha1: 20
-        case .md5: 16
-        case .crc32c: 4
-        }
-    }
-}
-
 /// A digest that a file must have, or has.
 public struct Checksum: Sendable, Hashable, CustomStringConvertible {
     public let algorithm: DigestAlgorithm
@@ -54,40 +35,49 @@ public struct Checksum: Sendable, Hashable, CustomStringConvertible {
 extension Checksum {
     /// Reads `sha-256=HEX`, `sha256=HEX`, `sha256:HEX` and `sha256-BASE64`, any case of name and hex; nil otherwise.
     public init?(_ text: String) {
-        let lowered = text.lowercased()
         for algorithm in DigestAlgorithm.allCases {
-            let short = String(
-                decoding: algorithm.rawValue.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
-            for name in Set([algorithm.rawValue, short]) where lowered.hasPrefix(name) {
-                let rest = text.dropFirst(name.count)
-                guard let separator = rest.first else { continue }
-                let value = String(rest.dropFirst())
-                let bytes: [UInt8]?
-                switch separator {
-                case "=", ":": bytes = Self.bytes(hex: value)
-                case "-": bytes = Data(base64Encoded: value).map { Array($0) }
-                default: bytes = nil
+            for name in algorithm.spellings {
+                guard let bytes = Self.value(of: text, named: name), bytes.count == algorithm.byteCount else {
+                    continue
                 }
-                if let bytes, bytes.count == algorithm.byteCount {
-                    self.init(algorithm: algorithm, bytes: bytes)
-                    return
-                }
+                self.init(algorithm: algorithm, bytes: bytes)
+                return
             }
         }
         return nil
     }
 
-    private static func bytes(hex: String) -> [UInt8]? {
-        let digits = Array(hex.utf8)
+    /// What stands behind the name and its separator. `blake2b-` may be a name's beginning or stand before base64:
+    /// only one of the two readings has the right length.
+    private static func value(of text: String, named name: String) -> [UInt8]? {
+        let rest = text.utf8.dropFirst(name.utf8.count)
+        let head = text.utf8.prefix(name.utf8.count)
+        guard let separator = rest.first, String(decoding: head, as: UTF8.self).lowercased() == name else {
+            return nil
+        }
+        let value = rest.dropFirst()
+        switch separator {
+        case UInt8(ascii: "="), UInt8(ascii: ":"): return bytes(hex: value)
+        case UInt8(ascii: "-"):
+            return Data(base64Encoded: String(decoding: value, as: UTF8.self)).map(Array.init)
+        default: return nil
+        }
+    }
+
+    /// The bytes of hex digits in either case; nil where one is none, or their number is odd.
+    static func bytes(hex digits: some Collection<UInt8>) -> [UInt8]? {
         guard digits.count % 2 == 0 else { return nil }
         var bytes: [UInt8] = []
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            let pair = String(decoding: digits[index..<index + 2], as: UTF8.self)
-            // UInt8(_, radix:) takes a sign; hex digits only.
-            guard pair.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }),
-                let byte = UInt8(pair, radix: 16)
-            else { return nil }
-            bytes.append(byte)
+        bytes.reserveCapacity(digits.count / 2)
+        var high: UInt8?
+        for digit in digits {
+            guard let value = PercentText.nibble(digit) else { return nil }
+            if let upper = high {
+                bytes.append(upper << 4 | value)
+                high = nil
+            } else {
+                high = value
+            }
         }
         return bytes
     }

@@ -44,14 +44,16 @@ public struct DiskGovernor: Sendable {
     /// From this size on a file asks.
     public static let leastAsked: Int64 = 1 << 20
 
-    /// `limits.min_free`, bytes.
-    public var reserve: Int64
+    /// `limits.min_free`, bytes. Held to what leaves room for sums with it.
+    public var reserve: Int64 { didSet { reserve = Self.clamped(reserve) } }
     private var places: [PartHome: Place] = [:]
     private var gauges: [UInt64: DiskGauge] = [:]
     private var promises: [UInt64: Promise] = [:]
     private var promised: [UInt64: Int64] = [:]
 
-    public init(reserve: Int64) { self.reserve = max(0, reserve) }
+    public init(reserve: Int64) { self.reserve = Self.clamped(reserve) }
+
+    private static func clamped(_ reserve: Int64) -> Int64 { max(0, min(reserve, 1 << 60)) }
 
     public mutating func read(
         _ home: PartHome, path: String, device: UInt64, _ reading: DiskReading, now: MonotonicTime

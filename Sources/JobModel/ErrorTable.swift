@@ -11,7 +11,7 @@ extension ErrorCode {
         .redirectLimit, .redirectScheme, .privateAddress,
         .dns, .connect, .tlsVerify, .tls,
         .timeout, .stalled, .protocol, .headerTooLarge, .tooLarge, .badLength, .truncated,
-        .digestMismatch,
+        .digestMismatch, .digestMissing,
         .hostUnavailable, .jobDeadline, .quarantined, .workerDied, .oom, .disk, .cancelled,
     ]
 
@@ -43,6 +43,7 @@ extension ErrorCode {
         case .badLength: "bad_length"
         case .truncated: "truncated"
         case .digestMismatch: "digest_mismatch"
+        case .digestMissing: "digest_missing"
         case .hostUnavailable: "host_unavailable"
         case .jobDeadline: "job_deadline"
         case .quarantined: "quarantined"
@@ -83,7 +84,7 @@ extension ErrorCode {
         case .connect, .hostUnavailable: .connect
         case .tlsVerify, .tls: .tls
         case .timeout, .stalled, .protocol, .headerTooLarge, .badLength, .truncated: .transfer
-        case .digestMismatch: .integrity
+        case .digestMismatch, .digestMissing: .integrity
         case .pathConflict, .nameTaken, .quarantined, .workerDied, .oom, .disk: .local
         case .cancelled: .cancelled
         }
@@ -103,7 +104,7 @@ extension ErrorCode {
         case .outsideOutput, .pathConflict, .exists, .nameTaken: false
         case .redirectLimit, .redirectScheme, .privateAddress: false
         case .tlsVerify, .headerTooLarge, .tooLarge, .badLength: false
-        case .digestMismatch, .quarantined, .cancelled: false
+        case .digestMismatch, .digestMissing, .quarantined, .cancelled: false
         }
     }
 }

@@ -207,4 +207,6 @@ public enum WaitReason: String, Sendable, Codable, CaseIterable {
     case backoff, disk
     case outputMissing = "output_missing"
     case network, ledger, window
+    /// The list of digests that it is to be checked by is not in yet.
+    case checksums
 }

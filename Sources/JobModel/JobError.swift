@@ -15,7 +15,7 @@ public enum ErrorCode: Sendable, Hashable {
     case redirectLimit, redirectScheme, privateAddress
     case dns, connect, tlsVerify, tls
     case timeout, stalled, `protocol`, headerTooLarge, tooLarge, badLength, truncated
-    case digestMismatch
+    case digestMismatch, digestMissing
     case hostUnavailable, jobDeadline, quarantined, workerDied, oom, disk, cancelled
 }
 

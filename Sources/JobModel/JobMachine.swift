@@ -9,7 +9,9 @@ public struct JobMachine: Sendable, Hashable {
     public private(set) var state: State = .ready
     /// What was asked of the running transfer and is not yet answered.
     public private(set) var request: Request?
-    public init() {}
+    /// What comes is a list of digests: it is read into the ledger, and gets no name.
+    private let readsDigests: Bool
+    public init(readsDigests: Bool = false) { self.readsDigests = readsDigests }
 
     /// A publish that a crash cut off: `publishing` was committed, `committed` comes next.
     public static let interruptedPublish: JobMachine = {
@@ -27,6 +29,7 @@ public struct JobMachine: Sendable, Hashable {
         case .hopping: return hopping(event)
         case .checking: return checking(event)
         case .digesting: return digesting(event)
+        case .reading: return reading(event)
         case .syncing: return syncing(event)
         case .naming: return naming(event)
         case .committing: return committing(event)
@@ -49,6 +52,10 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.summing, .none)
         case .foundWhole:
             return enter(.digesting, .digestPart)
+        case .checkNeeded:
+            return enter(.checking, .digestExisting)
+        case .received(let needsDigest):
+            return needsDigest ? enter(.digesting, .digestPart) : whole()
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested(let wish):
@@ -56,7 +63,7 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .digestMatched, .synced,
+        case .redirected, .doubted, .checkDiffers, .digestMatched, .synced,
             .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
             .restCommitted, .endCommitted:
             illegal(event)
@@ -72,7 +79,7 @@ public struct JobMachine: Sendable, Hashable {
         case .received(let needsDigest):
             // Whole is whole: a request that came too late to stop it does not throw the file away.
             request = nil
-            return needsDigest ? enter(.digesting, .digestPart) : enter(.syncing, .syncPart)
+            return needsDigest ? enter(.digesting, .digestPart) : whole()
         case .broke(let rest, let keepsPart):
             return request == nil ? leave(rest, keepsPart: keepsPart) : followRequest(keepsPart: keepsPart)
         case .doubted(let keepsPart):
@@ -151,7 +158,7 @@ public struct JobMachine: Sendable, Hashable {
     private mutating func digesting(_ event: Event) -> Action {
         switch event {
         case .digestMatched:
-            return enter(.syncing, .syncPart)
+            return whole()
         case .broke(let rest, _):
             return enter(.resting, .commitRest(rest))
         case .requested:
@@ -161,6 +168,19 @@ public struct JobMachine: Sendable, Hashable {
         case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
             .stopped, .gaveUp, .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func reading(_ event: Event) -> Action {
+        switch event {
+        case .requested:
+            return .tooLate
+        case .concluded:
+            return enter(.ending, .commitEnd)
+        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+            .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
+            .numbered, .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -320,6 +340,11 @@ public struct JobMachine: Sendable, Hashable {
     private mutating func enter(_ next: State, _ action: Action) -> Action {
         state = next
         return action
+    }
+
+    /// Every byte is there, and its digest is right if one was asked for.
+    private mutating func whole() -> Action {
+        readsDigests ? enter(.reading, .readDigests) : enter(.syncing, .syncPart)
     }
 
     private mutating func leave(_ rest: Rest, keepsPart: Bool) -> Action {

@@ -3,7 +3,7 @@
 // What the machine of a job is in, told, and answers.
 extension JobMachine {
     public enum State: Sendable, Hashable {
-        /// In the window, not started. Exits: transferring, summing, digesting, ending, resting.
+        /// In the window, not started. Exits: transferring, checking, summing, digesting, reading, ending, resting.
         case ready
         /// A transfer is out. Exits: doubted, hopping, checking, digesting, syncing, keeping, parting, ending,
         /// resting.
@@ -15,8 +15,10 @@ extension JobMachine {
         case hopping
         /// The file already in place is being digested (`exists = update`). Exits: transferring, ending, resting.
         case checking
-        /// The part is whole; its digest is computed. Exits: syncing, ending, resting.
+        /// The part is whole; its digest is computed. Exits: syncing, reading, ending, resting.
         case digesting
+        /// A list of digests is whole; its lines go into the ledger. Exits: ending.
+        case reading
         /// The part's data goes to disk. Exits: committing, ending, resting.
         case syncing
         /// The name that the server gave is being claimed in the ledger. Exits: committing, ending.
@@ -56,6 +58,7 @@ extension JobMachine {
         case checkNeeded
         /// The file in place is another: fetch it after all.
         case checkDiffers
+        /// Every byte is there: from the network, or of a local list of digests.
         case received(needsDigest: Bool)
         /// The part of an earlier run is whole, and its digest can tell: nothing is requested.
         case foundWhole
@@ -84,7 +87,7 @@ extension JobMachine {
         case none
         case stopTransfer(keepsPart: Bool)
         case stopSum
-        case digestPart, digestExisting
+        case digestPart, digestExisting, readDigests
         case startTransfer
         case queueHop
         case syncPart

@@ -10,6 +10,10 @@ public struct JobOptions: Sendable, Hashable, Codable {
     public var out: String?
     public var dir: String?
     public var checksum: Checksum?
+    /// URL or path of a list of digests; `none` outdoes the list's default.
+    public var checksums: String?
+    /// What that list itself must have.
+    public var checksumsDigest: Checksum?
     /// Expected length of the file in bytes.
     public var size: Int64?
     /// Request headers in the order given; a name may repeat.
@@ -45,8 +49,10 @@ public struct JobOptions: Sendable, Hashable, Codable {
     public init() {}
 
     enum CodingKeys: String, CodingKey {
-        case id, out, dir, checksum, size, headers, referer, username, password, proxy, exists, priority,
+        case id, out, dir, checksum, checksums, size, headers, referer, username, password, proxy, exists,
+            priority,
             pause
+        case checksumsDigest = "checksums_digest"
         case userAgent = "user_agent"
         case maxRate = "max_rate"
         case maxAttempts = "max_attempts"
@@ -67,6 +73,10 @@ public struct JobOptions: Sendable, Hashable, Codable {
         merged.out = out ?? defaults.out
         merged.dir = dir ?? defaults.dir
         merged.checksum = checksum ?? defaults.checksum
+        merged.checksums = checksums ?? defaults.checksums
+        // It belongs to the list that is named beside it.
+        merged.checksumsDigest =
+            checksums == nil ? checksumsDigest ?? defaults.checksumsDigest : checksumsDigest
         merged.size = size ?? defaults.size
         if let inherited = defaults.headers {
             let own = headers ?? []

@@ -17,6 +17,21 @@ public struct LaneKey: Hashable, Sendable {
     }
 }
 
+/// A hold that outlived a restart.
+public struct HeldHost: Sendable, Hashable {
+    public var host: HostKey
+    public var until: WallTime
+    public var reason: String?
+    /// How long the host has given nothing usable while jobs waited, as an earlier run counted it.
+    public var barren: Duration
+    public init(host: HostKey, until: WallTime, reason: String?, barren: Duration) {
+        self.host = host
+        self.until = until
+        self.reason = reason
+        self.barren = barren
+    }
+}
+
 /// A lane that has queued jobs, as the ledger hands it to the dispatcher.
 public struct LaneRow: Sendable, Hashable {
     public var key: LaneKey
@@ -137,6 +152,10 @@ public struct QueuedJob: Sendable, Hashable {
     public var resume: ResumePoint?
     /// Crashes of the daemon that it was under way in, since its last attempt that ended.
     public var crashes = 0
+    /// How often its file came with a wrong digest.
+    public var mismatches = 0
+    /// Set for a job of dld's own, which fetches a list of digests.
+    public var errand: DigestErrand?
     public init(
         seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: JobOptions,
         attempts: Int,

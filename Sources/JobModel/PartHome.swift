@@ -21,11 +21,15 @@ public struct PartHome: Sendable, Hashable {
     /// The directory of this home's parts.
     /// - Parameter main: `OUTPUT/.dld/ID`.
     public func parts(output: String, main: String) -> String {
-        guard !isOutput else { return main }
-        let identity = main.utf8.split(separator: UInt8(ascii: "/")).last.map {
-            String(decoding: $0, as: UTF8.self)
-        }
-        return root(output: output) + "/.dld/" + (identity ?? "")
+        isOutput ? main : output + "/" + partsBelowOutput(main: main)
+    }
+
+    /// The same as it lies below the output directory: for walks that must not leave that.
+    public func partsBelowOutput(main: String) -> String {
+        let slash = UInt8(ascii: "/")
+        let identity = main.utf8.split(separator: slash).last.map { String(decoding: $0, as: UTF8.self) }
+        let above = isOutput ? "" : String(decoding: path, as: UTF8.self) + "/"
+        return above + ".dld/" + (identity ?? "")
     }
 }
 

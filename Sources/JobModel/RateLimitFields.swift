@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import RawStructuredFieldValues
+
 /// The RateLimit fields of an answer: what the server says is left of its quota, and when it is filled again.
 ///
 /// Three dialects: `RateLimit: "policy";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers, a structured list),
@@ -79,103 +81,22 @@ public struct RateLimitFields: Sendable, Hashable {
     }
 }
 
-// The structured form: a list of items (a quoted policy name or a token) with integer parameters `r` and `t`;
-// other parameters are passed over. RFC 9651, no more of it than this field uses.
+// The structured form: a list of items, each a policy with the integer parameters `r` (what is left) and `t` (seconds
+// until the reset). Everything else in it is passed over.
 extension RateLimitFields {
-    /// nil: no such list.
+    /// nil: no list of RFC 9651, or too long to be looked at.
     static func list(_ text: String) -> [Quota]? {
-        let bytes = HTTPText.trimmed(Array(text.utf8))
-        guard !bytes.isEmpty, bytes.count <= 1024 else { return nil }
-        var reader = Reader(bytes: bytes)
-        var quotas: [Quota] = []
-        repeat {
-            reader.skipSpace()
-            guard reader.skipName(), let parameters = reader.parameters() else { return nil }
+        guard !text.isEmpty, text.utf8.count <= 1024 else { return nil }
+        var parser = StructuredFieldValueParser(Array(text.utf8))
+        guard let members = try? parser.parseListFieldValue() else { return nil }  // no such list
+        return members.compactMap { member in
             // Without a count the item says nothing.
-            if let remaining = parameters["r"] {
-                let reset = parameters["t"].flatMap { clamped(seconds: $0) }
-                quotas.append(Quota(remaining: max(0, remaining), reset: reset))
-            }
-            reader.skipSpace()
-        } while reader.take(UInt8(ascii: ","))
-        return reader.isAtEnd ? quotas : nil
-    }
-
-    private struct Reader {
-        let bytes: [UInt8]
-        var at = 0
-
-        var isAtEnd: Bool { at == bytes.count }
-        private var next: UInt8? { at < bytes.count ? bytes[at] : nil }
-
-        mutating func take(_ byte: UInt8) -> Bool {
-            guard next == byte else { return false }
-            at += 1
-            return true
-        }
-
-        mutating func skipSpace() { while take(UInt8(ascii: " ")) || take(UInt8(ascii: "\t")) {} }
-
-        /// A quoted string or a token.
-        mutating func skipName() -> Bool {
-            guard take(UInt8(ascii: "\"")) else { return !word().isEmpty }
-            while let byte = next {
-                at += 1
-                switch byte {
-                case UInt8(ascii: "\""): return true
-                case UInt8(ascii: "\\"): at += 1
-                case 0x20...0x7E: break
-                default: return false
-                }
-            }
-            return false
-        }
-
-        private mutating func word() -> ArraySlice<UInt8> {
-            let start = at
-            while let byte = next, Self.isWord(byte) { at += 1 }
-            return bytes[start..<at]
-        }
-
-        private static func isWord(_ byte: UInt8) -> Bool {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
-                UInt8(ascii: "."), UInt8(ascii: "*"), UInt8(ascii: "/"), UInt8(ascii: ":"):
-                true
-            default: false
-            }
-        }
-
-        /// `;name=value` as often as it comes. Integers are kept, the last of a name wins.
-        mutating func parameters() -> [String: Int64]? {
-            var found: [String: Int64] = [:]
-            while take(UInt8(ascii: ";")) {
-                skipSpace()
-                let name = String(decoding: word(), as: UTF8.self)
-                guard !name.isEmpty else { return nil }
-                guard take(UInt8(ascii: "=")) else { continue }
-                let start = at
-                if next == UInt8(ascii: "\"") || next == UInt8(ascii: ":") {
-                    guard skipQuoted() else { return nil }
-                } else {
-                    guard !word().isEmpty else { return nil }
-                    let digits = bytes[start..<at]
-                    if digits.count <= 15, let number = HTTPText.number(digits) { found[name] = number }
-                }
-            }
-            return found
-        }
-
-        /// A string, or bytes between colons.
-        private mutating func skipQuoted() -> Bool {
-            if next == UInt8(ascii: "\"") { return skipName() }
-            at += 1
-            while let byte = next {
-                at += 1
-                if byte == UInt8(ascii: ":") { return true }
-            }
-            return false
+            guard case .item(let item) = member, case .integer(let left)? = item.rfc9651Parameters["r"],
+                left >= 0
+            else { return nil }
+            var reset: Duration?
+            if case .integer(let seconds)? = item.rfc9651Parameters["t"] { reset = clamped(seconds: seconds) }
+            return Quota(remaining: left, reset: reset)
         }
     }
 }

@@ -10,20 +10,25 @@
 public enum SumFrame: Sendable, Hashable {
     /// Add every integer from `from` to `to`, both included. `submitted` is CLOCK_MONOTONIC in nanoseconds.
     case sum(ticket: UInt64, from: UInt64, to: UInt64, submitted: Int64)
-    /// Digest the file whose descriptor comes with the same packet.
-    case digest(ticket: UInt64, algorithm: DigestAlgorithm, submitted: Int64)
+    /// Digest the file, or a span of it, whose descriptor comes with the same packet.
+    case digest(ticket: UInt64, algorithm: DigestAlgorithm, span: DigestSpan = .whole, submitted: Int64)
     /// The answer is no longer wanted. One that is already on its way may still come.
     case cancel(ticket: UInt64)
     /// Asks a peer for a sign of life; it answers `pong` with the same number.
     case ping(UInt64)
     case pong(UInt64)
+    /// From now on so many worker processes.
+    case resize(processes: UInt64)
+    /// A worker process is up, and whether it has given up all but computing.
+    case ready(SumConfinement)
     /// A long job is alive; at most one a second.
     case progress(ticket: UInt64)
     case summed(ticket: UInt64, total: UInt128, timings: SumTimings)
     case digested(ticket: UInt64, checksum: Checksum, timings: SumTimings)
     case failed(ticket: UInt64, fault: SumFault, message: String)
-    /// The pool changed: its live workers, how many were replaced since the start, and what happened last, in words.
-    case pool(workers: [Int32], restarts: UInt64, remark: String)
+    /// The pool changed: its live workers, how many were replaced since the start, what happened last, in words, and
+    /// whether every worker that told is confined.
+    case pool(workers: [Int32], restarts: UInt64, remark: String, confinement: SumConfinement = .unknown)
 
     /// Whether a descriptor rides with this frame. A packet has at most one such frame.
     public var carriesDescriptor: Bool {
@@ -33,50 +38,11 @@ public enum SumFrame: Sendable, Hashable {
     /// The job it is about; nil for what concerns the peer as a whole.
     public var ticket: UInt64? {
         switch self {
-        case .sum(let ticket, _, _, _), .digest(let ticket, _, _), .cancel(let ticket), .progress(let ticket),
+        case .sum(let ticket, _, _, _), .digest(let ticket, _, _, _), .cancel(let ticket),
+            .progress(let ticket),
             .summed(let ticket, _, _), .digested(let ticket, _, _), .failed(let ticket, _, _):
             ticket
-        case .ping, .pong, .pool: nil
-        }
-    }
-}
-
-/// What a CPU job took. All in nanoseconds, never below 0.
-public struct SumTimings: Sendable, Hashable, Codable {
-    /// From the job's arrival in the pool to the start of its first piece.
-    public var queued: Int64
-    /// From the start of its first piece to the end of its last.
-    public var run: Int64
-    /// CPU time over all its pieces (CLOCK_PROCESS_CPUTIME_ID of the workers).
-    public var cpu: Int64
-    /// The process that did it; of a job in several pieces, the one that did the last.
-    public var worker: Int32
-    public init(queued: Int64, run: Int64, cpu: Int64, worker: Int32) {
-        self.queued = queued
-        self.run = run
-        self.cpu = cpu
-        self.worker = worker
-    }
-}
-
-/// Why a CPU job has no answer.
-public enum SumFault: UInt8, Sendable, Hashable, CaseIterable {
-    /// Two processes died over it.
-    case workerDied = 1
-    /// The same, and the kernel was killing for want of memory.
-    case oom = 2
-    /// The file could not be read.
-    case unreadable = 3
-    /// The digest library refuses the algorithm.
-    case unavailable = 4
-
-    /// The code that results and logs show.
-    public var code: ErrorCode {
-        switch self {
-        case .workerDied: .workerDied
-        case .oom: .oom
-        case .unreadable: .disk
-        case .unavailable: .badOption
+        case .ping, .pong, .pool, .resize, .ready: nil
         }
     }
 }
@@ -118,10 +84,12 @@ extension SumFrame {
         case .sum(let ticket, let from, let to, let submitted):
             packet.append(1)
             for value in [ticket, from, to, UInt64(bitPattern: submitted)] { packet.append(little: value) }
-        case .digest(let ticket, let algorithm, let submitted):
+        case .digest(let ticket, let algorithm, let span, let submitted):
             packet.append(2)
             packet.append(little: ticket)
             packet.append(little: UInt64(bitPattern: submitted))
+            packet.append(little: UInt64(bitPattern: span.offset))
+            packet.append(little: span.length.map { UInt64(bitPattern: $0) } ?? .max)
             packet.append(algorithm.frameCode)
         case .cancel(let ticket):
             packet.append(3)
@@ -152,13 +120,20 @@ extension SumFrame {
             packet.append(little: ticket)
             packet.append(fault.rawValue)
             packet.append(text: message)
-        case .pool(let workers, let restarts, let remark):
+        case .pool(let workers, let restarts, let remark, let confinement):
             packet.append(10)
             packet.append(little: restarts)
             let shown = workers.prefix(Self.workerLimit)
             packet.append(little: UInt64(shown.count))
             for worker in shown { packet.append(little: UInt64(UInt32(bitPattern: worker))) }
             packet.append(text: remark)
+            packet.append(confinement)
+        case .resize(let processes):
+            packet.append(11)
+            packet.append(little: processes)
+        case .ready(let confinement):
+            packet.append(12)
+            packet.append(confinement)
         }
     }
 }
@@ -201,7 +176,8 @@ private struct FrameBody {
         case 2:
             let ticket = try word()
             let submitted = try time()
-            return .digest(ticket: ticket, algorithm: try algorithm(), submitted: submitted)
+            let span = try span()
+            return .digest(ticket: ticket, algorithm: try algorithm(), span: span, submitted: submitted)
         case 3: return .cancel(ticket: try word())
         case 4: return .ping(try word())
         case 5: return .pong(try word())
@@ -229,7 +205,11 @@ private struct FrameBody {
             guard count <= UInt64(SumFrame.workerLimit) else { throw .badField }
             var workers: [Int32] = []
             for _ in 0..<count { workers.append(Int32(truncatingIfNeeded: try word())) }
-            return .pool(workers: workers, restarts: restarts, remark: try text())
+            let remark = try text()
+            return .pool(
+                workers: workers, restarts: restarts, remark: remark, confinement: try confinement())
+        case 11: return .resize(processes: try word())
+        case 12: return .ready(try confinement())
         default: throw .unknownKind(kind)
         }
     }
@@ -250,6 +230,23 @@ private struct FrameBody {
         return value
     }
     mutating func time() throws(SumFrameError) -> Int64 { Int64(bitPattern: try word()) }
+    mutating func span() throws(SumFrameError) -> DigestSpan {
+        let offset = try time()
+        let length = try word()
+        guard let span = DigestSpan(offset: offset, length: length == .max ? nil : Int64(clamping: length))
+        else {
+            throw .badField
+        }
+        return span
+    }
+    mutating func confinement() throws(SumFrameError) -> SumConfinement {
+        switch try byte() {
+        case 0: return .unknown
+        case 1: return .confined
+        case 2: return .open(try text())
+        default: throw .badField
+        }
+    }
     mutating func algorithm() throws(SumFrameError) -> DigestAlgorithm {
         guard let algorithm = DigestAlgorithm(frameCode: try byte()) else { throw .badField }
         return algorithm
@@ -277,6 +274,9 @@ extension DigestAlgorithm {
         case .sha1: 3
         case .md5: 4
         case .crc32c: 5
+        case .sha384: 6
+        case .sha224: 7
+        case .blake2b: 8
         }
     }
     fileprivate init?(frameCode: UInt8) {
@@ -296,6 +296,15 @@ extension [UInt8] {
         append(little: UInt64(bitPattern: timings.run))
         append(little: UInt64(bitPattern: timings.cpu))
         append(little: UInt64(UInt32(bitPattern: timings.worker)))
+    }
+    fileprivate mutating func append(_ confinement: SumConfinement) {
+        switch confinement {
+        case .unknown: append(0)
+        case .confined: append(1)
+        case .open(let why):
+            append(2)
+            append(text: why)
+        }
     }
     fileprivate mutating func append(text: String) {
         let bytes = text.utf8.prefix(SumFrame.messageLimit)

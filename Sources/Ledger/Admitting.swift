@@ -76,6 +76,8 @@ private struct EntryInsertion {
     private var counts: [LaneKey: StateCounts] = [:]
     private var runs: [ClosedRange<Int64>] = []
     private var lastHost: (key: HostKey, id: HostID)?
+    private var lastWish: DigestListWish?
+    private var lastGate: DigestListID?
 
     init(store: LedgerStore, db: Database, list: ListID, now: WallTime, isCancelled: Bool) throws {
         self.store = store
@@ -113,14 +115,15 @@ private struct EntryInsertion {
         // Bad lines belong to no host: the row 0 of sums does not count them.
         let hostID = kind == .badLine ? HostID(rawValue: -1) : try id(of: host)
         let lane = LaneKey(list: list, host: hostID)
+        let rank = Int64(-min(max(entry.priority, -1_000_000_000), 1_000_000_000))
+        let gate = state.isTerminal || kind != .download ? nil : try gate(of: entry, rank: rank)
         try statement.bind(entry.seq.rawValue).bind(list.rawValue).bind(entry.line).bind(kind.rawValue)
-            .bind(state.rawValue).bind(lane.host.rawValue)
-            .bind(-min(max(entry.priority, -1_000_000_000), 1_000_000_000)).bind(now.rawValue)
+            .bind(state.rawValue).bind(lane.host.rawValue).bind(rank).bind(now.rawValue)
             .bind(urls).bind(mirrorHosts).bind(path).bind(JSONColumn.text(entry.options))
-            .bind(gid.map { Int64(bitPattern: $0.rawValue) }).run()
+            .bind(gid.map { Int64(bitPattern: $0.rawValue) }).bind(gate?.rawValue).run()
         if let gid { try note(gid, entry.seq) }
         try noteEnd(of: entry, state)
-        if state == .queued { queuedLanes.insert(lane) }
+        if state == .queued, gate == nil { queuedLanes.insert(lane) }
         counts[lane, default: StateCounts()][state] += 1
         extendRun(entry.seq.rawValue)
     }
@@ -135,6 +138,18 @@ private struct EntryInsertion {
             outcome.error = .cancelledWithList
         }
         try OutcomeColumns.write(store.hot(.outcome, db), entry.seq, outcome)
+    }
+
+    private mutating func gate(of entry: AdmittedEntry, rank: Int64) throws -> DigestListID? {
+        guard let wish = entry.digestList else { return nil }
+        // Lists name the same one entry after entry.
+        if let lastWish, lastWish.source == wish.source, lastWish.checksum == wish.checksum {
+            return lastGate
+        }
+        let id = try store.digestList(wish, of: list, line: entry.line, rank: rank, now: now, db)
+        lastWish = wish
+        lastGate = id
+        return id
     }
 
     private mutating func id(of host: HostKey) throws -> HostID {

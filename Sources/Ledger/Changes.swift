@@ -41,7 +41,8 @@ extension LedgerStore {
         case .waiting(_, let due, let attempts, let fetched, let waited, let error, let resume):
             try move(
                 job, to: .waiting, waited: waited, due: due, now: now, db,
-                also: Self.keeping + ", error = ?, error_message = ?",
+                also: Self.keeping + ", error = ?, error_message = ?"
+                    + (error.code == .digestMismatch ? ", mismatches = mismatches + 1" : ""),
                 [attempts, fetched, JSONColumn.text(resume), error.code.name, error.message])
         case .paused(_, let attempts, let fetched, let resume):
             try move(
@@ -132,7 +133,7 @@ extension LedgerStore {
 
     /// Terminal: outcome row, claims, table of files, bytes of the list.
     func end(_ job: JobHead, _ outcome: Outcome, now: WallTime, _ db: Database) throws {
-        if outcome.state != .done { try leavePart(of: job, outcome, db) }
+        if outcome.state != .done, job.kind != .digestList { try leavePart(of: job, outcome, db) }
         try bindMove(job, to: outcome.state, now: now, hot(.ended, db)).bind(job.seq.rawValue).run()
         try moved(job, to: outcome.state, db)
         try OutcomeColumns.write(hot(.outcome, db), job.seq, outcome)
@@ -140,6 +141,7 @@ extension LedgerStore {
             try releaseClaims(job, endedAt: outcome.endedAt, db)
             try record(outcome, of: job, db)
         }
+        if job.kind == .digestList { try digestErrandEnded(job.seq, outcome, db) }
         if outcome.state == .done, let bytes = outcome.bytes { deltas.add(bytes: bytes, list: job.lane.list) }
     }
 }

@@ -110,12 +110,14 @@ extension LedgerStore {
             keeps ? "\(name) = coalesce(excluded.\(name), \(name))" : "\(name) = excluded.\(name)"
         }
         let published = keeps ? "coalesce(published_at, excluded.published_at)" : "excluded.published_at"
+        // What an audit said was of the file before.
+        let verified = keeps ? "" : ", verified_at = NULL, verdict = NULL"
         let columns = ["url", "final_url", "size", "digest", "etag", "last_modified", "content_type"]
         try db.cachedStatement(
             sql: """
                 INSERT INTO file (path, url, final_url, size, digest, etag, last_modified, content_type, \
                 published_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
-                \(columns.map(column).joined(separator: ", ")), published_at = \(published)
+                \(columns.map(column).joined(separator: ", ")), published_at = \(published)\(verified)
                 """
         ).execute(arguments: [
             path.description, job.url, outcome.finalURL, outcome.bytes, outcome.digest?.description,

@@ -79,8 +79,14 @@ extension LedgerStore {
         try update(list, "cancelled = 1", [], only: "state = 0")
         return try write { db in
             var jobs = try heads(
-                "INDEXED BY job_queued WHERE list = ? AND state = 0 LIMIT ?", [list.rawValue, Int64(limit)],
-                db)
+                "INDEXED BY job_queued WHERE list = ? AND state = 0 AND gate IS NULL LIMIT ?",
+                [list.rawValue, Int64(limit)], db)
+            if jobs.count < limit {
+                jobs += try heads(
+                    "INDEXED BY job_gated WHERE gate IN (SELECT id FROM digest_list WHERE list = ?) "
+                        + "AND gate IS NOT NULL AND state < 5 AND state = 0 LIMIT ?",
+                    [list.rawValue, Int64(limit - jobs.count)], db)
+            }
             if jobs.count < limit {
                 jobs += try heads(
                     "INDEXED BY job_held WHERE list = ? AND state IN (2, 4) LIMIT ?",
@@ -149,9 +155,10 @@ extension LedgerStore {
         let ended = try Int64.fetchOne(select, arguments: [job.seq.rawValue]) ?? 0
         try OutcomeColumns.delete(db, job.seq)
         let admitted = max(now.rawValue, ended < .max ? ended + 1 : ended)
+        if let gate = job.gate { try rewant(gate, now: now, db) }
         try move(
             job, to: .queued, waited: 0, now: now, db,
-            also: "attempts = 0, started_at = NULL, admitted_at = ?", [admitted])
+            also: "attempts = 0, mismatches = 0, started_at = NULL, admitted_at = ?", [admitted])
     }
 
     /// Open: jobs may still be begun anew. A running list of which every job has ended is not, though it is

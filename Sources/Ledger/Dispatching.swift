@@ -36,7 +36,7 @@ extension LedgerStore {
         }
     }
 
-    /// Queued jobs of a lane by (rank, seq), after the cursor. The next page's cursor is the last job's rank
+    /// Queued jobs of a lane by (rank, seq), after the cursor, without those that wait for a list of digests. The next page's cursor is the last job's rank
     /// and seq.
     public func queued(in lane: LaneKey, after: LaneCursor, limit: Int) throws(LedgerError) -> [QueuedJob] {
         try read { db in
@@ -87,6 +87,29 @@ extension LedgerStore {
                 .execute(arguments: [until?.rawValue, until == nil ? nil : reason, host.rawValue])
         }
         changedHosts.insert(host)
+    }
+
+    /// The same by name, and of a host that no list names: a redirect led to it.
+    public func hold(host key: HostKey, until: WallTime?, reason: String?) throws(LedgerError) {
+        if let row = try host(key) { return try hold(host: row.id, until: until, reason: reason) }
+        guard until != nil else { return }
+        try hold(host: try write { db in try hostID(key, db) }, until: until, reason: reason)
+    }
+
+    /// Hosts that are held, those held longest first.
+    public func heldHosts(now: WallTime, limit: Int) throws(LedgerError) -> [HeldHost] {
+        try read { db in
+            let sql = """
+                SELECT name, held_until, hold_reason, barren FROM host INDEXED BY host_held \
+                WHERE held_until IS NOT NULL AND held_until > ? ORDER BY held_until DESC LIMIT ?
+                """
+            let rows = try Row.fetchCursor(db.cachedStatement(sql: sql), arguments: [now.rawValue, limit])
+            return try rows.readAllMapped { row in
+                HeldHost(
+                    host: HostKey(row.text(0) ?? ""), until: row.time(1) ?? now, reason: row.text(2),
+                    barren: .milliseconds(max(0, row.number(3))))
+            }
+        }
     }
 
     /// The earliest end of a hold that lies ahead: when to ask for lanes again if nothing else happens.

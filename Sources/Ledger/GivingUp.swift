@@ -52,23 +52,23 @@ extension LedgerStore {
         let statement = try db.cachedStatement(
             sql: """
                 SELECT t.id FROM list t INDEXED BY list_open CROSS JOIN lane l ON l.list = t.id AND l.host = ? \
-                WHERE t.state < 2 AND NOT t.paused ORDER BY t.id
+                WHERE t.state < 2 AND NOT t.paused UNION ALL SELECT list FROM lane WHERE list = 0 AND host = ? \
+                ORDER BY 1
                 """)
-        return try Row.fetchCursor(statement, arguments: [host.rawValue]).readAllMapped {
+        return try Row.fetchCursor(statement, arguments: [host.rawValue, host.rawValue]).readAllMapped {
             ListID($0.number(0))
         }
     }
 
     private func queued(_ list: ListID, _ host: HostID, limit: Int, _ db: Database) throws -> [JobHead] {
         try heads(
-            "INDEXED BY job_queued WHERE list = ? AND host = ? AND state = 0 LIMIT ?",
+            "INDEXED BY job_queued WHERE list = ? AND host = ? AND state = 0 AND gate IS NULL LIMIT ?",
             [list.rawValue, host.rawValue, Int64(limit)], db)
     }
 
-    /// Waiting jobs of other hosts are passed over one by one: a look at most, for a host has few of them.
     private func waiting(_ list: ListID, _ host: HostID, limit: Int, _ db: Database) throws -> [JobHead] {
         try heads(
-            "INDEXED BY job_held WHERE list = ? AND state IN (2, 4) AND state = 2 AND host = ? LIMIT ?",
+            "INDEXED BY job_waiting_host WHERE list = ? AND host = ? AND state = 2 LIMIT ?",
             [list.rawValue, host.rawValue, Int64(limit)], db)
     }
 }

@@ -32,14 +32,14 @@ extension HotStatements.Query {
         case .admit:
             """
             INSERT INTO job (seq, list, line, kind, state, host, rank, admitted_at, urls, mirror_hosts, path, \
-            options, gid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            options, gid, gate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """
         case .head: JobHead.query + " WHERE seq = ?"
         case .queued:
             """
             SELECT \(JobColumns.queued), j.claim FROM job j INDEXED BY job_queued \
             WHERE j.list = ? AND j.host = ? AND (j.rank, j.seq) > (?, ?) AND j.state = 0 \
-            ORDER BY j.rank, j.seq LIMIT ?
+            AND j.gate IS NULL ORDER BY j.rank, j.seq LIMIT ?
             """
         case .claim: "INSERT OR IGNORE INTO file (path, owner, owner_url) VALUES (?, ?, ?)"
         case .fileRow:
@@ -75,9 +75,9 @@ extension HotStatements.Query {
             """
         case .results:
             """
-            SELECT \(ResultColumns.selected) FROM span s CROSS JOIN job j ON j.seq BETWEEN s.first AND s.last \
+            SELECT \(ResultColumns.selected) FROM \(SpanPages.jobs) \
             LEFT JOIN outcome o ON o.seq = j.seq LEFT JOIN host h ON h.id = j.host \
-            WHERE s.list = ? AND s.last > ? AND j.seq > ? ORDER BY s.first, j.seq LIMIT ?
+            WHERE \(SpanPages.condition) ORDER BY s.first, j.seq LIMIT ?
             """
         }
     }

@@ -28,6 +28,9 @@ enum JSONColumn {
         let text = try? encoder.encode(value)  // see above: it cannot fail
         return text.map { String(decoding: $0, as: UTF8.self) }
     }
+    static func decode<T: Decodable>(_ type: T.Type, _ text: String?) -> T? {
+        text.flatMap { decode(type, $0) }
+    }
     private static func decode<T: Decodable>(_ type: T.Type, _ text: String) -> T? {
         let decoder = JSONDecoder()
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(

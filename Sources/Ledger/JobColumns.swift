@@ -5,21 +5,25 @@ internal import JobModel
 
 /// The columns that make a `QueuedJob`, and those that decide about a change.
 enum JobColumns {
-    /// Of a table named `j`; 18 columns.
+    /// Of a table named `j`; 20 columns.
     static let queued = """
         j.seq, j.list, j.host, j.line, j.rank, j.kind, j.urls, j.mirror_hosts, j.path, j.options, j.gid, \
         j.attempts, \
-        j.fetched, j.waited, j.started_at, j.admitted_at, j.resume, j.crashes
+        j.fetched, j.waited, j.started_at, j.admitted_at, j.resume, j.crashes, \
+        j.mismatches, j.listed
         """
-    static let queuedCount = 18
+    static let queuedCount = 20
 
     static func queued(
         _ row: some ColumnReading, host: HostKey, defaults: JobOptions, cipher: JobIDCipher
     ) -> QueuedJob {
         let seq = JobSeq(row.number(0))
         let work: QueuedJob.Work
-        if JobKind(rawValue: row.number(5)) == .sum {
+        let kind = JobKind(rawValue: row.number(5))
+        if kind == .sum {
             work = .sum(WorkColumns.sum(row.text(6)) ?? SumRange(from: 0, to: 0))
+        } else if kind == .digestList, host == .files {
+            work = .download(urls: [], path: OutputPath(trusted: row.text(8) ?? ""))
         } else {
             work = .download(
                 urls: WorkColumns.downloads(urls: row.text(6) ?? "", host: host, mirrorHosts: row.text(7)),
@@ -32,6 +36,12 @@ enum JobColumns {
             fetchedBytes: row.number(12), admittedAt: row.time(15) ?? WallTime(milliseconds: 0),
             startedAt: row.time(14), waited: row.number(13), resume: JSONColumn.resume(row.text(16)))
         job.crashes = Int(row.number(17))
+        job.mismatches = Int(row.number(18))
+        if let listed = row.text(19), job.options.checksum == nil { job.options.checksum = Checksum(listed) }
+        if kind == .digestList {
+            job.errand = DigestErrand(
+                id: DigestListID(rawValue: -seq.rawValue), file: host == .files ? row.text(6) : nil)
+        }
         return job
     }
 
@@ -62,11 +72,13 @@ struct JobHead {
     var crashes: Int
     /// There are bytes of it on the disk to go on from.
     var hasResumePoint: Bool
+    /// The list of digests that it waits for, or failed by.
+    var gate: DigestListID?
 
     static let query = """
         SELECT seq, list, host, state, kind, path, claim, urls, admitted_at, attempts, fetched, waited, \
         started_at, \
-        since, crashes, resume NOT NULL FROM job
+        since, crashes, resume NOT NULL, gate FROM job
         """
 
     /// The URL that tells a duplicate: the first mirror.
@@ -99,6 +111,7 @@ extension JobHead {
         since = nil
         crashes = job.crashes
         hasResumePoint = row.text(16) != nil
+        gate = nil
     }
 }
 
@@ -126,7 +139,8 @@ extension LedgerStore {
             path: row.text(5), claim: row.text(6), urls: row.text(7),
             admittedAt: row.time(8) ?? WallTime(milliseconds: 0), attempts: Int(row.number(9)),
             fetched: row.number(10), waited: row.number(11), startedAt: row.time(12), since: row.time(13),
-            crashes: Int(row.number(14)), hasResumePoint: row.number(15) != 0)
+            crashes: Int(row.number(14)), hasResumePoint: row.number(15) != 0,
+            gate: row.optionalNumber(16).map { DigestListID(rawValue: $0) })
     }
 
     /// Who has an id: by the side table first, else the job behind the number, if it has no other id.
@@ -136,7 +150,7 @@ extension LedgerStore {
             return try head(JobSeq(seq), db)
         }
         let seq = cipher.seq(of: id)
-        guard seq.rawValue > 0, seq < seqLimit else { return nil }
+        guard seq.rawValue != 0, seq < seqLimit else { return nil }
         return try head(seq, db)
     }
 }

@@ -83,10 +83,7 @@ extension LedgerStore {
     /// Notes whether a host has answered ranges with something else. Also of a host that no list names.
     public func note(liesAboutRanges lies: Bool, host: HostKey) throws(LedgerError) {
         try write { db in
-            if lies {
-                try db.cachedStatement(sql: "INSERT OR IGNORE INTO host (name) VALUES (?)")
-                    .execute(arguments: [host.rawValue])
-            }
+            if lies { _ = try hostID(host, db) }
             try db.cachedStatement(sql: "UPDATE host SET lies_about_ranges = ? WHERE name = ?")
                 .execute(arguments: [lies, host.rawValue])
         }

@@ -190,7 +190,7 @@ enum LedgerFile {
 typealias LedgerStep = @Sendable (Database) throws -> Void
 
 extension LedgerFile {
-    static let steps: [LedgerStep] = [makeVersion1, makeVersion2]
+    static let steps: [LedgerStep] = [makeVersion1, makeVersion2, makeVersion3]
 
     @Sendable private static func makeVersion1(_ db: Database) throws {
         for statement in LedgerSchema.version1 { try db.execute(sql: statement) }
@@ -208,5 +208,8 @@ extension LedgerFile {
     }
     @Sendable private static func makeVersion2(_ db: Database) throws {
         for statement in LedgerSchema.version2 { try db.execute(sql: statement) }
+    }
+    @Sendable private static func makeVersion3(_ db: Database) throws {
+        for statement in LedgerSchema.version3 { try db.execute(sql: statement) }
     }
 }

@@ -149,14 +149,14 @@ public final class LedgerReader {
         do { try queue.close() } catch { throw LedgerError(error, file: path) }
     }
 
-    private func job(_ seq: JobSeq, _ db: Database) throws -> JobRow? {
+    func job(_ seq: JobSeq, _ db: Database) throws -> JobRow? {
         let statement = try db.cachedStatement(sql: JobRowColumns.query)
         return try Row.fetchOne(statement, arguments: [seq.rawValue]).flatMap {
             JobRowColumns.job($0, cipher: cipher)
         }
     }
 
-    private func read<T>(_ body: (Database) throws -> T) throws(LedgerError) -> T {
+    func read<T>(_ body: (Database) throws -> T) throws(LedgerError) -> T {
         do {
             return try queue.read(body)
         } catch {
@@ -164,7 +164,7 @@ public final class LedgerReader {
         }
     }
 
-    private static func bound(_ limit: Int) -> Int { min(max(limit, 1), LedgerStore.pageLimit) }
+    static func bound(_ limit: Int) -> Int { min(max(limit, 1), LedgerStore.pageLimit) }
 }
 
 /// Explicitly not Sendable: one thread owns the reader.
@@ -191,9 +191,7 @@ private struct JobScan {
                 [Int64(state?.rawValue ?? 0), after.rawValue])
         case (_, let list?):
             try rows(
-                db,
-                "span s CROSS JOIN job j ON j.seq BETWEEN s.first AND s.last WHERE s.list = ? AND s.last > ? "
-                    + "AND j.seq > ?", [list.rawValue, after.rawValue, after.rawValue],
+                db, "\(SpanPages.jobs) WHERE \(SpanPages.condition)", SpanPages.values(list, after),
                 order: "s.first, j.seq")
         case (_, nil):
             try rows(db, "job j WHERE j.seq > ?", [after.rawValue])
@@ -214,7 +212,7 @@ private enum JobRowColumns {
     static let query = """
         SELECT \(ResultColumns.selected), j.path, j.attempts, j.fetched, j.admitted_at, j.started_at, \
         j.due, j.error, \
-        j.error_message, j.resume, l.defaults FROM job j LEFT JOIN outcome o ON o.seq = j.seq \
+        j.error_message, j.resume, l.defaults, j.gate FROM job j LEFT JOIN outcome o ON o.seq = j.seq \
         LEFT JOIN host h ON h.id = j.host LEFT JOIN list l ON l.id = j.list WHERE j.seq = ?
         """
 
@@ -223,7 +221,7 @@ private enum JobRowColumns {
         let defaults = JSONColumn.options(row.text(at + 9))
         guard let record = ResultColumns.record(row, defaults: defaults, cipher: cipher) else { return nil }
         let path = record.outcome?.path ?? row.text(at).map { OutputPath(trusted: $0) }
-        return JobRow(
+        var job = JobRow(
             record: record, host: HostKey(row.text(8) ?? ""), path: path,
             attempts: record.outcome?.attempts ?? Int(row.number(at + 1)),
             fetchedBytes: record.outcome?.fetchedBytes ?? row.number(at + 2),
@@ -231,5 +229,7 @@ private enum JobRowColumns {
             startedAt: record.outcome?.startedAt ?? row.time(at + 4), due: row.time(at + 5),
             lastError: ErrorColumn.error(row.text(at + 6), row.text(at + 7)),
             resume: JSONColumn.resume(row.text(at + 8)))
+        job.isGated = row.optionalNumber(at + 10) != nil
+        return job
     }
 }

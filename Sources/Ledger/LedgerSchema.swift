@@ -10,7 +10,7 @@ enum LedgerSchema {
     /// "dld1" in ASCII: tells a ledger from any other SQLite file (PRAGMA application_id).
     static let applicationID: Int64 = 0x646C_6431
     /// What this program writes (PRAGMA user_version).
-    static let version = 2
+    static let version = 3
 
     static let version1 = [
         """
@@ -56,7 +56,7 @@ enum LedgerSchema {
         PRIMARY KEY (list, host)) WITHOUT ROWID
         """,
         "CREATE INDEX lane_ready ON lane (list, host) WHERE n_queued > 0",
-        // kind: 0 download, 1 sum, 2 bad line. urls: mirrors with TAB between, or `sum:FROM..TO`.
+        // kind: 0 download, 1 sum, 2 bad line, 3 (version 3) list of digests. urls: mirrors with TAB between, or `sum:FROM..TO`.
         // mirror_hosts: the hosts of the second and further mirrors, TAB between. rank: minus the priority.
         // claim: a second path this job owns (a numbered name). since: when the wait began. options, resume:
         // JSON, NULL when empty.
@@ -131,6 +131,12 @@ enum LedgerSchema {
         "CREATE INDEX part_file ON part (json_extract(resume, '$.part'))",
         "CREATE INDEX host_lies ON host (name) WHERE lies_about_ranges",
     ]
+
+    /// Digests of files and lists of them; audits; jobs that wait, by host: to be requeued or given up without a look at
+    /// the others of their list.
+    static let version3 =
+        DigestSchema.statements + AuditSchema.statements
+        + ["CREATE INDEX job_waiting_host ON job (host, list, seq) WHERE state = 2"]
 
     private static let openCounts =
         ["queued", "active", "waiting", "publishing", "paused"]

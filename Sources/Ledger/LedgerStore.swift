@@ -38,6 +38,7 @@ public final class LedgerStore {
     var changedLists: Set<ListID> = []
     var changedHosts: Set<HostID> = []
     var seqLimit: JobSeq
+    var digestNews = DigestNews()
 
     private init(path: String, queue: DatabaseQueue, identity: String, key: UInt64, next: Int64) {
         self.path = path
@@ -114,6 +115,7 @@ public final class LedgerStore {
     /// What was remembered may come from a transaction that is no more.
     private func forget() {
         failure = nil
+        digestNews = DigestNews()
         deltas.removeAll()
         caches = LedgerCaches()
         let sql = "SELECT next_seq FROM total"

@@ -116,6 +116,8 @@ public struct JobRow: Sendable, Hashable {
     public var startedAt: WallTime?
     /// When a waiting job goes on.
     public var due: WallTime?
+    /// It waits for a list of digests.
+    public var isGated = false
     /// Why the last attempt of a waiting job broke.
     public var lastError: JobError?
     /// What is kept of an unfinished download.

@@ -9,7 +9,7 @@ internal import GRDB
 /// program itself never reads them. URLs are unmasked here as everywhere in the ledger; the file's mode keeps
 /// them.
 enum LedgerViews {
-    static let names = ["lists", "jobs", "files", "hosts", "lanes"]
+    static let names = ["lists", "jobs", "files", "hosts", "lanes", "audits"]
 
     static func install(_ db: Database) throws {
         for (name, body) in zip(names, bodies) {
@@ -18,7 +18,7 @@ enum LedgerViews {
         }
     }
 
-    private static let bodies = [lists, jobs, files, hosts, lanes]
+    private static let bodies = [lists, jobs, files, hosts, lanes, audits]
 
     private static func time(_ column: String) -> String {
         "strftime('%Y-%m-%dT%H:%M:%fZ', \(column) / 1000.0, 'unixepoch')"
@@ -46,7 +46,7 @@ enum LedgerViews {
         \(time("ended_at")) AS ended FROM list
         """
     private static let jobs = """
-        SELECT j.seq, j.list, j.line, CASE j.kind WHEN 0 THEN 'download' WHEN 1 THEN 'sum' ELSE 'bad line' \
+        SELECT j.seq, j.list, j.line, CASE j.kind WHEN 0 THEN 'download' WHEN 1 THEN 'sum' WHEN 3 THEN 'checksums' ELSE 'bad line' \
         END AS kind, \
         \(jobState("j.state")) AS state, h.name AS host, j.urls, coalesce(o.path, j.path) AS path, o.bytes, \
         coalesce(o.error, j.error) AS error, coalesce(o.error_message, j.error_message) AS message, \
@@ -60,7 +60,16 @@ enum LedgerViews {
     private static let files = """
         SELECT path, size, digest, \(time("published_at")) AS published, url, final_url, etag, \
         last_modified, \
-        content_type, owner AS held_by_job, last_job FROM file
+        content_type, owner AS held_by_job, last_job, \(time("verified_at")) AS verified, \
+        CASE verdict WHEN 0 THEN 'fine' WHEN 1 THEN 'plausible' WHEN 2 THEN 'changed' WHEN 3 THEN 'missing' \
+        WHEN 4 THEN 'unreadable' END AS verdict FROM file
+        """
+    private static let audits = """
+        SELECT id, scope, CASE state WHEN 0 THEN 'queued' WHEN 1 THEN 'running' WHEN 2 THEN 'repairing' \
+        WHEN 3 THEN 'done' WHEN 4 THEN 'cancelled' END AS state, CASE paused WHEN 0 THEN 'no' ELSE 'yes' END AS \
+        paused, files_total, n_fine AS fine, n_plausible AS plausible, n_changed AS changed, n_missing AS missing, \
+        n_unreadable AS unreadable, n_skipped AS skipped, bytes, cursor, repair_list, n_repairs AS repairs, \
+        \(time("made_at")) AS made, \(time("started_at")) AS started, \(time("ended_at")) AS ended FROM audit
         """
     private static let hosts = """
         SELECT id, CASE name WHEN '' THEN '(sums)' ELSE name END AS host, \(open) AS open, \(columns), \

@@ -69,6 +69,7 @@ extension LedgerStore {
     /// what is left by `removeSlice`.
     public func reject(_ list: ListID, reason: String, now: WallTime) throws(LedgerError) {
         try update(list, "state = 3, reason = ?, ended_at = ?", [reason, now.rawValue], only: "state < 2")
+        try write { try dropDigestLists(of: list, $0) }
         _ = try removeSlice(list: list, limit: 10_000)
     }
 
@@ -80,6 +81,7 @@ extension LedgerStore {
         }
         try update(
             list, "state = 2, final_name = ?, ended_at = ?", [finalName, now.rawValue], only: "state < 2")
+        try write { try dropDigestLists(of: list, $0) }
     }
 
     /// Pauses or resumes a whole list: its lanes are not handed out, no row of a job is touched.

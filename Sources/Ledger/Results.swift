@@ -15,10 +15,9 @@ extension LedgerStore {
         let bound = min(max(limit, 1), Self.pageLimit)
         return try read { db in
             let defaults = try defaults(of: list, db)
-            let start = after?.rawValue ?? 0
             let statement = try hot(.results, db)
-            statement.bind(list.rawValue).bind(start).bind(start).bind(bound)
-            let records = try statement.rows {
+            for value in SpanPages.values(list, after) { statement.bind(value) }
+            let records = try statement.bind(bound).rows {
                 ResultColumns.record($0, defaults: defaults, cipher: cipher)
             }
             return (records, records.count < bound ? nil : records.last?.seq)
@@ -28,18 +27,26 @@ extension LedgerStore {
 
 /// Which jobs are a list's: the runs of the sequence it was given.
 enum SpanPages {
+    /// The rest of a list's jobs, after one of them. The lower bound is one expression: of two comparisons SQLite takes
+    /// the first for its search, and then reads past every job before the page.
+    static let jobs = "span s CROSS JOIN job j ON j.seq BETWEEN max(s.first, ? + 1) AND s.last"
+    static let condition = "s.list = ? AND s.last > ?"
+    /// For `jobs` and `condition`, in this order.
+    static func values(_ list: ListID, _ after: JobSeq?) -> [Int64] {
+        let start = after?.rawValue ?? 0
+        return [start, list.rawValue, start]
+    }
+
     /// Numbers and states of jobs of a list, in order.
     static func seqs(
         _ db: Database, list: ListID, after: JobSeq?, limit: Int
     ) throws -> [(seq: JobSeq, state: JobState)] {
         let statement = try db.cachedStatement(
             sql: """
-                SELECT j.seq, j.state FROM span s CROSS JOIN job j ON j.seq BETWEEN s.first AND s.last \
-                WHERE s.list = ? AND s.last > ? AND j.seq > ? ORDER BY s.first, j.seq LIMIT ?
+                SELECT j.seq, j.state FROM \(jobs) WHERE \(condition) ORDER BY s.first, j.seq LIMIT ?
                 """)
-        let start = after?.rawValue ?? 0
-        return try Row.fetchCursor(statement, arguments: [list.rawValue, start, start, limit]).readAllMapped {
-            row in
+        let arguments = StatementArguments(values(list, after) + [Int64(limit)])
+        return try Row.fetchCursor(statement, arguments: arguments).readAllMapped { row in
             JobState(rawValue: Int(row.number(1))).map { (JobSeq(row.number(0)), $0) }
         }
     }
@@ -66,6 +73,7 @@ enum ResultColumns {
                 .download(urls: WorkColumns.texts(row.text(5) ?? ""), host: HostKey(row.text(8) ?? ""))
             case .sum: .sum(WorkColumns.sum(row.text(5)) ?? SumRange(from: 0, to: 0))
             case .badLine: .badLine
+            case .digestList: .download(urls: [row.text(5) ?? ""], host: HostKey(row.text(8) ?? ""))
             }
         return ResultRecord(
             list: ListID(row.number(1)), line: Int(row.number(2)), seq: seq,

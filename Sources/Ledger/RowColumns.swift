@@ -50,6 +50,8 @@ enum JobKind: Int64 {
     case download = 0
     case sum = 1
     case badLine = 2
+    /// Fetches and reads a list of digests; its number is below zero.
+    case digestList = 3
 }
 
 /// The `urls` and `mirror_hosts` columns.

@@ -31,23 +31,11 @@ extension LedgerStore {
         try read { db in
             let statement = try db.cachedStatement(
                 sql: """
-                    SELECT f.path, f.url, f.final_url, f.size, f.digest, f.etag, f.last_modified, \
-                    f.content_type, f.published_at, f.last_job, j.state FROM file f \
-                    LEFT JOIN job j ON j.seq = f.owner WHERE f.path > ? AND f.published_at NOT NULL \
-                    AND f.size NOT NULL ORDER BY f.path LIMIT ?
+                    SELECT \(PublishedColumns.selected) FROM file f \(PublishedColumns.owner) WHERE f.path > ? \
+                    AND f.published_at NOT NULL AND f.size NOT NULL ORDER BY f.path LIMIT ?
                     """)
             let rows = try Row.fetchCursor(statement, arguments: [path?.description ?? "", max(1, limit)])
-            return try rows.readAllMapped { row in
-                PublishedFile(
-                    record: FileRecord(
-                        path: OutputPath(trusted: row.text(0) ?? ""), url: row.text(1) ?? "",
-                        finalURL: row.text(2), size: row.number(3),
-                        digest: row.text(4).flatMap { Checksum($0) }, etag: row.text(5),
-                        lastModified: row.text(6), contentType: row.text(7),
-                        publishedAt: row.time(8) ?? WallTime(milliseconds: 0)),
-                    lastJob: row.optionalNumber(9).map { JobSeq($0) },
-                    isBeingReplaced: Int(row.number(10)) == JobState.publishing.rawValue)
-            }
+            return try rows.readAllMapped { PublishedColumns.file($0) }
         }
     }
 

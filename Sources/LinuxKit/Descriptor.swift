@@ -173,6 +173,17 @@ extension Descriptor {
         _ = try systemCall("set times of", object) { () in unsafe futimens(number, times) }
     }
 
+    /// Sets an extended attribute, over a value that is there. EOPNOTSUPP where the file system has none.
+    public borrowing func setAttribute(
+        _ name: String, _ value: String, _ object: String = ""
+    ) throws(SystemError) {
+        let number = rawValue
+        let bytes = Array(value.utf8)
+        _ = try systemCall("set attribute \(name) of", object) { () in
+            unsafe dld_set_attribute(number, name, bytes, bytes.count)
+        }
+    }
+
     /// O_NONBLOCK on or off: of the open file, so for all who share it.
     public borrowing func setNonBlocking(_ isOn: Bool) throws(SystemError) {
         let number = rawValue

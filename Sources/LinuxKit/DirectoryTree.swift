@@ -33,7 +33,10 @@ public struct DirectoryTree: ~Copyable {
     /// Opens the root; links on the way *to* it are the owner's business and followed.
     /// - Parameter capacity: how many directories stay open at most.
     public init(root: FilePath, capacity: Int = 64) throws(SystemError) {
-        let opened = try Descriptor.openDirectory(root)
+        try self.init(opened: try Descriptor.openDirectory(root), root: root, capacity: capacity)
+    }
+
+    private init(opened: consuming Descriptor, root: FilePath, capacity: Int) throws(SystemError) {
         rootStatus = try opened.status(root.string)
         rootDescriptor = opened
         self.root = root
@@ -65,6 +68,12 @@ public struct DirectoryTree: ~Copyable {
         permissions: FilePermissions = []
     ) throws(SystemError) -> Descriptor {
         try openBeneath(path, flags: mode.rawValue | options.rawValue, permissions: permissions)
+    }
+
+    /// A tree of its own over a directory below the root, which must be there. Never opened through a link.
+    public func subtree(_ path: FilePath, capacity: Int = 64) throws(SystemError) -> DirectoryTree {
+        let opened = try openBeneath(path, flags: O_RDONLY | O_DIRECTORY, permissions: [])
+        return try DirectoryTree(opened: opened, root: root.appending(path.components), capacity: capacity)
     }
 
     /// What lies under a path; a link is described, not followed. nil: nothing has that name, or its

@@ -23,6 +23,9 @@ public struct FileStatus: Sendable, Hashable {
     /// Last change of the content: seconds since 1970 UTC and the nanoseconds within.
     public var modifiedSeconds: Int64
     public var modifiedNanoseconds: Int64
+    /// Last change of anything about the file, its names included; nobody can set it.
+    public var changedSeconds: Int64
+    public var changedNanoseconds: Int64
 
     /// Milliseconds since 1970 UTC; held within Int64 whatever a damaged inode says.
     public var modifiedMilliseconds: Int64 {
@@ -53,6 +56,8 @@ public struct FileStatus: Sendable, Hashable {
         size = Int64(raw.st_size)
         modifiedSeconds = Int64(raw.st_mtim.tv_sec)
         modifiedNanoseconds = Int64(raw.st_mtim.tv_nsec)
+        changedSeconds = Int64(raw.st_ctim.tv_sec)
+        changedNanoseconds = Int64(raw.st_ctim.tv_nsec)
     }
 }
 

@@ -36,7 +36,9 @@ struct PartRename {
             heartbeat.mark()
             do throws(SystemError) {
                 switch try rename(item, in: place) {
-                case .success(.renamed): renaming.items.append(item)
+                case .success(.renamed):
+                    renaming.items.append(item)
+                    if let event = try sidecar(of: item, in: place) { renaming.events.append(event) }
                 case .success(.taken): renaming.events.append(.nameTaken(item.seq))
                 case .failure(let error):
                     renaming.events.append(.renameFailed(item.seq, PublishTrouble(error)))
@@ -62,6 +64,15 @@ struct PartRename {
         }
         if !durable.isEmpty { events.append(.renamed(durable)) }
         return events
+    }
+
+    /// Beside the file's name, and before the fsync of the directory they share.
+    private mutating func sidecar(
+        of item: PublishItem, in place: PublishPlace
+    ) throws(SystemError) -> PublishEvent? {
+        guard item.mark == .sidecar, item.digest != nil else { return nil }
+        let folder = try directory(FilePath(item.path.description).removingLastComponent(), in: place)
+        return DigestMarking(settings: settings).writeSidecar(of: item, in: folder, of: place)
     }
 
     private mutating func rename(

@@ -51,6 +51,7 @@ struct PartSync {
                 sound.append(item)
             }
         }
+        events += DigestMarking(settings: settings).setAttributes(of: sound, in: place)
         var synced: [JobSeq] = []
         for (item, trouble) in judge(sound, directories, in: place) {
             if let trouble {
@@ -134,23 +135,8 @@ struct PartSync {
         }
     }
 
-    /// fdatasync of a part that will be resumed.
-    func keep(_ partName: String, _ home: PartHome, in place: PublishPlace) -> Bool {
-        if settings.durability == .none { return true }
-        heartbeat.enter("fdatasync")
-        defer { heartbeat.leave() }
-        do throws(SystemError) {
-            let folder = try place.parts(home)
-            let file = try folder.open(partName)
-            try file.synchronizeContent(folder.tree.fullPath(FilePath(partName)))
-            return true
-        } catch {
-            return false
-        }
-    }
-
-    /// fdatasync of a part that is still being written.
-    func checkpoint(_ partName: String, _ home: PartHome, in place: PublishPlace) -> CheckpointSync {
+    /// fdatasync of a part that is to be resumed, or is still being written.
+    func keep(_ partName: String, _ home: PartHome, in place: PublishPlace) -> PartSyncResult {
         if settings.durability == .none { return .stored }
         let file: Descriptor
         let path: String
@@ -161,7 +147,7 @@ struct PartSync {
         } catch {
             return .missed
         }
-        heartbeat.enter("fdatasync of a checkpoint")
+        heartbeat.enter("fdatasync of a part")
         defer { heartbeat.leave() }
         do throws(SystemError) { try file.synchronizeContent(path) } catch {
             return .lost

@@ -77,21 +77,26 @@ public struct PublishLoop: ~Copyable {
         let renamed = rename.finish(renaming, in: place, isOutputSynced: sync.coversOutput)
         if !renamed.isEmpty { events(renamed) }
         if !group.keeps.isEmpty {
-            events(group.keeps.map { .kept($0.seq, ok: sync.keep($0.partName, $0.home, in: place)) })
+            events(group.keeps.map { .kept($0.seq, sync.keep($0.partName, $0.home, in: place)) })
         }
         // Last, and each told at once: they may take long, and nobody waits for them.
         for item in group.checkpoints {
             events([
                 .checkpointed(
-                    item.seq, token: item.token, sync.checkpoint(item.partName, item.home, in: place))
+                    item.seq, token: item.token, sync.keep(item.partName, item.home, in: place))
             ])
             heartbeat.mark()
         }
-        for (name, home) in group.discards {
+        // One that cannot be moved goes: it may never be taken for a part.
+        let refused = group.quarantines.filter { !Quarantine.take($0.part, as: $0.name, $0.home, in: place) }
+        for (name, home) in group.discards + refused.map({ ($0.part, $0.home) }) {
             // A part that stays is found by fsck and by the next start; nobody waits for this.
             do throws(SystemError) {
                 try unlink(FilePath(name), in: try place.parts(home).descriptor)
             } catch {}
+        }
+        for (time, home) in group.emptied {
+            Quarantine.empty(home, before: time, in: place) { heartbeat.mark() }
         }
         heartbeat.mark()
     }
@@ -116,7 +121,7 @@ public struct PublishLoop: ~Copyable {
         let answers: [PublishEvent] =
             group.syncs.map { .syncFailed($0.seq, error) }
             + group.renames.map { .renameFailed($0.seq, error) }
-            + group.keeps.map { .kept($0.seq, ok: false) }
+            + group.keeps.map { .kept($0.seq, .missed) }
             + group.checkpoints.map { .checkpointed($0.seq, token: $0.token, .missed) }
         if !answers.isEmpty { events(answers) }
     }
@@ -129,6 +134,8 @@ private struct CommandGroup {
     var keeps: [(seq: JobSeq, partName: String, home: PartHome)] = []
     var checkpoints: [(seq: JobSeq, token: UInt64, partName: String, home: PartHome)] = []
     var discards: [(name: String, home: PartHome)] = []
+    var quarantines: [(part: String, name: String, home: PartHome)] = []
+    var emptied: [(before: WallTime, home: PartHome)] = []
     var homes: [PartHome] = []
     var stops = false
 
@@ -141,6 +148,8 @@ private struct CommandGroup {
             case .checkpoint(let seq, let token, let partName, let home):
                 checkpoints.append((seq, token, partName, home))
             case .discard(let names, let home): discards += names.map { ($0, home) }
+            case .quarantine(let part, let name, let home): quarantines.append((part, name, home))
+            case .emptyQuarantine(let time, let home): emptied.append((time, home))
             case .watch(let home): homes.append(home)
             case .stop: stops = true
             }

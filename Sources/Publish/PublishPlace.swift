@@ -22,7 +22,7 @@ final class PublishPlace {
     /// Whether the output's path and its parts' still lead to what was opened.
     func isCurrent() -> Bool {
         // A mount below the output comes and goes without the others' harm.
-        folders = folders.filter { $0.value.isCurrent() }
+        folders = folders.filter { $0.value.isCurrent(in: output) }
         do throws(SystemError) {
             return try output.isRootCurrent() && folders[.output] != nil
         } catch {
@@ -33,10 +33,15 @@ final class PublishPlace {
     /// The directory of a home's parts, opened when first needed.
     func parts(_ home: PartHome) throws(SystemError) -> PartsDirectory {
         if let folder = folders[home] { return folder }
-        let path = home.parts(output: settings.outputDirectory, main: settings.partsDirectory)
-        let folder = PartsDirectory(try DirectoryTree(root: FilePath(path), capacity: 1))
+        let path = home.partsBelowOutput(main: settings.partsDirectory)
+        let folder = PartsDirectory(try output.subtree(FilePath(path), capacity: 1), below: FilePath(path))
         folders[home] = folder
         return folder
+    }
+
+    /// The directory of a home's quarantine.
+    func quarantine(_ home: PartHome) -> FilePath {
+        FilePath(home.root(output: settings.outputDirectory) + "/" + QuarantineName.directory)
     }
 
     /// The part's full path, for messages.
@@ -81,11 +86,25 @@ final class PublishPlace {
 /// One home's open parts directory. A class, because a dictionary cannot hold what is not copyable.
 final class PartsDirectory {
     let tree: DirectoryTree
-    init(_ tree: consuming DirectoryTree) { self.tree = tree }
+    private let below: FilePath
+
+    /// - Parameter below: where it lies in the output.
+    init(_ tree: consuming DirectoryTree, below: FilePath) {
+        self.tree = tree
+        self.below = below
+    }
     var descriptor: Int32 { tree.descriptor }
 
-    func isCurrent() -> Bool {
-        do throws(SystemError) { return try tree.isRootCurrent() } catch { return false }
+    /// Whether its place in the output is still this very directory, and no link to it.
+    func isCurrent(in output: borrowing DirectoryTree) -> Bool {
+        do throws(SystemError) {
+            guard let now = try output.status(of: below), let then = try tree.status(of: FilePath()) else {
+                return false
+            }
+            return now.isSameFile(as: then)
+        } catch {
+            return false
+        }
     }
 
     /// Opens a part, never through a link and never one that turned into something else.

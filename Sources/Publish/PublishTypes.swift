@@ -24,6 +24,9 @@ public struct PublishItem: Sendable, Hashable {
     public var home: PartHome
     /// The part as its worker kept it open, for its fsync.
     public var file: KeptFile?
+    /// Where `digest` is written, if it is known.
+    public var mark = DigestMark.none
+    public var digest: Checksum?
     public init(
         seq: JobSeq, partName: String, device: UInt64, inode: UInt64, size: Int64, path: OutputPath,
         replaces: Bool, home: PartHome = .output, file: KeptFile? = nil
@@ -73,6 +76,10 @@ public enum PublishCommand: Sendable {
     case checkpoint(JobSeq, token: UInt64, partName: String, home: PartHome)
     /// Removes parts; missing ones are fine.
     case discard([String], home: PartHome)
+    /// Moves a part whose digest is wrong into the home's quarantine, over one of that name.
+    case quarantine(String, as: String, home: PartHome)
+    /// Removes what was put into a home's quarantine before then. Nobody waits for it.
+    case emptyQuarantine(before: WallTime, home: PartHome)
     /// Opens a home's parts directory, before the first part is written there: its write errors are heard.
     case watch(PartHome)
     /// Ends the loop after what was sent before it.
@@ -91,12 +98,15 @@ public enum PublishEvent: Sendable, Hashable {
     /// Not under its final name, or there but perhaps not durably; sending `rename` again is right in both
     /// cases.
     case renameFailed(JobSeq, PublishTrouble)
-    case kept(JobSeq, ok: Bool)
-    case checkpointed(JobSeq, token: UInt64, CheckpointSync)
+    case kept(JobSeq, PartSyncResult)
+    case checkpointed(JobSeq, token: UInt64, PartSyncResult)
+    /// The digest could not be written to, or beside, the file. Comes beside the answer to its item; the first of a
+    /// command is told, the others are alike.
+    case unmarked(JobSeq, why: String)
 }
 
-/// What came of a checkpoint's sync.
-public enum CheckpointSync: Sendable, Hashable {
+/// What came of the sync of a part that is to be resumed.
+public enum PartSyncResult: Sendable, Hashable {
     /// What the part held when it was asked for is on the disk.
     case stored
     /// There is no such part any more, or it cannot be opened: nothing is known.

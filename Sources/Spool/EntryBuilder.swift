@@ -22,11 +22,19 @@ public struct EntryBuilder: Sendable {
     ///   - defaults: the list's; looked at for the path, the priority and `pause`, not mixed into the entry.
     public func admitted(_ entry: ListEntry, list: ListID, seq: JobSeq, defaults: JobOptions) -> AdmittedEntry
     {
-        AdmittedEntry(
+        var admitted = AdmittedEntry(
             seq: seq, line: entry.line, kind: kind(of: entry, list: list, seq: seq, defaults: defaults),
             options: entry.options, gid: entry.gid,
             priority: entry.options.priority ?? defaults.priority ?? 0,
             startsPaused: entry.options.pause ?? defaults.pause ?? false)
+        guard case .download(let urls, _) = admitted.kind, let first = urls.first else { return admitted }
+        let rule = ChecksumsRule(protocols: rules.protocols, outputRoot: outputRoot, spool: rules.spool)
+        do throws(JobError) {
+            admitted.digestList = try rule.wish(entry.options.over(defaults), first: first)
+        } catch {
+            admitted.kind = .bad(JobError(error.code, "line \(entry.line): \(error.message)"))
+        }
+        return admitted
     }
 
     private func kind(

@@ -9,7 +9,8 @@ struct JSONOptionsReader {
     init(_ object: KeyedDecodingContainer<JSONKey>) { self.object = object }
 
     private static let known: Set<String> = [
-        "id", "out", "dir", "checksum", "size", "headers", "referer", "user_agent", "username", "password",
+        "id", "out", "dir", "checksum", "checksums", "checksums_digest", "size", "headers", "referer",
+        "user_agent", "username", "password",
         "proxy",
         "max_rate", "max_attempts", "retry_delay", "timeout", "connect_timeout", "lowest_speed", "exists",
         "remote_time",
@@ -35,6 +36,8 @@ struct JSONOptionsReader {
         options.out = try text("out") { $0.isEmpty ? nil : $0 }
         options.dir = try text("dir") { $0.isEmpty ? nil : $0 }
         options.checksum = try text("checksum", OptionValues.checksum)
+        options.checksums = try text("checksums", OptionValues.checksums)
+        options.checksumsDigest = try text("checksums_digest", OptionValues.checksum)
         options.referer = try text("referer", OptionValues.headText)
         options.userAgent = try text("user_agent", OptionValues.headText)
         options.username = try text("username", OptionValues.headText)

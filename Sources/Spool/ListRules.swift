@@ -10,10 +10,13 @@ public struct ListRules: Sendable, Hashable {
     public var maxListSize: Int64?
     /// An entry whose `size` is larger is a bad line; nil is no limit.
     public var maxFileSize: Int64?
+    /// The spool directory, absolute: a local list of digests may lie in it.
+    public var spool: String
     public init(
         protocols: Set<String> = ["http", "https"], maxSumTerms: UInt128 = 10_000_000_000_000,
-        maxListSize: Int64? = nil, maxFileSize: Int64? = nil
+        maxListSize: Int64? = nil, maxFileSize: Int64? = nil, spool: String = "/var/spool/dld"
     ) {
+        self.spool = spool
         self.protocols = protocols
         self.maxSumTerms = maxSumTerms
         self.maxListSize = maxListSize

@@ -62,10 +62,19 @@ enum OptionValues {
     static func checksum(_ text: String) throws(Mistake) -> Checksum {
         guard let checksum = Checksum(text) else {
             throw Mistake(
-                "expected sha-256=HEX, sha-512=HEX, sha-1=HEX, md5=HEX or crc32c=HEX (or sha256:HEX, "
+                "expected sha-256=HEX (or sha-512, sha-384, sha-224, sha-1, md5, crc32c, blake2b; or sha256:HEX, "
                     + "sha256-BASE64), not \"\(excerpt(text))\"")
         }
         return checksum
+    }
+
+    /// URL or path of a list of digests; which of them may be used is looked at with the entry's URLs.
+    static func checksums(_ text: String) throws(Mistake) -> String {
+        guard !text.isEmpty, text.utf8.count <= 8192, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+        else {
+            throw Mistake("expected a URL, a path or none")
+        }
+        return text
     }
 
     /// The user's join key: up to 1 KiB.

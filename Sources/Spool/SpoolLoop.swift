@@ -15,6 +15,7 @@ public struct SpoolLoop: ~Copyable {
     private let context: SpoolContext
     private let desk: AdmissionDesk
     private let results: ResultsDesk
+    private let digests: DigestDesk
     /// Made once the ledger's own lists are known: a scan before that could take one of their files as a new list.
     private var watch: SpoolWatch?
     private var adds: [(file: String, name: String, ticket: UInt64)] = []
@@ -41,6 +42,7 @@ public struct SpoolLoop: ~Copyable {
             heartbeat: heartbeat, requests: requests, events: events)
         desk = AdmissionDesk(context: context, cipher: cipher, nextSeq: nextSeq)
         results = ResultsDesk(context: context)
+        digests = DigestDesk(context: context)
     }
 
     /// Returns after `stop`. What was not acknowledged by then is done again at the next start.
@@ -57,6 +59,7 @@ public struct SpoolLoop: ~Copyable {
                 watch.step(desk, now: now)
             }
             desk.step()
+            digests.step()
             tellIdle()
             sleep(now)
         }
@@ -75,6 +78,8 @@ public struct SpoolLoop: ~Copyable {
         case .closed(let list): results.closed(list)
         case .listEnded(let row): results.ended(row, now: now)
         case .add(let path, let name, let ticket): add(path, name, ticket)
+        case .readDigests(let order): digests.add(order)
+        case .digestsTaken(let id): digests.taken(id)
         case .settings(let settings): context.settings = settings
         case .rescan: watch?.requestScan()
         case .stop: isStopped = true
@@ -110,7 +115,7 @@ public struct SpoolLoop: ~Copyable {
 
     private func sleep(_ now: MonotonicTime) {
         let canTake = desk.hasRoom && (watch?.isReady ?? false)
-        if desk.isReady || canTake {
+        if desk.isReady || digests.isReady || canTake {
             if !inbox.isEmpty { bell.silence() }
             return
         }

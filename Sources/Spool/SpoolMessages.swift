@@ -16,6 +16,8 @@ public enum SpoolRequest: Sendable {
     case page(ListID, after: JobSeq?, limit: Int)
     /// Results are on disk and the list file lies beside them; answered by `closed`.
     case close(ListID, finalName: String)
+    /// Lines of a list of digests; answered by `digestsTaken`. At most two are unanswered.
+    case digests(DigestBatch)
 }
 
 /// What the spool is told.
@@ -35,6 +37,9 @@ public enum SpoolMessage: Sendable {
     /// A list from the control socket. `path` is a complete, fsynced dot-file in the spool directory itself, so that
     /// it is moved like any other; `name` is what the list is called and decides the format.
     case add(path: String, name: String, ticket: UInt64)
+    /// A list of digests is there to be read; `SpoolEvent.digestsRead` tells its end.
+    case readDigests(DigestReading)
+    case digestsTaken(DigestListID)
     case settings(SpoolSettings)
     case rescan
     case stop
@@ -57,6 +62,8 @@ public enum SpoolEvent: Sendable {
     case closed(ListID, folder: String)
     /// Something the user of that list, or the operator, should know. Texts are escaped and masked.
     case remark(level: SpoolLevel, message: String, list: ListID?, file: String, line: Int?)
+    /// All its lines are in the ledger, so many were good; or why not.
+    case digestsRead(DigestListID, Result<Int, JobError>)
     /// true: a full scan found nothing left to admit, and nothing is being admitted.
     case idle(Bool)
 }

@@ -50,7 +50,8 @@ public struct SpoolSettings: Sendable {
     /// What reading needs of these.
     public var rules: ListRules {
         ListRules(
-            protocols: protocols, maxSumTerms: maxSumTerms, maxListSize: maxListSize, maxFileSize: maxFileSize
-        )
+            protocols: protocols, maxSumTerms: maxSumTerms, maxListSize: maxListSize,
+            maxFileSize: maxFileSize,
+            spool: spool)
     }
 }

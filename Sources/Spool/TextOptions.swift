@@ -8,7 +8,8 @@ import JobModel
 /// so that a wrong value which a later line replaces costs nothing.
 struct TextOptions: Sendable {
     enum Name: String, CaseIterable {
-        case out, dir, checksum, referer, pause, gid, id, exists, priority, timeout, `continue`
+        case out, dir, checksum, checksums, referer, pause, gid, id, exists, priority, timeout, `continue`
+        case checksumsDigest = "checksums-digest"
         case userAgent = "user-agent"
         case maxDownloadLimit = "max-download-limit"
         case httpUser = "http-user"
@@ -65,6 +66,8 @@ struct TextOptions: Sendable {
         options.out = try text(.out)
         options.dir = try text(.dir)
         options.checksum = try read(.checksum, OptionValues.checksum)
+        options.checksums = try read(.checksums, OptionValues.checksums)
+        options.checksumsDigest = try read(.checksumsDigest, OptionValues.checksum)
         options.referer = try read(.referer, OptionValues.headText)
         options.userAgent = try read(.userAgent, OptionValues.headText)
         options.username = try read(.httpUser, OptionValues.headText)

@@ -9,7 +9,7 @@ import JobModel
 struct SumBook {
     enum Work: Sendable, Hashable {
         case sum(SumRange)
-        case digest(directory: String, name: String, DigestAlgorithm)
+        case digest(directory: String, name: String, DigestAlgorithm, span: DigestSpan = .whole)
     }
     struct Job: Sendable, Hashable {
         let seq: JobSeq
@@ -24,7 +24,7 @@ struct SumBook {
     /// Sums that may lie with `sumd`: they cost it a hundred bytes each, and only what it has can share its workers.
     let sumCredit: Int
     /// Digests that may: each is an open descriptor on both sides.
-    let digestCredit: Int
+    private(set) var digestCredit: Int
 
     private var waitingSums = JobQueue()
     private var waitingDigests = JobQueue()
@@ -36,8 +36,12 @@ struct SumBook {
 
     init(processes: Int) {
         sumCredit = 1024
-        digestCredit = min(max(32, processes * 16), 192)
+        digestCredit = Self.digestCredit(processes)
     }
+
+    /// What lies with `sumd` beyond a credit that shrank stays there.
+    mutating func resize(processes: Int) { digestCredit = Self.digestCredit(processes) }
+    private static func digestCredit(_ processes: Int) -> Int { min(max(32, processes * 16), 192) }
 
     var waiting: Int { waitingSums.count + waitingDigests.count }
     var running: Int { out.count }

@@ -6,9 +6,14 @@ public import JobModel
 public enum SumCommand: Sendable, Hashable {
     case sum(JobSeq, SumRange)
     /// Digests the part file `name` in `directory`. The loop opens it itself, when its turn comes.
-    case digest(JobSeq, directory: String, name: String, DigestAlgorithm)
+    /// With a span, that part of it.
+    case digest(JobSeq, directory: String, name: String, DigestAlgorithm, span: DigestSpan = .whole)
+    /// The same for a whole file that may be there: its size is told first, by `found`.
+    case look(JobSeq, directory: String, name: String, DigestAlgorithm)
     /// The answer is no longer wanted; one that is already on its way may still be reported.
     case cancel(JobSeq)
+    /// So many worker processes from now on; held between 1 and 1024. No job is lost or begun anew by it.
+    case resize(Int)
     /// Ends the loop and `sumd`; jobs under way are forgotten without an event.
     case stop
 }
@@ -18,6 +23,8 @@ public enum SumEvent: Sendable, Hashable {
     /// `value` is the exact total in decimal.
     case summed(JobSeq, value: String, SumTimings)
     case digested(JobSeq, Checksum, SumTimings)
+    /// The file of a `look` is there and is being digested.
+    case found(JobSeq, size: Int64)
     case failed(JobSeq, JobError)
     /// Something about the pool changed; at most ten a second, the last one always.
     case state(SumPoolState)
@@ -41,6 +48,8 @@ public struct SumPoolState: Sendable, Hashable {
     public var isUp = false
     /// What happened last, in words: a death, a start that failed. Empty when nothing did.
     public var remark = ""
+    /// Whether the workers have given up all but computing.
+    public var confinement = SumConfinement.unknown
     public init() {}
 }
 
@@ -54,7 +63,8 @@ public struct SumPoolSettings: Sendable, Hashable {
     public var restart: RestartPolicy
     /// `sumd` that leaves a ping unanswered for so long is killed and started again.
     public var answerLimit: Duration
-    /// A worker that gives no sign of life for so long over one piece is killed. Whole seconds, at least one.
+    /// A worker that gives no sign of life for so long over one piece is killed; see also `PieceDeadline`. Whole
+    /// seconds, at least one.
     public var pieceLimit: Duration
     /// After so many starts in a row that failed, waiting jobs fail instead of waiting for ever.
     public var failedStartLimit: Int
@@ -66,11 +76,13 @@ public struct SumPoolSettings: Sendable, Hashable {
         startsAtOnce: Bool = true
     ) {
         self.executable = executable
-        self.processes = min(max(processes, 1), 1024)
+        self.processes = Self.held(processes)
         self.restart = restart
         self.answerLimit = answerLimit
         self.pieceLimit = pieceLimit
         self.startsAtOnce = startsAtOnce
         self.failedStartLimit = max(1, failedStartLimit)
     }
+
+    static func held(_ processes: Int) -> Int { min(max(processes, 1), 1024) }
 }

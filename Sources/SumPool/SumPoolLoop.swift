@@ -21,7 +21,7 @@ public struct SumPoolLoop: ~Copyable {
     private static let longestSleep: Duration = .seconds(2)
     private static let stateInterval: Int64 = 100_000_000
 
-    private let settings: SumPoolSettings
+    private var settings: SumPoolSettings
     private let inbox: Mailbox<SumCommand>
     private let bell: Doorbell
     private let events: @Sendable (SumEvent) -> Void
@@ -29,6 +29,8 @@ public struct SumPoolLoop: ~Copyable {
 
     private var sumd: RunningSumd?
     private var book: SumBook
+    /// Jobs whose file's size is still to be told.
+    private var looks: Set<JobSeq> = []
     private var restart: RestartPolicy
     /// When `sumd` may be started, CLOCK_MONOTONIC ns.
     private var dueAt: Int64 = 0
@@ -79,9 +81,21 @@ public struct SumPoolLoop: ~Copyable {
         let replaced: UInt64?
         switch command {
         case .sum(let seq, let range): replaced = book.add(seq, .sum(range), submitted: now)
-        case .digest(let seq, let directory, let name, let algorithm):
-            replaced = book.add(seq, .digest(directory: directory, name: name, algorithm), submitted: now)
-        case .cancel(let seq): replaced = book.cancel(seq)
+        case .digest(let seq, let directory, let name, let algorithm, let span):
+            replaced = book.add(
+                seq, .digest(directory: directory, name: name, algorithm, span: span), submitted: now)
+        case .look(let seq, let directory, let name, let algorithm):
+            replaced = book.add(
+                seq, .digest(directory: directory, name: name, algorithm, span: .whole), submitted: now)
+            looks.insert(seq)
+        case .cancel(let seq):
+            looks.remove(seq)
+            replaced = book.cancel(seq)
+        case .resize(let processes):
+            settings.processes = SumPoolSettings.held(processes)
+            book.resize(processes: settings.processes)
+            send(.resize(processes: UInt64(settings.processes)))
+            replaced = nil
         case .stop:
             isStopping = true
             replaced = nil
@@ -143,23 +157,25 @@ extension SumPoolLoop {
             switch job.work {
             case .sum(let range):
                 send(.sum(ticket: ticket, from: range.from, to: range.to, submitted: job.submitted))
-            case .digest(let directory, let name, let algorithm):
-                handOver(ticket, job, directory: FilePath(directory), name: FilePath(name), algorithm)
+            case .digest(let directory, let name, let algorithm, let span):
+                handOver(ticket, job, directory: FilePath(directory), name: FilePath(name), algorithm, span)
             }
         }
     }
 
     private mutating func handOver(
         _ ticket: UInt64, _ job: SumBook.Job, directory: FilePath, name: FilePath,
-        _ algorithm: DigestAlgorithm
+        _ algorithm: DigestAlgorithm, _ span: DigestSpan
     ) {
+        let tellsSize = looks.remove(job.seq) != nil
         do throws(SystemError) {
             // No link anywhere below the directory is ours. Nor is a FIFO, which would hang an open that waits for a
             // writer.
             let tree = try DirectoryTree(root: directory, capacity: 1)
             let file = try tree.open(name, .readOnly, options: [.nonBlocking])
+            if tellsSize { events(.found(job.seq, size: try file.status(name.string).size)) }
             send(
-                .digest(ticket: ticket, algorithm: algorithm, submitted: job.submitted),
+                .digest(ticket: ticket, algorithm: algorithm, span: span, submitted: job.submitted),
                 passing: file.rawValue)
         } catch {
             _ = book.take(ticket)
@@ -204,14 +220,15 @@ extension SumPoolLoop {
             if let job = book.take(ticket) { events(.digested(job.seq, checksum, timings)) }
         case .failed(let ticket, let fault, let message):
             if let job = book.take(ticket) { fail(job, fault.code, message) }
-        case .pool(let workers, let restarts, let remark):
+        case .pool(let workers, let restarts, let remark, let confinement):
             if !workers.isEmpty { failedStarts = 0 }
             sumd?.hasSpoken = true
             sumd?.workers = workers
             sumd?.workerRestarts = restarts
             if !remark.isEmpty { state.remark = remark }
+            state.confinement = confinement
         case .pong(let number): sumd?.ponged(number, now: Monotonic.nanoseconds())
-        case .sum, .digest, .cancel, .ping, .progress: throw SumFrameError.badField
+        case .sum, .digest, .cancel, .ping, .progress, .resize, .ready: throw SumFrameError.badField
         }
     }
 
@@ -235,7 +252,7 @@ extension SumPoolLoop {
         let shown: String
         switch job.work {
         case .sum(let range): shown = "sum \(range.from)..\(range.to): \(message)"
-        case .digest(_, let name, _): shown = "digest of part \(Masking.text(name)): \(message)"
+        case .digest(_, let name, _, _): shown = "digest of part \(Masking.text(name)): \(message)"
         }
         events(.failed(job.seq, JobError(code, shown)))
     }

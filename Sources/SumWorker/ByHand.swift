@@ -3,6 +3,7 @@
 import Glibc
 import JobModel
 import LinuxKit
+import SystemPackage
 
 /// Why a verb by hand gave up. The text is one line for standard error.
 public enum ByHandError: Error, Sendable, Hashable {
@@ -27,7 +28,7 @@ public struct ByHandJob: Sendable, Hashable {
     public var worker: Int32
 }
 
-/// The verbs that people run: `sumd sum`, `sumd compare`, `sumd digest`. They run on the very pool that serves dld.
+/// The verbs that people run: `sumd sum`, `sumd compare`, `sumd digest`, `sumd check`. They run on the very pool that serves dld.
 ///
 /// Call from `main`, while the process has one thread; once a process, since the signals are taken for good.
 public enum ByHand {
@@ -35,6 +36,8 @@ public enum ByHand {
     public static var defaultProcesses: Int { ProcessFacts.usableProcessors() }
     /// A line on standard error.
     public static func complain(_ line: String) { StandardError.write(line + "\n") }
+    /// The system's words for an errno.
+    public static func reason(_ code: Int32) -> String { "\(Errno(rawValue: code))" }
     /// Text from outside with its control characters made visible.
     public static func escaped(_ text: String) -> String { Masking.text(text) }
 
@@ -57,13 +60,16 @@ public enum ByHand {
         return pool
     }
 
-    /// One turn of the pool; ^C and SIGTERM end the verb, and the workers with it.
-    static func turn(_ pool: inout ForkedPool) throws(ByHandError) -> [PieceDealer.Ending] {
+    /// One turn of the pool; ^C and SIGTERM end the verb, and the workers with it. `isReady`: one of `others` can be
+    /// read.
+    static func turn(
+        _ pool: inout ForkedPool, watching others: [Int32] = []
+    ) throws(ByHandError) -> (endings: [PieceDealer.Ending], isReady: Bool) {
         // Comings and goings of workers are not shown; left standing, the mark would keep the pool from sleeping.
         _ = pool.takeChange()
-        let turn = pool.turn()
+        let turn = pool.turn(watching: others.map { ($0, .read) })
         if let signal = turn.signal, signal != SIGHUP { throw .interrupted }
-        return turn.endings
+        return (turn.endings, turn.ready.contains(true))
     }
 
     static func job(_ ending: PieceDealer.Ending) -> ByHandJob {
@@ -117,7 +123,7 @@ extension ByHand {
         for ticket in 0..<repeats { pool.submit(sum: range, ticket: UInt64(ticket), submitted: started) }
         var jobs = [ByHandJob?](repeating: nil, count: repeats)
         while !pool.isIdle {
-            for ending in try turn(&pool) { jobs[Int(ending.ticket)] = job(ending) }
+            for ending in try turn(&pool).endings { jobs[Int(ending.ticket)] = job(ending) }
         }
         return (jobs.compactMap { $0 }, Monotonic.nanoseconds() - started)
     }

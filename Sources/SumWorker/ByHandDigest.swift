@@ -2,10 +2,9 @@
 
 import JobModel
 import LinuxKit
-import SystemPackage
 
 extension ByHand {
-    /// What `sumd digest` tells at its end.
+    /// What `sumd digest` and `sumd check` did.
     public struct DigestReport: Sendable, Hashable {
         public var files = 0
         public var failures = 0
@@ -15,68 +14,59 @@ extension ByHand {
         /// CPU time of the workers, ns.
         public var cpu: Int64 = 0
         public var processes = 0
+        /// Why workers could do more than compute, where they could.
+        public var unconfined: String?
     }
 
-    /// Names that `sumd digest --algorithm` takes.
+    /// Names that `--algorithm` takes, besides the other spellings of each.
     public static var algorithms: [String] { DigestAlgorithm.allCases.map(\.rawValue) }
 
-    /// Digests files over `processes` workers and hands each to `show` in the order given.
-    /// At most sixteen files a worker are open at a time.
-    public static func digest(
-        _ paths: [String], algorithm name: String, processes: Int, show: (String, ByHandJob) -> Void
-    ) throws(ByHandError) -> DigestReport {
-        guard let algorithm = algorithm(name) else {
+    /// By any of its spellings.
+    static func algorithm(_ name: String) throws(ByHandError) -> DigestAlgorithm {
+        guard let algorithm = DigestAlgorithm(spelled: name) else {
             throw .usage(
                 "\"\(Masking.text(name))\" is no algorithm; there are \(algorithms.joined(separator: ", "))")
         }
-        var pool = try pool(processes)
-        var report = DigestReport()
-        report.files = paths.count
-        report.processes = pool.workers.count
-        let started = Monotonic.nanoseconds()
-        var done: [Int: ByHandJob] = [:]
-        var opened = 0
-        var shown = 0
-        while shown < paths.count {
-            while opened < paths.count, opened - shown < report.processes * PieceDealer.depth {
-                if let failed = open(paths[opened], algorithm, opened, &pool, &report) {
-                    done[opened] = failed
-                }
-                opened += 1
-            }
-            if !pool.isIdle {
-                for ending in try turn(&pool) { done[Int(ending.ticket)] = job(ending) }
-            }
-            while let job = done.removeValue(forKey: shown) {
-                if job.answer == nil { report.failures += 1 }
-                report.cpu &+= job.cpu
-                show(paths[shown], job)
-                shown += 1
-            }
-        }
-        report.wall = Monotonic.nanoseconds() - started
-        return report
+        return algorithm
     }
 
-    /// `sha256`, `SHA-256` and the like.
-    private static func algorithm(_ name: String) -> DigestAlgorithm? {
-        let plain = name.lowercased().filter { $0 != "-" }
-        return DigestAlgorithm.allCases.first { $0.rawValue.filter { $0 != "-" } == plain }
+    /// A line for standard output, without its line feed, or one for standard error, without the program's name.
+    public enum DigestText: Sendable, Hashable {
+        case output([UInt8])
+        case complaint(String)
     }
 
-    /// Opens a file and hands it in. Without O_NONBLOCK a FIFO without a writer would hang here.
-    private static func open(
-        _ path: String, _ algorithm: DigestAlgorithm, _ ticket: Int, _ pool: inout ForkedPool,
-        _ report: inout DigestReport
-    ) -> ByHandJob? {
-        do throws(SystemError) {
-            let file = try Descriptor.open(FilePath(path), .readOnly, options: [.nonBlocking])
-            report.bytes += max(0, try file.status(path).size)
-            pool.submit(
-                digest: algorithm, of: file, ticket: UInt64(ticket), submitted: Monotonic.nanoseconds())
-            return nil
-        } catch {
-            return ByHandJob(answer: nil, failure: "\(error.code)", queued: 0, run: 0, cpu: 0, worker: 0)
+    /// How `sumd digest` writes a line.
+    public struct DigestForm: Sendable, Hashable {
+        /// `SHA256 (name) = HEX`.
+        public var isTagged = false
+        /// ` *` before the name instead of two blanks.
+        public var isBinary = false
+        /// Names as they are; a zero byte ends the line.
+        public var isZeroEnded = false
+        public init() {}
+    }
+
+    /// Digests files (`-`: standard input) over `processes` workers; lines and complaints come in the order given and
+    /// read as those of coreutils.
+    public static func digest(
+        _ paths: [[UInt8]], algorithm name: String, form: DigestForm, processes: Int,
+        show: (DigestText) -> Void
+    ) throws(ByHandError) -> DigestReport {
+        let algorithm = try algorithm(name)
+        var desk = try DigestDesk(processes: processes)
+        var rest = paths.makeIterator()
+        try desk.run {
+            rest.next().map { (DigestDesk.Order(path: $0, algorithm: algorithm), $0) }
+        } show: { path, answer in
+            switch answer {
+            case .nothing: break
+            case .digest(let checksum):
+                let entry = DigestListEntry(checksum: checksum, name: path, isBinary: form.isBinary)
+                show(.output(entry.line(tagged: form.isTagged, escaped: !form.isZeroEnded)))
+            case .failed(_, let message): show(.complaint("\(ShellQuoting.quoted(path)): \(message)"))
+            }
         }
+        return desk.report
     }
 }

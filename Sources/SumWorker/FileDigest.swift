@@ -14,14 +14,33 @@ struct RunningDigest: ~Copyable {
 
     /// nil where the library refuses the algorithm: md5 under a FIPS configuration.
     static func make(_ algorithm: DigestAlgorithm) -> RunningDigest? {
-        guard let type = unsafe evpType(algorithm) else { return unsafe RunningDigest(algorithm, nil) }
-        guard let context = unsafe EVP_MD_CTX_new() else { return nil }
+        if algorithm == .crc32c { return unsafe RunningDigest(algorithm, nil) }
+        guard let type = unsafe OpaquePointer(bitPattern: fetched[algorithm] ?? 0),
+            let context = unsafe EVP_MD_CTX_new()
+        else { return nil }
         guard unsafe EVP_DigestInit_ex(context, type, nil) == 1 else {
             unsafe EVP_MD_CTX_free(context)
             return nil
         }
         return unsafe RunningDigest(algorithm, context)
     }
+
+    /// Has libcrypto read its configuration and choose its code, once for all processes forked from here on: a worker
+    /// may open no file any more.
+    static func prepare() {
+        for algorithm in DigestAlgorithm.allCases { _ = make(algorithm)?.finish() }
+    }
+
+    /// Addresses of libcrypto's EVP_MD, kept for life. Looked up by name for each digest they would cost more than the
+    /// bytes of a small file.
+    private static let fetched: [DigestAlgorithm: UInt] = {
+        var found: [DigestAlgorithm: UInt] = [:]
+        for algorithm in DigestAlgorithm.allCases {
+            guard let name = evpName(algorithm) else { continue }
+            found[algorithm] = unsafe EVP_MD_fetch(nil, name, nil).map { UInt(bitPattern: $0) }
+        }
+        return found
+    }()
 
     private init(_ algorithm: DigestAlgorithm, _ context: OpaquePointer?) {
         self.algorithm = algorithm
@@ -52,12 +71,15 @@ struct RunningDigest: ~Copyable {
         return Checksum(algorithm: algorithm, bytes: bytes)
     }
 
-    private static func evpType(_ algorithm: DigestAlgorithm) -> OpaquePointer? {
+    private static func evpName(_ algorithm: DigestAlgorithm) -> String? {
         switch algorithm {
-        case .sha256: unsafe EVP_sha256()
-        case .sha512: unsafe EVP_sha512()
-        case .sha1: unsafe EVP_sha1()
-        case .md5: unsafe EVP_md5()
+        case .sha256: "SHA256"
+        case .sha512: "SHA512"
+        case .sha384: "SHA384"
+        case .sha224: "SHA224"
+        case .sha1: "SHA1"
+        case .md5: "MD5"
+        case .blake2b: "BLAKE2B-512"
         case .crc32c: nil
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs on: the one thread of sumd
 // Owns: the worker processes, the jobs' descriptors, the signals
-// Receives: submit and cancel; answers of the workers; SIGCHLD, SIGTERM, SIGINT
+// Receives: submit, cancel, resize; answers of the workers; SIGCHLD, SIGTERM, SIGINT
 // Sends: endings of jobs, to whoever turns it
 
 import Glibc
@@ -25,9 +25,12 @@ struct ForkedPool: ~Copyable {
     private static let signalNumbers = [SIGCHLD, SIGTERM, SIGINT, SIGHUP]
 
     private let signals: SignalDescriptor
-    private let silence: Duration
-    private let slots: [WorkerSlot]
-    private var dealer = PieceDealer()
+    let deadline: PieceDeadline
+    /// Those that are to go still among them.
+    var slots: [WorkerSlot] = []
+    /// How many there should be.
+    var size = 0
+    var dealer = PieceDealer()
     private var files: [UInt64: HeldFile] = [:]
     private var submitted: [UInt64: Int64] = [:]
     private var memoryKills = MemoryKills()
@@ -39,7 +42,7 @@ struct ForkedPool: ~Copyable {
     /// What happened last, in words.
     private(set) var remark = ""
     /// Set when workers come or go; the reader takes it back.
-    private(set) var hasChanged = true
+    var hasChanged = true
 
     /// Blocks the signals and forks the first workers; call it before the process has a second thread.
     /// - Parameter silence: a worker that gives no sign for so long over one piece is killed.
@@ -47,15 +50,17 @@ struct ForkedPool: ~Copyable {
         try SignalDescriptor.block(signalNumbers)
         SignalDescriptor.ignoreBrokenPipes()
         var pool = ForkedPool(
-            signals: try SignalDescriptor(signalNumbers), processes: processes, silence: silence)
+            signals: try SignalDescriptor(signalNumbers), deadline: PieceDeadline(silence: silence))
+        // Once for all workers, and while files may still be opened: libcrypto reads its configuration.
+        RunningDigest.prepare()
+        pool.resize(to: processes)
         pool.startDue()
         return pool
     }
 
-    private init(signals: consuming SignalDescriptor, processes: Int, silence: Duration) {
+    private init(signals: consuming SignalDescriptor, deadline: PieceDeadline) {
         self.signals = signals
-        self.silence = silence
-        slots = (0..<min(max(processes, 1), 1024)).map { WorkerSlot(index: $0, restart: RestartPolicy()) }
+        self.deadline = deadline
     }
 
     /// No process outlives the pool.
@@ -69,6 +74,11 @@ struct ForkedPool: ~Copyable {
     var workers: [Int32] { slots.compactMap { $0.process?.pid } }
     var isIdle: Bool { dealer.isIdle && endings.isEmpty }
     func contains(_ ticket: UInt64) -> Bool { dealer.contains(ticket) }
+    /// Open if any worker is.
+    var confinement: SumConfinement {
+        let told = slots.map(\.confinement).filter { $0 != .unknown }
+        return told.first { $0 != .confined } ?? told.first ?? .unknown
+    }
     mutating func takeChange() -> Bool {
         defer { hasChanged = false }
         return hasChanged
@@ -79,13 +89,13 @@ extension ForkedPool {
     /// Takes a job in; the ticket must be free. `submitted` is CLOCK_MONOTONIC in nanoseconds.
     mutating func submit(sum range: SumRange, ticket: UInt64, submitted time: Int64) {
         submitted[ticket] = time
-        dealer.add(ticket, .terms(range), submitted: time, processes: slots.count)
+        dealer.add(ticket, .terms(range), submitted: time, processes: self.size)
     }
 
     /// The same for a digest. A descriptor that is no regular file fails the job.
     mutating func submit(
-        digest algorithm: DigestAlgorithm, of file: consuming Descriptor, ticket: UInt64,
-        submitted time: Int64
+        digest algorithm: DigestAlgorithm, _ span: DigestSpan = .whole, of file: consuming Descriptor,
+        ticket: UInt64, submitted time: Int64
     ) {
         let size: Int64
         do throws(SystemError) {
@@ -94,14 +104,14 @@ extension ForkedPool {
                 reject(ticket, "not a regular file")
                 return
             }
-            size = status.size
+            size = min(max(0, status.size - span.offset), span.length ?? .max)
         } catch {
             reject(ticket, "\(error)")
             return
         }
         submitted[ticket] = time
         files[ticket] = HeldFile(file)
-        dealer.add(ticket, .file(algorithm, size: size), submitted: time, processes: slots.count)
+        dealer.add(ticket, .file(algorithm, span: span, size: size), submitted: time, processes: self.size)
     }
 
     private mutating func reject(_ ticket: UInt64, _ message: String) {
@@ -111,7 +121,9 @@ extension ForkedPool {
 
     /// Forgets a job. No ending follows.
     mutating func cancel(_ ticket: UInt64) {
-        for (slot, piece) in dealer.cancel(ticket) { slots[slot].send(.cancel(ticket: piece)) }
+        for (index, piece) in dealer.cancel(ticket) {
+            slots.first { $0.index == index }?.send(.cancel(ticket: piece))
+        }
         forget(ticket)
         endings.removeAll { $0.ticket == ticket }
     }
@@ -139,8 +151,9 @@ extension ForkedPool {
             slot.flush()
             read(slot)
         }
-        killSilent()
+        killOverdue()
         deal()
+        retireIdle()
         turn.endings = endings
         endings = []
         for ending in turn.endings { forget(ending.ticket) }
@@ -150,10 +163,9 @@ extension ForkedPool {
     /// How long nothing of the pool's own can be due.
     private func idleTime(_ limit: Duration?) -> Duration? {
         let now = Monotonic.nanoseconds()
-        let silent = silence.nanosecondsClamped
         var due = slots.filter { !$0.isUp }.map(\.dueAt).min()
         for slot in slots where slot.isUp && dealer.isBusy(slot.index) {
-            due = min(due ?? .max, slot.lastSign.addingReportingOverflow(silent).partialValue)
+            due = min(due ?? .max, overdueAt(slot).time)
         }
         guard let due else { return limit }
         let own = Duration.nanoseconds(max(0, due - now))
@@ -162,17 +174,18 @@ extension ForkedPool {
 
     private mutating func deal() {
         while let (index, piece) = dealer.deal() {
-            let slot = slots[index]
+            guard let slot = slots.first(where: { $0.index == index }) else { continue }
             if dealer.hand(of: index).count == 1 { slot.lastSign = Monotonic.nanoseconds() }
             let time = submitted[piece.ticket] ?? 0
             switch piece.work {
             case .terms(let range):
                 slot.send(.sum(ticket: piece.id, from: range.from, to: range.to, submitted: time))
-            case .file(let algorithm, _):
+            case .file(let algorithm, let span, _):
                 slot.send(
-                    .digest(ticket: piece.id, algorithm: algorithm, submitted: time),
+                    .digest(ticket: piece.id, algorithm: algorithm, span: span, submitted: time),
                     file: files[piece.ticket])
             }
+            slot.work(on: dealer.hand(of: index).first, now: Monotonic.nanoseconds())
         }
     }
 }
@@ -180,14 +193,14 @@ extension ForkedPool {
 extension ForkedPool {
     private mutating func startDue() {
         let now = Monotonic.nanoseconds()
-        for slot in slots where !slot.isUp && slot.dueAt <= now {
+        for slot in slots where !slot.isUp && !slot.isRetiring && slot.dueAt <= now {
             do throws(SystemError) {
                 try slot.start(now: now)
                 dealer.open(slot.index)
                 hasChanged = true
             } catch {
                 // EAGAIN: no room for another process. With fewer it works too, only slower.
-                remark = "\(workers.count) of \(slots.count) workers: \(error)"
+                remark = "\(workers.count) of \(size) workers: \(error)"
                 hasChanged = true
             }
         }
@@ -198,6 +211,7 @@ extension ForkedPool {
         let (frames, isClosed) = slot.receive()
         if !frames.isEmpty { slot.lastSign = Monotonic.nanoseconds() }
         for frame in frames { book(frame, from: slot) }
+        slot.work(on: dealer.hand(of: slot.index).first, now: Monotonic.nanoseconds())
         if isClosed { bury(slot, waiting: true) }
     }
 
@@ -211,9 +225,14 @@ extension ForkedPool {
         case .failed(let piece, let fault, let message):
             let timings = SumTimings(queued: 0, run: 0, cpu: 0, worker: slot.process?.pid ?? 0)
             ending = dealer.answered(slot.index, piece: piece, .failed(fault, message), timings)
+        case .ready(let confinement):
+            let before = self.confinement
+            slot.told(confinement)
+            if self.confinement != before { hasChanged = true }
+            ending = nil
         case .progress, .pong:
             ending = nil
-        case .sum, .digest, .cancel, .ping, .pool:
+        case .sum, .digest, .cancel, .ping, .pool, .resize:
             slot.kill(because: "sent what makes no sense")
             ending = nil
         }
@@ -232,13 +251,14 @@ extension ForkedPool {
         hasChanged = true
         remark = "worker process \(pid) \(cause)"
         endings += dealer.died(slot.index, pid: pid, fault: fault, cause: cause)
+        if slot.isRetiring { slots.removeAll { $0 === slot } }
     }
 
     private mutating func cause(of ending: ChildProcess.Ending, _ reason: String?) -> (SumFault, String) {
         let grown = memoryKills.haveGrown()
         if case .killed(signal: SIGKILL, _) = ending {
-            if grown { return (.oom, "was killed for want of memory") }
             if let reason, reason != "closed its socket" { return (.workerDied, reason) }
+            if grown { return (.oom, "was killed for want of memory") }
         }
         return (.workerDied, "ended with \(ending)")
     }
@@ -256,15 +276,5 @@ extension ForkedPool {
             bury(slot, waiting: isClosed)
         }
         return last
-    }
-
-    private func killSilent() {
-        let now = Monotonic.nanoseconds()
-        for slot in slots where slot.isUp && dealer.isBusy(slot.index) {
-            let silent = Duration.nanoseconds(max(0, now - slot.lastSign))
-            if silent >= silence {
-                slot.kill(because: "gave no sign of life for \(silence.components.seconds) s")
-            }
-        }
     }
 }

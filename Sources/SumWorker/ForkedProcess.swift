@@ -45,7 +45,10 @@ struct ForkedProcess: ~Copyable {
             return 70
         }
         closeAll(but: socket)
-        setName(name)
+        write(name, to: "/proc/self/comm")
+        // Where memory runs out the kernel takes a worker before the pool, and the pool before the daemon: the worker's
+        // job is dealt again, the others would cost more. Raising it is always allowed.
+        write(String(oomScore), to: "/proc/self/oom_score_adj")
         return body(Descriptor(owning: socket))
     }
 
@@ -68,13 +71,15 @@ struct ForkedProcess: ~Copyable {
         ProcDirectory.names("/proc/self/fd").compactMap { Int32($0) }
     }
 
-    /// As `ps` and `top` show it; at most 15 bytes.
-    private static func setName(_ name: String) {
+    private static let oomScore = 500
+
+    /// The name is as `ps` and `top` show it, at most 15 bytes.
+    private static func write(_ text: String, to path: FilePath) {
         do throws(SystemError) {
-            let file = try Descriptor.open("/proc/self/comm", .writeOnly)
-            try file.writeAll(Array(name.utf8))
+            let file = try Descriptor.open(path, .writeOnly)
+            try file.writeAll(Array(text.utf8))
         } catch {
-            // A name is for people only.
+            // A name is for people only, and a score may have been higher before.
         }
     }
 }
@@ -86,9 +91,8 @@ enum ThreadCount {
     /// The thread sanitizer keeps a thread of its own, which it stops round a fork.
     static var isOne: Bool {
         let count = current()
-        return count == 1 || (count == 2 && hasSanitizer)
+        return count == 1 || (count == 2 && Confinement.sanitizer == "thread")
     }
-    private static var hasSanitizer: Bool { unsafe dlsym(nil, "__tsan_init") != nil }
 }
 
 /// Names in a directory of procfs.

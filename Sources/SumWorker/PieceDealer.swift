@@ -2,37 +2,17 @@
 
 import JobModel
 
-/// A piece of a CPU job: what one worker computes at one go.
-struct Piece: Sendable, Hashable {
-    enum Work: Sendable, Hashable {
-        case terms(SumRange)
-        /// A whole file; `size` in bytes is for the dealing only.
-        case file(DigestAlgorithm, size: Int64)
-    }
-    /// Of this piece alone; never used again.
-    let id: UInt64
-    /// The job it belongs to.
-    let ticket: UInt64
-    let work: Work
-}
-
 /// Cuts jobs into pieces, deals them to workers and puts the answers together. Pure: no process, no clock.
 ///
 /// - Fair among jobs: a job gives one piece and goes to the back; sums and digests take turns.
-/// - At most `depth` pieces lie with a worker, and more than one only while they are short: what lies there cannot
-///   be given to another.
-/// - Long files never take all workers, so that short ones still flow past them.
-/// - A worker works in the order of its hand, so when it dies its oldest piece is to blame. That job is dealt once
-///   more; a second death ends it. The other pieces go back without blame.
+/// - What lies with a worker, and how much, is `WorkerHand`'s.
+/// - When a worker dies, what it may have been at is suspect. A suspect is dealt once more, before all others and to a
+///   worker that holds nothing else: should that one die too there is no doubt, and the job fails. Everything else goes
+///   back without blame. So no job fails for its neighbour's sake, nor do neighbours wait for it.
 struct PieceDealer {
-    static let depth = 16
     static let chunkTerms: UInt64 = 1 << 28
     /// Below this, cutting costs more than it brings.
     static let smallestChunk: UInt64 = 1 << 18
-    /// What may lie with a worker beyond its first piece; one term is one, one byte four.
-    static let shortWeight: UInt64 = 1 << 24
-    static let longFile: Int64 = 64 << 20
-
     /// A job's end.
     struct Ending: Sendable, Hashable {
         enum Result: Sendable, Hashable {
@@ -62,23 +42,19 @@ struct PieceDealer {
         var ended = Int64.min
         var hasWork: Bool { rest != nil || !returned.isEmpty }
     }
-    private struct Hand {
-        var pieces: [Piece] = []
-        var weight: UInt64 = 0
-        var holdsLongFile = false
-    }
-
     private var jobs: [UInt64: Job] = [:]
     /// Tickets of jobs that still have work to deal, in turn.
     private var sums: [UInt64] = []
     private var files: [UInt64] = []
+    /// The same of jobs that a worker died over.
+    private var suspects: [UInt64] = []
     private var isFilesTurn = true
-    private var hands: [Int: Hand] = [:]
+    private var hands: [Int: WorkerHand] = [:]
     private var lastPiece: UInt64 = 0
 
     var isIdle: Bool { jobs.isEmpty }
     func contains(_ ticket: UInt64) -> Bool { jobs[ticket] != nil }
-    func isBusy(_ slot: Int) -> Bool { !(hands[slot]?.pieces.isEmpty ?? true) }
+    func isBusy(_ slot: Int) -> Bool { !(hands[slot]?.isEmpty ?? true) }
     /// What lies with a worker, oldest first.
     func hand(of slot: Int) -> [Piece] { hands[slot]?.pieces ?? [] }
 }
@@ -110,33 +86,62 @@ extension PieceDealer {
     /// Forgets a job. Answers where a piece of it may be running, so that the worker can be told.
     mutating func cancel(_ ticket: UInt64) -> [(slot: Int, piece: UInt64)] {
         guard jobs.removeValue(forKey: ticket) != nil else { return [] }
-        sums.removeAll { $0 == ticket }
-        files.removeAll { $0 == ticket }
+        dequeue(ticket)
         return hands.flatMap { slot, hand in
             hand.pieces.filter { $0.ticket == ticket }.map { (slot, $0.id) }
         }
     }
 
     /// A worker has come up.
-    mutating func open(_ slot: Int) { hands[slot] = Hand() }
+    mutating func open(_ slot: Int) { hands[slot] = WorkerHand() }
+
+    /// Deals nothing more to a worker; what it has it may finish. Or the other way round.
+    mutating func retire(_ slot: Int, _ isRetiring: Bool = true) { hands[slot]?.isRetiring = isRetiring }
+
+    /// A worker without pieces has left.
+    mutating func leave(_ slot: Int) {
+        precondition(!isBusy(slot), "worker \(slot) leaves with pieces in its hand")
+        hands[slot] = nil
+    }
 
     /// The next piece and the worker it goes to; nil when there is no work or no room.
     mutating func deal() -> (slot: Int, piece: Piece)? {
-        // Spares looking at every job while all workers are full.
-        guard hands.values.contains(where: { $0.weight < Self.shortWeight && $0.pieces.count < Self.depth })
-        else {
-            return nil
+        var reserved: Int?
+        if let ticket = suspects.first, let work = peek(ticket) {
+            let open = hands.filter { !$0.value.isRetiring }
+            if let slot = open.filter({ $0.value.isEmpty }).keys.min() {
+                dequeue(ticket)
+                hands[slot]?.holdsSuspect = true
+                return (slot, give(work, of: ticket, to: slot))
+            }
+            // One is left to run empty for it, else short jobs without end would keep it out.
+            reserved = Self.lightest(open.filter { !$0.value.holdsSuspect })
         }
-        for isFile in isFilesTurn ? [true, false] : [false, true] {
+        return dealInTurn(except: reserved)
+    }
+
+    private mutating func dealInTurn(except reserved: Int?) -> (slot: Int, piece: Piece)? {
+        // Spares looking at every job while all workers are full.
+        let open = hands.filter { $0.key != reserved && $0.value.mayTakeMore }
+        guard !open.isEmpty else { return nil }
+        let isLongOnly = open.allSatisfy { $0.value.isHeavy }
+        for isFile in isFilesTurn ? [true, false] : [false, true] where isFile || !isLongOnly {
             let turns = isFile ? files : sums
             for (place, ticket) in turns.enumerated() {
-                guard let work = peek(ticket), let slot = slot(for: work) else { continue }
+                guard let work = peek(ticket), work.isLong || !isLongOnly,
+                    let slot = Self.lightest(open.filter({ $0.value.hasRoom(for: work) }))
+                else { continue }
                 if isFile { files.remove(at: place) } else { sums.remove(at: place) }
                 isFilesTurn = !isFile
                 return (slot, give(work, of: ticket, to: slot))
             }
         }
         return nil
+    }
+
+    /// The worker with the least to do.
+    private static func lightest(_ hands: [Int: WorkerHand]) -> Int? {
+        hands.min { $0.value.burden(at: $0.key) < $1.value.burden(at: $1.key) }?.key
     }
 
     private func peek(_ ticket: UInt64) -> Piece.Work? {
@@ -156,15 +161,18 @@ extension PieceDealer {
             }
             job.out += 1
             jobs[ticket] = job
-            if job.hasWork { enqueue(ticket, job.work, first: false) }
+            if job.hasWork { enqueue(ticket, job, first: false) }
         }
-        hands[slot, default: Hand()].pieces.append(piece)
-        weigh(slot)
+        hands[slot]?.take(piece)
         return piece
     }
 
-    private mutating func enqueue(_ ticket: UInt64, _ work: Piece.Work, first: Bool) {
-        switch work {
+    private mutating func enqueue(_ ticket: UInt64, _ job: Job, first: Bool) {
+        if job.deaths > 0 {
+            if !suspects.contains(ticket) { suspects.append(ticket) }
+            return
+        }
+        switch job.work {
         case .terms:
             if !sums.contains(ticket) { sums.insert(ticket, at: first ? 0 : sums.count) }
         case .file:
@@ -172,39 +180,10 @@ extension PieceDealer {
         }
     }
 
-    /// The worker with the lightest hand that may take it.
-    private func slot(for work: Piece.Work) -> Int? {
-        let weight = Self.weight(work)
-        if Self.isLong(work) {
-            let taken = hands.values.filter(\.holdsLongFile).count
-            if taken >= max(1, hands.count - 1) { return nil }
-        }
-        let open = hands.filter { _, hand in
-            hand.pieces.isEmpty
-                || (hand.pieces.count < Self.depth && hand.weight + weight <= Self.shortWeight)
-        }
-        return open.min {
-            ($0.value.weight, $0.value.pieces.count, $0.key) < (
-                $1.value.weight, $1.value.pieces.count, $1.key
-            )
-        }?.key
-    }
-
-    private static func isLong(_ work: Piece.Work) -> Bool {
-        if case .file(_, let size) = work { size > longFile } else { false }
-    }
-    /// At most 2^62, so that sixteen of the short ones and one of these cannot overflow.
-    private static func weight(_ work: Piece.Work) -> UInt64 {
-        switch work {
-        case .terms(let range): UInt64(min(range.terms, 1 << 62))
-        case .file(_, let size): UInt64(min(max(0, size), 1 << 60)) * 4
-        }
-    }
-    private mutating func weigh(_ slot: Int) {
-        guard var hand = hands[slot] else { return }
-        hand.weight = hand.pieces.reduce(0) { $0 + Self.weight($1.work) }
-        hand.holdsLongFile = hand.pieces.contains { Self.isLong($0.work) }
-        hands[slot] = hand
+    private mutating func dequeue(_ ticket: UInt64) {
+        sums.removeAll { $0 == ticket }
+        files.removeAll { $0 == ticket }
+        suspects.removeAll { $0 == ticket }
     }
 }
 
@@ -221,10 +200,7 @@ extension PieceDealer {
     mutating func answered(
         _ slot: Int, piece id: UInt64, _ answer: Answer, _ timings: SumTimings
     ) -> Ending? {
-        guard let place = hands[slot]?.pieces.firstIndex(where: { $0.id == id }),
-            let piece = hands[slot]?.pieces.remove(at: place)
-        else { return nil }
-        weigh(slot)
+        guard let piece = hands[slot]?.give(id) else { return nil }
         guard var job = jobs[piece.ticket] else { return nil }
         job.out -= 1
         let started = job.submitted &+ timings.queued
@@ -250,11 +226,14 @@ extension PieceDealer {
     /// A worker is gone, with everything that lay with it. Returns the jobs that end by it.
     mutating func died(_ slot: Int, pid: Int32, fault: SumFault, cause: String) -> [Ending] {
         guard let hand = hands.removeValue(forKey: slot) else { return [] }
+        let suspects = hand.suspects
         var endings: [Ending] = []
-        for (place, piece) in hand.pieces.enumerated().reversed() {
+        for piece in hand.pieces.reversed() {
             guard var job = jobs[piece.ticket] else { continue }
             job.out -= 1
-            if place == 0 { job.deaths += 1 }
+            // The second death counts only where nothing else can have been the cause.
+            let isBlamed = suspects.contains(piece) && (job.deaths == 0 || suspects.count == 1)
+            if isBlamed { job.deaths += 1 }
             if job.deaths >= 2 {
                 let message = "worker process \(pid) \(cause); it was the second to die over this job"
                 endings.append(end(piece.ticket, job, .failed(fault, message), worker: pid))
@@ -262,7 +241,8 @@ extension PieceDealer {
             }
             job.returned.append(piece.work)
             jobs[piece.ticket] = job
-            enqueue(piece.ticket, piece.work, first: true)
+            if isBlamed { dequeue(piece.ticket) }
+            enqueue(piece.ticket, job, first: true)
         }
         return endings
     }
@@ -271,8 +251,7 @@ extension PieceDealer {
         _ ticket: UInt64, _ job: Job, _ result: Ending.Result, worker: Int32
     ) -> Ending {
         jobs[ticket] = nil
-        sums.removeAll { $0 == ticket }
-        files.removeAll { $0 == ticket }
+        dequeue(ticket)
         let ran = job.started <= job.ended
         return Ending(
             ticket: ticket, result: result,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs on: the one thread of sumd
 // Owns: the socket to dld, the forked pool
-// Receives: SumFrame.sum, .digest (with a descriptor), .cancel, .ping
+// Receives: SumFrame.sum, .digest (with a descriptor), .cancel, .ping, .resize
 // Sends: SumFrame.summed, .digested, .failed, .pong, .pool
 
 import Glibc
@@ -25,7 +25,8 @@ public enum SumServe {
         descriptor: Int32, processes: Int, parent: Int32? = nil, silence: Duration = .seconds(600)
     ) -> Int32 {
         do {
-            if let parent, try !ParentDeathSignal.request(SIGTERM, parent: parent) { return 0 }
+            // Not one that can be put off: a stopped process would outlive the daemon. There is nothing to tidy up.
+            if let parent, try !ParentDeathSignal.request(SIGKILL, parent: parent) { return 0 }
             let link = try PacketSocket(Descriptor(owning: descriptor), packetLimit: SumFrame.packetLimit)
             let pool = try ForkedPool.make(processes: processes, silence: silence)
             var loop = ServeLoop(link: link, pool: pool)
@@ -54,7 +55,10 @@ private struct ServeLoop: ~Copyable {
     mutating func run() throws {
         while !isClosed {
             if pool.takeChange() {
-                try send(.pool(workers: pool.workers, restarts: pool.restarts, remark: pool.remark))
+                try send(
+                    .pool(
+                        workers: pool.workers, restarts: pool.restarts, remark: pool.remark,
+                        confinement: pool.confinement))
             }
             let turn = pool.turn(watching: [(link.descriptor, link.interest)])
             for ending in turn.endings { try send(Self.frame(of: ending)) }
@@ -98,12 +102,13 @@ private struct ServeLoop: ~Copyable {
         switch frame {
         case .sum(let ticket, let from, let to, let submitted):
             pool.submit(sum: SumRange(from: from, to: to), ticket: ticket, submitted: submitted)
-        case .digest(let ticket, let algorithm, let submitted):
+        case .digest(let ticket, let algorithm, let span, let submitted):
             guard let file = passed.take() else { throw SumFrameError.badField }
-            pool.submit(digest: algorithm, of: file, ticket: ticket, submitted: submitted)
+            pool.submit(digest: algorithm, span, of: file, ticket: ticket, submitted: submitted)
         case .cancel(let ticket): pool.cancel(ticket)
         case .ping(let number): try send(.pong(number))
-        case .pong, .progress, .summed, .digested, .failed, .pool: throw SumFrameError.badField
+        case .resize(let processes): pool.resize(to: Int(clamping: processes))
+        case .pong, .progress, .summed, .digested, .failed, .pool, .ready: throw SumFrameError.badField
         }
     }
 }

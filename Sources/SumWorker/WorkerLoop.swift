@@ -2,41 +2,45 @@
 // Runs on: the one thread of a forked worker process
 // Owns: its end of the socket, one read buffer
 // Receives: SumFrame.sum, .digest (with a descriptor), .cancel
-// Sends: SumFrame.summed, .digested, .failed, .progress
+// Sends: SumFrame.ready, .summed, .digested, .failed, .progress
 
 import Glibc
 import JobModel
 import LinuxKit
 import SystemPackage
 
-/// Computes piece after piece, in the order they came. Nothing else: no log, no file of its own, no signal.
+/// Computes piece after piece, in the order they came; what comes during a long file is done in between (see
+/// `WorkerHand`). Nothing else: no log, no file of its own, no signal; `Confinement` holds it to that.
 ///
 /// *Diagnostics*: a file that cannot be read fails its job. A socket that breaks or a frame that makes no sense means
 /// that the parent is gone or broken: the process ends.
 struct WorkerLoop: ~Copyable {
-    private struct Order {
+    struct Order {
         var frame: SumFrame
         var file: HeldFile?
     }
     private enum Gone: Error { case parent }
-    private static let blockBytes = 1 << 20
-    /// Between two looks at the socket during a long digest.
-    private static let blocksBetweenLooks = 16
 
     private var link: PacketSocket
-    private var inbox: [Order] = []
-    private var current: UInt64?
-    private var isCurrentCancelled = false
+    private(set) var inbox: [Order] = []
+    /// Tickets of digests that are under way; two while one is done in between.
+    var current: [UInt64] = []
+    /// Those of them whose answer is no longer wanted.
+    var cancelled: Set<UInt64> = []
+    /// CPU time of what was done in between: not that of the long file round it.
+    private var lentTime: Duration = .zero
     private var answers: [UInt8] = []
     private var answersSince: Int64 = 0
-    private var lastSign: Int64 = 0
-    private var block: [UInt8] = []
+    var lastSign: Int64 = 0
+    /// What is read goes through here.
+    var block: [UInt8] = []
     private let pid = getpid()
 
     /// Works until the parent closes its end. Returns the process's exit status.
     static func run(_ socket: consuming Descriptor) -> Int32 {
         do {
             var loop = WorkerLoop(link: try PacketSocket(socket, packetLimit: SumFrame.packetLimit))
+            loop.put(.ready(Confinement.enter(socket: loop.link.descriptor)))
             while true { try loop.turn() }
         } catch {
             return 0
@@ -52,7 +56,7 @@ struct WorkerLoop: ~Copyable {
         }
         try look()
         guard !inbox.isEmpty else { return }
-        try perform(inbox.removeFirst())
+        try performNext()
         // Answers of short pieces share a packet, but none waits long for the next.
         if answers.count > SumFrame.frameLimit / 16 || Monotonic.nanoseconds() - answersSince > 500_000 {
             try sendAnswers()
@@ -60,7 +64,7 @@ struct WorkerLoop: ~Copyable {
     }
 
     /// Takes in what has come, without sleeping.
-    private mutating func look() throws {
+    mutating func look() throws {
         try link.flush()
         while var packet = try link.receive() {
             if packet.bytes.isEmpty { throw Gone.parent }
@@ -68,7 +72,7 @@ struct WorkerLoop: ~Copyable {
             for frame in try SumFrame.frames(in: packet.bytes) {
                 if case .cancel(let ticket) = frame {
                     inbox.removeAll { $0.frame.ticket == ticket }
-                    if current == ticket { isCurrentCancelled = true }
+                    if current.contains(ticket) { cancelled.insert(ticket) }
                 } else if frame.carriesDescriptor {
                     guard let file = passed.take() else { throw SumFrameError.badField }
                     inbox.append(Order(frame: frame, file: HeldFile(file)))
@@ -79,9 +83,12 @@ struct WorkerLoop: ~Copyable {
         }
     }
 
+    mutating func performNext() throws { try perform(inbox.removeFirst()) }
+
     private mutating func perform(_ order: Order) throws {
         let started = Monotonic.nanoseconds()
         let cpuBefore = ProcessFacts.processorTime()
+        let lentBefore = lentTime
         lastSign = started
         var answer: SumFrame?
         switch order.frame {
@@ -89,26 +96,26 @@ struct WorkerLoop: ~Copyable {
             let total = Adder.total(SumRange(from: from, to: to))
             answer = .summed(
                 ticket: ticket, total: total, timings: timings(submitted, started, cpuBefore))
-        case .digest(let ticket, let algorithm, let submitted):
+        case .digest(let ticket, let algorithm, let span, let submitted):
             guard let file = order.file else { throw SumFrameError.badField }
-            current = ticket
-            isCurrentCancelled = false
-            switch try digest(file, algorithm, ticket) {
+            switch try digest(file, algorithm, span, ticket) {
             case .success(let checksum):
+                let lent = lentTime - lentBefore
                 answer = .digested(
-                    ticket: ticket, checksum: checksum, timings: timings(submitted, started, cpuBefore))
+                    ticket: ticket, checksum: checksum, timings: timings(submitted, started, cpuBefore + lent)
+                )
             case .failure(let failure):
                 answer = .failed(ticket: ticket, fault: failure.fault, message: failure.message)
             case nil:
                 break
             }
-            current = nil
         case .ping(let number):
             answer = .pong(number)
-        case .cancel, .pong, .progress, .summed, .digested, .failed, .pool:
+        case .cancel, .pong, .progress, .summed, .digested, .failed, .pool, .resize, .ready:
             throw SumFrameError.badField
         }
         if let answer { put(answer) }
+        if !current.isEmpty { lentTime += ProcessFacts.processorTime() - cpuBefore }
     }
 
     private func timings(_ submitted: Int64, _ started: Int64, _ cpuBefore: Duration) -> SumTimings {
@@ -117,79 +124,14 @@ struct WorkerLoop: ~Copyable {
             cpu: max(0, (ProcessFacts.processorTime() - cpuBefore).nanosecondsClamped), worker: pid)
     }
 
-    private mutating func put(_ frame: SumFrame) {
+    mutating func put(_ frame: SumFrame) {
         if answers.isEmpty { answersSince = Monotonic.nanoseconds() }
         frame.append(to: &answers)
     }
 
-    private mutating func sendAnswers() throws {
+    mutating func sendAnswers() throws {
         guard !answers.isEmpty else { return }
         try link.send(answers)
         answers.removeAll(keepingCapacity: true)
     }
-}
-
-extension WorkerLoop {
-    private struct Failure: Error {
-        let fault: SumFault
-        let message: String
-    }
-
-    /// nil: cancelled meanwhile. Reads from byte 0 whatever the descriptor's position is: that is shared with the
-    /// sender's copy, and with a worker that died over the same job.
-    private mutating func digest(
-        _ file: HeldFile, _ algorithm: DigestAlgorithm, _ ticket: UInt64
-    ) throws -> Result<Checksum, Failure>? {
-        guard var running = RunningDigest.make(algorithm) else { return .failure(Self.refused(algorithm)) }
-        let number = file.descriptor.rawValue
-        // Advice only: a file system without read-ahead may refuse it.
-        _ = posix_fadvise(number, 0, 0, POSIX_FADV_SEQUENTIAL)
-        if block.isEmpty { block = [UInt8](repeating: 0, count: Self.blockBytes) }
-        var offset = 0
-        var blocks = 0
-        while true {
-            let count = unsafe block.withUnsafeMutableBytes {
-                unsafe pread(number, $0.baseAddress, $0.count, offset)
-            }
-            if count < 0 {
-                if errno == EINTR { continue }
-                let code = Errno(rawValue: errno)
-                return .failure(
-                    Failure(fault: .unreadable, message: "read for its \(algorithm.rawValue) digest: \(code)")
-                )
-            }
-            if count == 0 { break }
-            offset += count
-            let isTaken = unsafe block.withUnsafeBytes { bytes in
-                unsafe running.update(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
-            }
-            guard isTaken else { return .failure(Self.refused(algorithm)) }
-            blocks += 1
-            if blocks % Self.blocksBetweenLooks == 0 {
-                try look()
-                if isCurrentCancelled { return nil }
-                try giveSign(ticket)
-            }
-        }
-        guard let checksum = running.finish() else { return .failure(Self.refused(algorithm)) }
-        return .success(checksum)
-    }
-
-    private static func refused(_ algorithm: DigestAlgorithm) -> Failure {
-        Failure(fault: .unavailable, message: "the system's libcrypto does not offer \(algorithm.rawValue)")
-    }
-
-    private mutating func giveSign(_ ticket: UInt64) throws {
-        let now = Monotonic.nanoseconds()
-        guard now - lastSign > 1_000_000_000 else { return }
-        lastSign = now
-        put(.progress(ticket: ticket))
-        try sendAnswers()
-    }
-}
-
-/// A file under way, shared by the job and what waits in a queue; closed with the last of them.
-final class HeldFile {
-    let descriptor: Descriptor
-    init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
 }

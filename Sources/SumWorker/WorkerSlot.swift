@@ -15,6 +15,11 @@ final class WorkerSlot {
     private(set) var dueAt: Int64 = 0
     /// The last packet from the process, or when it got its first piece after having none.
     var lastSign: Int64 = 0
+    /// The oldest piece that lies with the process, and since when it has been the oldest.
+    private(set) var oldest: (id: UInt64, since: Int64)?
+    private(set) var confinement = SumConfinement.unknown
+    /// Not to be filled again.
+    var isRetiring = false
     /// Killed by the pool itself; then nobody has to guess why.
     private(set) var killedBecause: String?
 
@@ -31,6 +36,17 @@ final class WorkerSlot {
         }
     }
 
+    /// Notes what the process is at.
+    func work(on oldest: Piece?, now: Int64) {
+        guard let oldest else {
+            self.oldest = nil
+            return
+        }
+        if self.oldest?.id != oldest.id { self.oldest = (oldest.id, now) }
+    }
+
+    func told(_ confinement: SumConfinement) { self.confinement = confinement }
+
     /// Forks a process into the place. A failure sets the next due time and is thrown on for the remark.
     func start(now: Int64) throws(SystemError) {
         do throws(SystemError) {
@@ -43,7 +59,9 @@ final class WorkerSlot {
         }
         startedAt = now
         lastSign = now
+        oldest = nil
         killedBecause = nil
+        confinement = .unknown
     }
 
     /// Hands frames over. A process that cannot take them is as good as dead: the reaping finds it.

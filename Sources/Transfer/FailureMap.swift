@@ -13,6 +13,9 @@ struct BreakFacts: Sendable {
     /// The peer took the connection (`CURLINFO_CONNECT_TIME` above 0); TLS may still be under way.
     var isAccepted = false
     var hasHead = false
+    var isHTTP2 = false
+    /// The server had said a GOAWAY on the connection.
+    var hasGoneAway = false
     var fetchedBytes: Int64 = 0
     var isPastDeadline = false
     var isPastAttempt = false
@@ -99,15 +102,19 @@ enum FailureMap {
         }
     }
 
-    /// The server sent the stream away before it did anything for it: try again elsewhere, at nobody's cost.
+    /// The server sent the stream away, by REFUSED_STREAM, or its connection, by a GOAWAY, in the middle of a body too.
+    /// Tried again elsewhere, at nobody's cost.
     private static func isUncharged(_ facts: BreakFacts) -> Bool {
-        guard facts.fetchedBytes == 0 else { return false }
         let detail = facts.error.detail ?? ""
         switch facts.error.code {
-        // Without a word from libcurl this is a session that a GOAWAY ended.
-        case .http2 where detail.isEmpty && !facts.hasHead: return true
-        case .http2, .http2Stream, .receiveError, .sendError, .partialFile:
-            return ["REFUSED_STREAM", "GOAWAY", "Connection died"].contains { detail.contains($0) }
+        // Without a word from libcurl: a GOAWAY left this stream out, as the one that read it hears of it...
+        case .http2 where detail.isEmpty: return true
+        // ...and as those beside it do.
+        case .receiveError where detail.isEmpty && facts.isHTTP2: return true
+        case .http2, .http2Stream, .receiveError, .sendError, .partialFile, .gotNothing:
+            return facts.hasGoneAway
+                || facts.fetchedBytes == 0
+                    && ["REFUSED_STREAM", "GOAWAY", "Connection died"].contains { detail.contains($0) }
         default: return false
         }
     }

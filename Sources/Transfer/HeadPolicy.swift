@@ -116,14 +116,16 @@ enum HeadPolicy {
     }
 
     /// 416. Where all three lengths agree there was nothing left to fetch; else the part is longer than the
-    /// file or of another version, and goes.
+    /// file or of another version, and goes. Of an answer that told no length, its last chunk was missing, this tells
+    /// it, if it is of the same version by its own word.
     private static func unsatisfied(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
         let total = head.contentRanges.first.flatMap { ContentRange.unsatisfiedTotal($0) }
-        if let resume = ask.resume, let total, total == resume.bytes, resume.total == total,
-            head.etag == nil || resume.etag == nil || same(head.etag, resume.etag),
-            refusal(of: total, ask) == nil
-        {
-            return discard(.whole(size: total, isLengthVerified: true), head)
+        if let resume = ask.resume, let total, total == resume.bytes, refusal(of: total, ask) == nil {
+            let isSame = same(head.etag, resume.etag)
+            let isOther = head.etag != nil && resume.etag != nil && !isSame
+            if resume.total == nil ? isSame : resume.total == total && !isOther {
+                return discard(.whole(size: total, isLengthVerified: true), head)
+            }
         }
         return discard(.restart(reason: "the server refused the range (416)", .fair), head)
     }

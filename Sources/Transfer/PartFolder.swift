@@ -19,7 +19,8 @@ final class PartFolders {
 
     subscript(home: PartHome) -> PartFolder {
         if let folder = folders[home] { return folder }
-        let folder = PartFolder(path: home.parts(output: output, main: main), heartbeat: heartbeat)
+        let folder = PartFolder(
+            output: output, below: home.partsBelowOutput(main: main), heartbeat: heartbeat)
         folders[home] = folder
         return folder
     }
@@ -33,20 +34,24 @@ final class PartFolders {
 /// Kept open across parts: one `openat` a file. Forgotten after trouble, so that a disk that was mounted
 /// meanwhile is seen. The loop's thread only.
 final class PartFolder {
-    let path: String
+    private let output: String
+    private let below: String
     /// Marked around what may block long.
     let heartbeat: Heartbeat
     private var directory: Descriptor?
 
-    init(path: String, heartbeat: Heartbeat) {
-        self.path = path
+    /// - Parameter below: where it lies in the output directory; no link is followed from there on.
+    init(output: String, below: String, heartbeat: Heartbeat) {
+        self.output = output
+        self.below = below
         self.heartbeat = heartbeat
     }
 
     /// For `*at` calls within one call of the loop.
     func descriptor() throws(SystemError) -> Int32 {
         if let number = openNumber { return number }
-        directory = try Descriptor.openDirectory(FilePath(path))
+        let tree = try DirectoryTree(root: FilePath(output), capacity: 1)
+        directory = try tree.open(FilePath(below), .readOnly, options: [.directory])
         return openNumber!
     }
     private var openNumber: Int32? {

@@ -12,6 +12,14 @@ final class LoopNotes {
     var sizes: [(token: UInt64, total: Int64)] = []
     /// Tokens that paused themselves.
     var paused: [UInt64] = []
+    /// Our ports of the connections that servers have said a GOAWAY on, the latest last. A port that is given out again
+    /// soon makes one attempt of another transfer free.
+    private(set) var goneAway: [Int] = []
+
+    func noteGoAway(localPort: Int) {
+        if goneAway.count == 64 { goneAway.removeFirst() }
+        goneAway.append(localPort)
+    }
 }
 
 /// What all transfers of one worker write with.
@@ -146,6 +154,8 @@ final class Reception: TransferSink {
         isStopped = true
         return .abort
     }
+
+    func connectionGoesAway(localPort: Int) { tools.notes.noteGoAway(localPort: localPort) }
 
     func unpaused() { pausedUntil = nil }
 

@@ -44,6 +44,8 @@ extension TransferLoop {
         facts.isConnected = reading.preTransfer > 0
         facts.isAccepted = reading.connect > 0
         facts.hasHead = reception.machine.hasHead
+        facts.isHTTP2 = reception.machine.head.isHTTP2
+        facts.hasGoneAway = tools.notes.goneAway.contains(reading.localPort)
         facts.fetchedBytes = reception.fetchedBytes
         facts.isPastDeadline = transfer.order.deadline.map { $0 <= Clock.now() } ?? false
         facts.isPastAttempt = transfer.order.attemptDeadline.map { $0 <= Clock.now() } ?? false

@@ -73,59 +73,13 @@ struct PostedList {
         switch source {
         case .bytes(let bytes): return .bytes(bytes)
         case .standardInput:
-            return InputFile(descriptor: STDIN_FILENO, path: "standard input").stream(size: nil)
+            return try InputFile(descriptor: STDIN_FILENO, path: "standard input").whole()
         case .file(let path):
             let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
             guard descriptor >= 0 else {
                 throw ClientError(.io, "\(Masking.text(path)): \(InputFile.reason())")
             }
-            var status = stat()
-            guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
-                close(descriptor)
-                throw ClientError(.io, "\(Masking.text(path)): is a directory")
-            }
-            let isRegular = status.st_mode & S_IFMT == S_IFREG
-            return InputFile(descriptor: descriptor, path: path).stream(
-                size: isRegular ? Int64(status.st_size) : nil)
+            return try InputFile(descriptor: descriptor, path: path).whole()
         }
     }
-}
-
-/// A file read from front to end, closed with its last reference.
-final class InputFile {
-    private let descriptor: Int32
-    private let path: String
-    private var left: Int64?
-
-    init(descriptor: Int32, path: String) {
-        self.descriptor = descriptor
-        self.path = path
-    }
-    deinit { if descriptor != STDIN_FILENO { close(descriptor) } }
-
-    /// With a size, exactly that many bytes: what is appended meanwhile belongs to no length that was
-    /// announced.
-    func stream(size: Int64?) -> ControlRequest.Body {
-        left = size
-        return .stream(size: size, next: { () throws(TransportError) in try self.read() })
-    }
-
-    private func read() throws(TransportError) -> [UInt8]? {
-        let room = Int(min(left ?? 65_536, 65_536))
-        guard room > 0 else { return nil }
-        var buffer = [UInt8](repeating: 0, count: room)
-        var count = unsafe Glibc.read(descriptor, &buffer, room)
-        while count < 0, errno == EINTR { count = unsafe Glibc.read(descriptor, &buffer, room) }
-        guard count >= 0 else { throw TransportError(.input, "\(Masking.text(path)): \(Self.reason())") }
-        guard count > 0 else {
-            if left != nil {
-                throw TransportError(.input, "\(Masking.text(path)): became shorter while it was read")
-            }
-            return nil
-        }
-        if let left { self.left = left - Int64(count) }
-        return Array(buffer[..<count])
-    }
-
-    static func reason() -> String { unsafe String(cString: strerror(errno)) }
 }

@@ -23,7 +23,8 @@ struct Dlctl: ParsableCommand {
         subcommands: [
             Status.self, Lists.self, Jobs.self, Show.self, Add.self, Wait.self, Cancel.self, Pause.self,
             Resume.self,
-            Retry.self, Host.self, Hosts.self, Reload.self, Metrics.self,
+            Retry.self, Host.self, Hosts.self, Verify.self, Audits.self, Audit.self, Reload.self,
+            Metrics.self,
         ])
 }
 

@@ -24,6 +24,12 @@ enum Parse {
         }
         return id
     }
+    static func auditID(_ text: String) throws -> AuditID {
+        guard let id = AuditID(text) else {
+            throw ValidationError("\"\(Masking.text(text))\" is no audit's id.")
+        }
+        return id
+    }
     static func listID(_ text: String) throws -> ListID {
         guard case .id(let id) = ListReference(text) else {
             throw ValidationError("\"\(Masking.text(text))\" is no list id.")

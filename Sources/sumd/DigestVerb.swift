@@ -3,26 +3,120 @@
 import ArgumentParser
 import SumWorker
 
+/// Names from the command line, byte by byte: what is no UTF-8 comes out of the parser changed.
+struct NamesOption: ParsableArguments {
+    @Argument(help: "Files; - or none is standard input.", completion: .file())
+    var files: [String] = []
+
+    var names: [[UInt8]] {
+        var raw = CommandLine.rawArguments
+        return (files.isEmpty ? ["-"] : files).map { file in
+            guard file.unicodeScalars.contains("\u{FFFD}"),
+                let place = raw.firstIndex(where: { String(decoding: $0, as: UTF8.self) == file })
+            else { return Array(file.utf8) }
+            return raw.remove(at: place)
+        }
+    }
+}
+
+extension CommandLine {
+    fileprivate static var rawArguments: [[UInt8]] {
+        (0..<Int(argc)).compactMap { place in
+            guard let argument = unsafe unsafeArgv[place] else { return nil }
+            return unsafe Array(UnsafeBufferPointer(start: argument, count: cLength(argument))).map {
+                UInt8(bitPattern: $0)
+            }
+        }
+    }
+
+    private static func cLength(_ text: UnsafePointer<CChar>) -> Int {
+        var length = 0
+        while unsafe text[length] != 0 { length += 1 }
+        return length
+    }
+}
+
 struct DigestVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "digest", abstract: "Digest files on the pool; lines as sha256sum prints them.",
-        discussion: "Algorithms: " + ByHand.algorithms.joined(separator: ", ") + ".")
+        discussion: "Algorithms: " + ByHand.algorithms.joined(separator: ", ")
+            + ". Every file is read once, in any order; lines come in the order given.")
 
-    @Argument(help: "Regular files.", completion: .file())
-    var files: [String]
-    @Option(name: .long, help: "One of the algorithms below.", completion: .list(ByHand.algorithms))
+    @OptionGroup var names: NamesOption
+    @Option(name: .shortAndLong, help: "One of the algorithms below.", completion: .list(ByHand.algorithms))
     var algorithm = "sha-256"
+    @Flag(help: "BSD lines: SHA256 (name) = digest.")
+    var tag = false
+    @Flag(name: .shortAndLong, help: "End lines with a zero byte and leave names unescaped.")
+    var zero = false
+    @Flag(name: .shortAndLong, help: "Mark names with *, as sha256sum does; nothing else comes of it.")
+    var binary = false
     @OptionGroup var pool: PoolOptions
+    @OptionGroup var cost: CostOptions
 
     func run() throws {
+        var form = ByHand.DigestForm()
+        form.isTagged = tag
+        form.isBinary = binary
+        form.isZeroEnded = zero
+        var page = Page(lineEnd: zero ? 0 : UInt8(ascii: "\n"))
         let report = try verb { () throws(ByHandError) in
-            try ByHand.digest(files, algorithm: algorithm, processes: pool.count) { path, job in
-                if let digest = job.answer {
-                    Screen.show(Self.line(digest, path))
-                } else {
-                    Screen.complain("sumd: \(Screen.escaped(path)): \(job.failure ?? "failed")")
-                }
+            try ByHand.digest(names.names, algorithm: algorithm, form: form, processes: pool.count) {
+                page.show($0)
             }
+        }
+        cost.tell(report)
+        if !page.finish() || report.failures > 0 { throw ExitCode(1) }
+    }
+}
+
+struct CheckVerb: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Check files against lists of digests, as sha256sum -c does.",
+        discussion: """
+            Lists such as SHA256SUMS: GNU and BSD lines, each by the algorithm that it names or that the number of its \
+            digits tells. Exit status 0 if every file matches, else 1.
+            """)
+
+    @OptionGroup var names: NamesOption
+    @Option(
+        name: .shortAndLong, help: "Only lines of this algorithm count.", completion: .list(ByHand.algorithms)
+    )
+    var algorithm: String?
+    @Flag(help: "Say nothing of files that are not there.")
+    var ignoreMissing = false
+    @Flag(exclusivity: .chooseLast)
+    var telling: Telling?
+    @Flag(help: "A line that is none fails the check.")
+    var strict = false
+    @OptionGroup var pool: PoolOptions
+    @OptionGroup var cost: CostOptions
+
+    func run() throws {
+        var rules = ByHand.CheckRules()
+        rules.algorithm = algorithm
+        rules.ignoresMissing = ignoreMissing
+        rules.isQuiet = telling == .quiet
+        rules.isStatusOnly = telling == .status
+        rules.isStrict = strict
+        rules.warns = telling == .warn
+        var page = Page(lineEnd: UInt8(ascii: "\n"))
+        let (isFine, report) = try verb { () throws(ByHandError) in
+            try ByHand.check(names.names, rules: rules, processes: pool.count) { page.show($0) }
+        }
+        cost.tell(report)
+        if !page.finish() || !isFine { throw ExitCode(1) }
+    }
+}
+
+struct CostOptions: ParsableArguments {
+    @Flag(help: "Tell at the end, on standard error, what it took.")
+    var timings = false
+
+    func tell(_ report: ByHand.DigestReport) {
+        guard timings else { return }
+        if let why = report.unconfined {
+            Screen.complain("sumd: workers run without a system call filter: \(why)")
         }
         let seconds = Double(report.wall) / 1e9
         let rate = seconds > 0 ? Double(report.bytes) / seconds / 1e6 : 0
@@ -30,46 +124,19 @@ struct DigestVerb: ParsableCommand {
             "\(report.files - report.failures) of \(report.files) files, \(Screen.grouped(Double(report.bytes))) bytes "
                 + "on \(report.processes) processes in \(Screen.milliseconds(report.wall)) ms "
                 + "(cpu \(Screen.milliseconds(report.cpu)) ms), \(Screen.decimal(rate, 1)) MB/s")
-        if report.failures > 0 { throw ExitCode(1) }
-    }
-
-    /// As coreutils: a name with a backslash or a line break is escaped, and the line begins with a backslash.
-    static func line(_ digest: String, _ path: String) -> String {
-        var escaped = ""
-        for scalar in path.unicodeScalars {
-            switch scalar {
-            case "\\": escaped += "\\\\"
-            case "\n": escaped += "\\n"
-            case "\r": escaped += "\\r"
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-        return (escaped.utf8.count == path.utf8.count ? "" : "\\") + digest + "  " + escaped
     }
 }
 
-struct ServeVerb: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "serve", abstract: "Serve dld over an inherited socket; not for use by hand.")
+/// What `sumd check` says; the last one counts, as with sha256sum.
+enum Telling: EnumerableFlag {
+    case quiet, status, warn
 
-    @Option(name: .long, help: "The descriptor of a connected SOCK_SEQPACKET socket.")
-    var descriptor: Int32 = 3
-    @Option(name: .long, help: "Process id of the parent, whose death ends this process.")
-    var parent: Int32?
-    @Option(name: .long, help: "Seconds without a sign of life after which a worker is killed.")
-    var silence = 600
-    @OptionGroup var pool: PoolOptions
-
-    func validate() throws {
-        guard descriptor > 2 else { throw ValidationError("--descriptor is above 2") }
-        guard (1...86_400).contains(silence) else {
-            throw ValidationError("--silence is a number from 1 to 86400")
+    static func name(for value: Telling) -> NameSpecification { value == .warn ? .shortAndLong : .long }
+    static func help(for value: Telling) -> ArgumentHelp? {
+        switch value {
+        case .quiet: "Say nothing of files that are fine."
+        case .status: "Say nothing at all; the exit status tells."
+        case .warn: "Complain of each line that is none."
         }
-    }
-
-    func run() throws {
-        let status = SumServe.run(
-            descriptor: descriptor, processes: pool.count, parent: parent, silence: .seconds(silence))
-        throw ExitCode(status)
     }
 }

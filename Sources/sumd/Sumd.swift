@@ -17,10 +17,12 @@ struct Sumd: ParsableCommand {
             dld runs `sumd serve` as its child. The other verbs are for people: they run the same pool and print \
             what each job took.
 
-            Exit status: 0 fine, 1 a job failed or totals differ, 64 usage, 74 the system refuses, 130 interrupted.
+            Exit status: 0 fine, 1 a job failed, totals or digests differ, 64 usage, 74 the system refuses, 130 interrupted.
             """,
         version: "sumd \(Version.number)",
-        subcommands: [SumVerb.self, CompareVerb.self, DigestVerb.self, ServeVerb.self])
+        subcommands: [
+            SumVerb.self, CompareVerb.self, DigestVerb.self, CheckVerb.self, ServeVerb.self, AttemptVerb.self,
+        ])
 }
 
 /// Options that all verbs share.

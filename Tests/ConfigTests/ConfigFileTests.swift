@@ -53,7 +53,7 @@ struct ConfigFileTests {
                        "a.example.org:8080": {"requests_per_second": 5, "credentials_file": "/etc/c"}},
              "retry": {"max_attempts": 0, "base_delay": "250ms"}, "timeouts": {"job": "1h30m"},
              "limits": {"max_file_size": "1.5GiB", "total_rate": 1000, "min_free": 0}, "retention": {"lists": "30d"},
-             "digest": {"always": "sha-256"}, "output": {"exists": "update", "layout": "{host}/{name}", "file_mode": "0640", "dir_mode": "2750"},
+             "digest": {"always": "sha-256", "write": "xattr", "keep_bad": true}, "output": {"exists": "update", "layout": "{host}/{name}", "file_mode": "0640", "dir_mode": "2750"},
              "network": {"private_addresses": "deny", "protocols": ["https"], "proxy": "http://u:pw@p:3128", "user_agent": "x/1"},
              "sum": {"max_terms": 18446744073709551615}, "durability": "none"}
             """

@@ -92,6 +92,30 @@ final class BackendDouble: ControlBackend {
         note("reload")
         later(reply, .success(ReloadDocument(warnings: [], needsRestart: ["workers"])))
     }
+    func verify(_ order: AuditOrder, by peer: Peer, reply: ControlReply<AuditDocument>) {
+        note("verify \(order.scope) \(order.repair) \(order.recordDigests) \(order.listAll)")
+        later(reply, .success(Samples.audit()))
+    }
+    func audits(_ query: AuditQuery, reply: ControlReply<PageDocument<AuditDocument>>) {
+        note("audits \(query.after?.description ?? "-") \(query.limit)")
+        later(reply, .success(PageDocument(items: [Samples.audit()], next: nil)))
+    }
+    func audit(_ id: AuditID, reply: ControlReply<AuditDocument>) {
+        note("audit \(id)")
+        later(reply, .success(Samples.audit()))
+    }
+    func results(
+        _ query: AuditResultsQuery, reply: ControlReply<PageDocument<AuditFindingDocument>>
+    ) {
+        note("results \(query.id) \(query.after) \(query.limit)")
+        later(reply, .success(PageDocument(items: [Samples.finding()], next: "250")))
+    }
+    func act(_ verb: AuditVerb, on id: AuditID, by peer: Peer, reply: ControlReply<ActionDocument>) {
+        note("\(verb.rawValue) audit \(id)")
+        later(
+            reply,
+            .success(ActionDocument(verb: verb.rawValue, target: "\(id)", changed: 1, complete: true)))
+    }
     func beginUpload(name: String, by peer: Peer, reply: ControlReply<any ListSink>) {
         note("upload \(name)")
         if let failure = given.withLock({ $0.uploadFailure }) { return later(reply, .failure(failure)) }

@@ -82,6 +82,34 @@ import Testing
         #expect(seen.finished.count == 3)
     }
 
+    @Test func `a producer that is silent for longer than the socket's patience still gets its list in`()
+        throws
+    {
+        let server = try RunningServer { $0.deadlines.stall = .milliseconds(100) }
+        let producer = "{ echo https://a/1; sleep 1; echo https://a/2; }"
+        let dlctl = try BuildProducts.path("dlctl")
+        for command in ["\(producer) | \(dlctl) add -", "\(dlctl) add --name p.txt <(\(producer))"] {
+            let run = try ProgramRun.run(
+                "/bin/bash", ["-c", command], environment: ["DLD_SOCKET": server.socket])
+            #expect(run.status == 0 && run.output == "4711\n", "\(run.transcript)")
+        }
+        let seen = server.backend.seen.withLock { $0 }
+        #expect(seen.uploads.count == 2)
+        #expect(seen.uploads.values.allSatisfy { $0 == Array("https://a/1\nhttps://a/2\n".utf8) })
+    }
+
+    @Test func `standard input that is a file is posted from where it stands`() throws {
+        let server = try RunningServer()
+        let directory = try TempDirectory()
+        let file = try directory.file("l.txt", "skipped\nhttps://a/1\n")
+        let dlctl = try BuildProducts.path("dlctl")
+        let run = try ProgramRun.run(
+            "/bin/bash", ["-c", "{ read -r first; \(dlctl) add - --name l.txt; } <\(file)"],
+            environment: ["DLD_SOCKET": server.socket])
+        #expect(run.status == 0, "\(run.transcript)")
+        #expect(server.backend.seen.withLock { $0.uploads["l.txt"] } == Array("https://a/1\n".utf8))
+    }
+
     @Test func `wait exits as the list ended`() throws {
         let server = try RunningServer()
         var list = Samples.list()

@@ -114,7 +114,7 @@ import Testing
         #expect(Set(rig.cancels) == Set(running.dropFirst().map(\.token)))
         for order in running[1...2] { rig.end(order, local(28, resume: DispatchRig.resume)) }
         for order in running[3...] { rig.end(order, .cancelled(resume: DispatchRig.resume)) }
-        for order in running { rig.loop.publishReported(.kept(order.seq, ok: true)) }
+        for order in running { rig.loop.publishReported(.kept(order.seq, .stored)) }
         rig.commit()
         #expect(rig.loop.tasks.isEmpty)
         let requeued = rig.changes.compactMap { change -> Int? in

@@ -22,6 +22,10 @@ final class DispatchRig {
     /// Parts that the publisher was asked to sync for a checkpoint, by token.
     var checkpoints: [(token: UInt64, part: String)] = []
     var kept: [String] = []
+    var quarantined: [String] = []
+    var sums: [SumCommand] = []
+    /// Lists of digests that the spool was asked to read.
+    let readings = Mailbox<DigestReading> {}
     /// Homes that the watch thread was asked for.
     let wanted = Mailbox<PartHome> {}
     private var commits: [(JobSeq, JobMachine.Event)] = []
@@ -33,7 +37,8 @@ final class DispatchRig {
     init(
         workers: Int = 2, publishes: [InterruptedPublish] = [], missing: String? = nil,
         mounts: MountTable = MountTable(),
-        missingHomes: [PartHome] = [],
+        missingHomes: [PartHome] = [], mostCrashes: Int = 0, heldHosts: [HeldHost] = [],
+        hostPatience: Duration? = nil,
         _ configure: (inout Configuration) -> Void = { _ in }
     ) {
         var configuration = Configuration(cores: workers)
@@ -41,19 +46,21 @@ final class DispatchRig {
         configure(&configuration)
         let plan = DispatchPlan(
             configuration: configuration, workers: workers, outputRoot: "/out", partsDirectory: "/out/.dld/x",
-            endsWhenIdle: false, environmentProxy: nil, version: "1")
+            endsWhenIdle: false, environmentProxy: nil, hostPatience: hostPatience, version: "1")
         let bell = Doorbell()
         let wanted = wanted
+        let readings = readings
         let ports = DispatchLoop.Ports(
             workers: [], publishers: [Mailbox {}, Mailbox {}], sums: Mailbox {}, ledger: Mailbox {},
             board: StatusBoard(config: .init()), jobsLog: { _ in }, remark: { _ in },
             prepareHome: { wanted.send($0) }, closed: { _ in },
-            ended: {})
+            ended: {}, readDigests: { readings.send($0) })
         loop = DispatchLoop(
             inbox: Mailbox {}, bell: bell, heartbeat: Heartbeat(name: "test"), ports: ports, plan: plan,
             start: .init(
                 lists: [], publishes: publishes,
-                missingOutput: missing, mounts: mounts, missingHomes: missingHomes, descriptors: 65_536))
+                missingOutput: missing, mounts: mounts, missingHomes: missingHomes, descriptors: 65_536,
+                mostCrashes: mostCrashes, heldHosts: heldHosts))
         loop.workerLoads = Array(repeating: WorkerLoad(), count: workers)
     }
 
@@ -141,9 +148,11 @@ final class DispatchRig {
             case .discard(let names, _): discarded += names
             case .checkpoint(_, let token, let part, _): checkpoints.append((token, part))
             case .keep(_, let part, _): kept.append(part)
-            case .sync, .rename, .watch, .stop: break
+            case .quarantine(_, let name, _): quarantined.append(name)
+            case .sync, .rename, .emptyQuarantine, .watch, .stop: break
             }
         }
+        sums += box.sums
         changes += box.changes
         commits += box.commits
         ledger += box.ledger

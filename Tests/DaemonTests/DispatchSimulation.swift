@@ -60,7 +60,7 @@ final class DispatchSimulation {
         for _ in 0..<Int.random(in: 0...3, using: &random) where !asked.isEmpty { serve(asked.removeFirst()) }
         if Bool.random(using: &random) { endTransfer() }
         if Bool.random(using: &random) { publish() }
-        if let seq = kept.popLast() { rig.loop.publishReported(.kept(seq, ok: true)) }
+        if let seq = kept.popLast() { rig.loop.publishReported(.kept(seq, .stored)) }
     }
 
     private func collect() {

@@ -141,6 +141,25 @@ import Testing
         #expect(rig.orders.count == 6)
     }
 
+    @Test func `a missing output beside a dead uplink lets the loop sleep`() {
+        let rig = rig()
+        for order in rig.orders { rig.end(order, Self.failure(.noAnswer)) }
+        pass(30, rig)
+        rig.commit()
+        var report = DiskReport()
+        report.places = [DiskReport.Place(role: .output, path: "/out", missing: "/out is not mounted")]
+        rig.loop.disksReported(report)
+        for seconds: Int64 in [1, 40, 80] {
+            pass(seconds, rig)
+            rig.loop.startJobs()
+            #expect(rig.orders.isEmpty)
+            #expect(rig.loop.uplink.machine.nextLook.map { $0 > rig.loop.now } ?? false)
+        }
+        rig.read(free: 1 << 40)
+        pass(40, rig)
+        #expect(rig.loop.uplink.machine.isProbeDue(now: rig.loop.now))
+    }
+
     @Test func `after give_up the silence counts against each host that is met`() {
         let rig = rig()
         for order in rig.orders { rig.end(order, Self.failure(.noAnswer)) }

@@ -281,4 +281,28 @@ import Testing
         #expect(rig.loop.hosts[host]?.machine.holdReason == "rate_limit")
         #expect(rig.loop.barrenHosts.isEmpty, "it serves")
     }
+
+    @Test func `a host that only redirects lead to is held after a restart as before`() throws {
+        let target = HostKey("mirror.example")
+        let until = WallTime(milliseconds: WallClock.milliseconds()) + .seconds(600)
+        let rig = DispatchRig(heldHosts: [
+            HeldHost(host: target, until: until, reason: "http_429", barren: .seconds(30))
+        ])
+        #expect(rig.loop.hosts[target]?.machine.holdReason == "http_429")
+        #expect(rig.loop.hosts[target]?.barren.total(now: rig.loop.now) ?? .zero >= .seconds(30))
+        rig.arrive(DispatchRig.job(1))
+        rig.end(
+            try #require(rig.orders.first), .redirect(location: "http://mirror.example/a"), status: 302)
+        rig.turn()
+        #expect(rig.orders.isEmpty)
+    }
+
+    @Test func `dld get waits for no host longer than its user would`() {
+        let rig = DispatchRig(hostPatience: .seconds(300)) {
+            $0.hosts.defaults.giveUp = nil
+        }
+        #expect(rig.loop.plan.giveUp(for: host) == .seconds(300))
+        #expect(rig.loop.plan.uplink.giveUp == nil)
+        #expect(DispatchRig().loop.plan.giveUp(for: host) == .seconds(86_400))
+    }
 }

@@ -79,7 +79,7 @@ private func reach(_ rig: DispatchRig, _ order: TransferOrder, _ bytes: Int64) {
         rig.end(try first(rig), DispatchRig.failure(.stalled, resume: DispatchRig.resume))
         #expect(rig.kept == ["0000000000000001.part"])
         #expect(stored(rig.changes).isEmpty)
-        rig.publish(.kept(JobSeq(1), ok: true))
+        rig.publish(.kept(JobSeq(1), .stored))
         #expect(rig.discarded.isEmpty)
         guard case .ended(_, let outcome)? = rig.changes.last else {
             Issue.record("\(rig.changes)")
@@ -87,6 +87,34 @@ private func reach(_ rig: DispatchRig, _ order: TransferOrder, _ bytes: Int64) {
         }
         #expect(outcome.state == .failed)
         #expect(stored(rig.changes) == [10])
+    }
+
+    @Test func `a part whose disk went away is gone on with from its last checkpoint`() throws {
+        let rig = DispatchRig()
+        rig.arrive(DispatchRig.job(1, resume: DispatchRig.resume))
+        let order = try first(rig)
+        var further = DispatchRig.resume
+        further.bytes = 18
+        rig.end(order, DispatchRig.failure(.stalled, resume: further))
+        rig.publish(.kept(JobSeq(1), .missed))
+        guard case .waiting(_, _, _, _, _, _, let resume)? = rig.changes.last else {
+            Issue.record("\(rig.changes)")
+            return
+        }
+        #expect(resume == DispatchRig.resume)
+        #expect(rig.discarded.isEmpty)
+    }
+
+    @Test func `a part whose sync failed goes at once`() throws {
+        let rig = DispatchRig()
+        rig.arrive(DispatchRig.job(1, resume: DispatchRig.resume))
+        rig.end(try first(rig), DispatchRig.failure(.stalled, resume: DispatchRig.resume))
+        rig.publish(.kept(JobSeq(1), .lost))
+        guard case .waiting(_, _, _, _, _, _, nil)? = rig.changes.last else {
+            Issue.record("\(rig.changes)")
+            return
+        }
+        #expect(rig.discarded == ["0000000000000001.part"])
     }
 
     @Test func `with no retention the part of a failed job goes`() throws {
@@ -112,11 +140,39 @@ private func reach(_ rig: DispatchRig, _ order: TransferOrder, _ bytes: Int64) {
         rig.loop.sumReported(.digested(JobSeq(1), wrong, SumTimings(queued: 0, run: 0, cpu: 0, worker: 0)))
         rig.turn()
         #expect(rig.discarded == ["0000000000000001.part"])
-        guard case .requeued(_, let attempts, _, _, nil) = rig.changes.last else {
+        guard case .waiting(_, _, let attempts, _, _, let error, nil) = rig.changes.last else {
             Issue.record("\(String(describing: rig.changes.last))")
             return
         }
-        #expect(attempts == 1)
+        #expect(attempts == 2)
+        #expect(error.code == .digestMismatch)
+    }
+
+    @Test(arguments: [false, true])
+    func `the second wrong digest ends the job with both values, its file kept where asked for`(
+        keeps: Bool
+    ) throws {
+        var whole = DispatchRig.resume
+        whole.bytes = 20
+        var options = JobOptions()
+        options.checksum = Checksum("sha-256=" + String(repeating: "0", count: 64))
+        var job = DispatchRig.job(1, attempts: 2, resume: whole, options: options, path: "d/a.iso")
+        job.mismatches = 1
+        let rig = DispatchRig { $0.digest.keepsBad = keeps }
+        rig.arrive(job)
+        let wrong = try #require(Checksum("sha-256=" + String(repeating: "1", count: 64)))
+        rig.loop.sumReported(.digested(JobSeq(1), wrong, SumTimings(queued: 0, run: 0, cpu: 0, worker: 0)))
+        rig.turn()
+        guard case .ended(_, let outcome) = rig.changes.last, let error = outcome.error else {
+            Issue.record("\(String(describing: rig.changes.last))")
+            return
+        }
+        #expect(error.code == .digestMismatch)
+        #expect(
+            error.message.contains("expected sha256:0000") && error.message.contains("received sha256:1111"))
+        #expect(error.message.contains(".dld/quarantine/0000000000000001.a.iso") == keeps)
+        #expect(rig.quarantined == (keeps ? ["0000000000000001.a.iso"] : []))
+        #expect(rig.discarded == (keeps ? [] : ["0000000000000001.part"]))
     }
 
     @Test func `a whole part without a digest of the list is asked about`() throws {

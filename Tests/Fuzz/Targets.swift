@@ -12,7 +12,7 @@ import ControlAPI
 let targets: [String: @Sendable ([UInt8]) -> Void] = [
     "text_list": textList, "json_lines": jsonLines, "gzip": gzip, "response_head": responseHead,
     "content_fields": contentFields, "dates": dates, "content_disposition": contentDisposition,
-    "names": names,
+    "rate_limits": rateLimits, "names": names,
     "sum_frames": sumFrames, "control": control, "config": config, "values": values, "addresses": addresses,
 ]
 
@@ -142,6 +142,22 @@ private func dates(_ input: [UInt8]) {
     for now in [Int64.min, 0, 1_800_000_000_000, .max] {
         guard let wait = RetryAfter.parse(field, now: WallTime(milliseconds: now)) else { continue }
         expect(wait >= .zero && wait <= .seconds(86_400 * 366), "a wait is clamped")
+    }
+}
+
+private func rateLimits(_ input: [UInt8]) {
+    let parts = lines(input).map(text)
+    let forms: [[RateLimitFields.Name]] = [[.current], [.remaining, .reset], [.oldRemaining, .oldReset]]
+    for names in forms {
+        var fields = RateLimitFields()
+        for (name, value) in zip(names, parts) { fields.take(name, value) }
+        for now in [Int64.min, 0, 1_800_000_000_000, .max] {
+            let now = WallTime(milliseconds: now)
+            for wait in [fields.waitAfterRefusal(now: now), fields.waitAfterService(now: now)] {
+                guard let wait else { continue }
+                expect(wait > .zero && wait <= RetryPolicy.longestRetryAfter, "a wait is clamped")
+            }
+        }
     }
 }
 

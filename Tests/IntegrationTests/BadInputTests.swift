@@ -70,25 +70,6 @@ import Testing
         }
     }
 
-    @Test func `a line without end costs that line and no memory`() throws {
-        let server = try ScriptedServer()
-        server.routeAll { _ in ScriptedReply(body: "ok".utf8) }
-        let daemon = try RunningDaemon.start()
-        let path = "\(daemon.spool)/.long.tmp"
-        let file = try #require(fopen(path, "w"))
-        let block = [UInt8](repeating: 97, count: 1 << 20)
-        for _ in 0..<200 { fwrite(block, 1, block.count, file) }
-        fputs("\n\(server.url("after"))\n", file)
-        fclose(file)
-        try FileTree.rename(path, "\(daemon.spool)/long.txt")
-        let ended = try daemon.waitFor("long.txt")
-        #expect(ended.results.map(\.state) == ["failed", "done"])
-        #expect(ended.results[0].error?.code == "bad_line")
-        let peak = try ProcessMemory.peak(of: daemon.process().pid)
-        // The thread sanitizer takes several times the memory.
-        #expect(peak < 150_000 * Patience.factor, "\(peak) KiB")
-    }
-
     @Test func `no line leads out of the output directory`() throws {
         let server = try ScriptedServer()
         server.routeAll { _ in ScriptedReply(body: "evil".utf8) }

@@ -51,6 +51,20 @@ import Testing
         #expect(try daemon.dld("fsck", "--strict").status == 0)
     }
 
+    @Test func `files on a disk that is not mounted are neither gone nor fetched again`() throws {
+        let server = try ScriptedServer()
+        let daemon = try stopped(server)
+        try daemon.start()
+        #expect(try daemon.finish("below.txt", "\(server.url("a"))\n dir=disk\n").folder == "done")
+        try daemon.terminate()
+        FileTree.remove("\(daemon.output)/disk/a")
+        try FileTree.write("disk\n", to: "\(daemon.output)/.dld/mounts")
+        let run = try daemon.dld("fsck", "--repair", "--refetch")
+        #expect(run.status == 1, "\(run.transcript)")
+        #expect(run.output.contains("wrong: \(daemon.output)/disk: it is not mounted"))
+        #expect(!run.output.contains("gone") && !run.output.contains("queued again"))
+    }
+
     @Test func `bytes that changed under the same size and time show with digest`() throws {
         let server = try ScriptedServer()
         server.route("/d", ScriptedFile(sample(9, 4000)))

@@ -10,13 +10,15 @@ import Testing
     private struct Seat {
         let place: TempDirectory
         let home: TempDirectory
-        init() throws {
+        private let state: String
+        init(state: String = "state") throws {
             place = try TempDirectory()
             home = try TempDirectory()
+            self.state = state
         }
         var environment: [String: String?] {
             [
-                "HOME": home.path, "XDG_STATE_HOME": home.sub("state"), "http_proxy": nil, "https_proxy": nil,
+                "HOME": home.path, "XDG_STATE_HOME": home.sub(state), "http_proxy": nil, "https_proxy": nil,
                 "all_proxy": nil, "no_proxy": nil, "HTTP_PROXY": nil, "HTTPS_PROXY": nil, "ALL_PROXY": nil,
                 "NO_PROXY": nil,
             ]
@@ -48,6 +50,46 @@ import Testing
         #expect(try FileTree.text(seat.place.sub("sub/c.bin")) == "/d/c.bin")
         #expect(!FileTree.exists(seat.place.sub("sub/.dld")))
         #expect(FileTree.files(below: seat.home.path).isEmpty)
+    }
+
+    @Test func `a file on a mount below leaves nothing of dld behind, there or here`() throws {
+        if skip("get on a mount", unless: MountedDaemon.isPossible, "mounts need root") { return }
+        let server = try answering()
+        let seat = try Seat()
+        let list = try seat.home.file("l.txt", "\(server.url("x"))\n dir=big\n\(server.url("y"))\n")
+        let script = """
+            set -e; mkdir -p \(seat.place.path)/big; mount -t tmpfs -o size=64m tmpfs \(seat.place.path)/big
+            "$@"; status=$?; find . -mindepth 1 | sort; exit $status
+            """
+        let run = try ProgramRun.run(
+            try ProgramRun.find("unshare"),
+            [
+                "--mount", "--propagation", "private", "bash", "-c", script, "bash",
+                try BuildProducts.path("dld"), "get", "-i", list,
+            ], environment: seat.environment, directory: seat.place.path)
+        #expect(run.status == 0, Comment(rawValue: run.transcript))
+        #expect(run.output == "./big\n./big/x\n./y\n", Comment(rawValue: run.transcript))
+        #expect(FileTree.files(below: seat.home.sub("state")).isEmpty)
+    }
+
+    @Test func `a corrupt ledger is told with a command that helps, and the same call then works`() throws {
+        let server = try ScriptedServer()
+        server.route("/f", ScriptedReply(404), ScriptedReply(body: "now".utf8))
+        // A quote in the path: the command must stand it.
+        let seat = try Seat(state: "it's state")
+        #expect(try seat.get(server.url("f")).status == 1)
+        let ledger = try #require(
+            FileTree.files(below: seat.home.path).first { $0.hasSuffix("ledger.db") }.map(seat.home.sub))
+        try FileTree.write(Array(repeating: 0xEE, count: 8192), to: ledger)
+        let told = try seat.get(server.url("f"))
+        #expect(told.status == 65 && !told.errors.contains("fsck"), Comment(rawValue: told.transcript))
+        let command = try #require(told.errors.split(separator: "\n").first { $0.contains("rm -r ") })
+        let mending = command.drop { $0 != ":" }.dropFirst().prefix { $0 != "(" }
+        let mended = try ProgramRun.run("/bin/sh", ["-ec", String(mending)])
+        #expect(mended.status == 0, Comment(rawValue: mended.transcript))
+        let again = try seat.get(server.url("f"))
+        #expect(again.status == 0, Comment(rawValue: again.transcript))
+        #expect(try FileTree.text(seat.place.sub("f")) == "now")
     }
 
     @Test func `a wrong checksum is told, exits with 1 and leaves no file`() throws {

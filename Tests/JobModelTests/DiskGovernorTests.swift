@@ -168,6 +168,19 @@ import Testing
         #expect(rig.governor.stopsTransfers(home) && !rig.governor.stopsTransfers(.output))
         #expect(rig.mayStart)
     }
+
+    @Test func `a reserve beyond all disks pauses, and stops nothing else`() {
+        var governor = DiskGovernor(reserve: .max)
+        governor.reserve = .max
+        for seconds: Int64 in 1...3 {
+            governor.read(
+                .output, path: "/out", device: 7, DiskReading(freeBytes: 1 << 40, totalBytes: 1 << 50),
+                now: Self.at(seconds))
+            governor.promise(1, .output, bytes: 1 << 50)
+            _ = governor.verdict(.output, needs: .max)
+        }
+        #expect(governor.pauseReason(.output) != nil)
+    }
 }
 
 @Suite struct TransferBudgetTests {

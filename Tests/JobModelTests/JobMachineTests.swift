@@ -225,6 +225,20 @@ private let requests: [MachineLife] = [
         #expect(machine.state == life.end)
     }
 
+    @Test(arguments: [false, true])
+    func `a list of digests is read where a file would get its name`(isLocal: Bool) {
+        for needsDigest in [false, true] {
+            var machine = JobMachine(readsDigests: true)
+            if !isLocal { #expect(machine.handle(.started) == .none) }
+            let first = machine.handle(.received(needsDigest: needsDigest))
+            #expect(first == (needsDigest ? .digestPart : .readDigests))
+            if needsDigest { #expect(machine.handle(.digestMatched) == .readDigests) }
+            #expect(machine.handle(.requested(.cancel)) == .tooLate)
+            #expect(machine.handle(.concluded) == .commitEnd)
+            #expect(machine.handle(.endCommitted) == .leaveWindow)
+        }
+    }
+
     @Test func `a publish cut off by a crash goes on with its rename`() {
         var machine = JobMachine.interruptedPublish
         #expect(machine.handle(.committed) == .rename)

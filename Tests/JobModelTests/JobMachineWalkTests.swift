@@ -30,10 +30,11 @@ struct WalkRandom: RandomNumberGenerator {
         }
         let plain = rests.map { JobMachine.Event.broke($0, keepsPart: false) }
         let stopped: [JobMachine.Event] = [.stopped(keepsPart: false), .stopped(keepsPart: true)]
+        let received: [JobMachine.Event] = [.received(needsDigest: false), .received(needsDigest: true)]
         switch state {
-        case .ready: return [.started, .sumStarted, .foundWhole, .concluded] + plain + wishes
+        case .ready:
+            return [.started, .sumStarted, .foundWhole, .checkNeeded, .concluded] + received + plain + wishes
         case .transferring:
-            let received: [JobMachine.Event] = [.received(needsDigest: false), .received(needsDigest: true)]
             let doubted: [JobMachine.Event] = [.doubted(keepsPart: false), .doubted(keepsPart: true)]
             return [.redirected, .checkNeeded, .concluded, .gaveUp] + received + broke + stopped + doubted
                 + wishes
@@ -41,6 +42,7 @@ struct WalkRandom: RandomNumberGenerator {
         case .hopping: return [.started, .concluded] + plain + wishes
         case .checking: return [.checkDiffers, .concluded] + plain + wishes
         case .digesting: return [.digestMatched, .concluded] + plain + wishes
+        case .reading: return [.concluded] + wishes
         case .syncing: return [.synced, .syncedForNewName, .concluded] + plain + wishes
         case .naming: return [.named, .concluded] + wishes
         case .committing: return [.committed] + wishes
@@ -115,6 +117,7 @@ struct WalkRandom: RandomNumberGenerator {
         case .commitEnd: #expect(machine.state == .ending)
         case .leaveWindow: #expect(before == .resting || before == .ending)
         case .syncPart: #expect(machine.state == .syncing)
+        case .readDigests: #expect(machine.state == .reading)
         case .rename: #expect(before == .committing)
         case .claimName: #expect(before == .syncing)
         case .stopTransfer: #expect(before == .transferring)

@@ -92,4 +92,24 @@ import Testing
         #expect(lanes.map(\.barren) == [.seconds(90)])
         try store.close()
     }
+
+    @Test func `the hold of a host that no list names outlives a restart, until it is lifted`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.open()
+        let key = HostKey("mirror.example")
+        func hold(_ until: WallTime?) throws {
+            try store.group { () throws(LedgerError) in
+                try store.hold(host: key, until: until, reason: "http_429")
+            }
+        }
+        try hold(nil)
+        #expect(try store.host(key) == nil)
+        try hold(at(5000))
+        let held = HeldHost(host: key, until: at(5000), reason: "http_429", barren: .zero)
+        #expect(try store.heldHosts(now: t0, limit: 10) == [held])
+        #expect(try store.heldHosts(now: at(6000), limit: 10).isEmpty)
+        try hold(nil)
+        #expect(try store.heldHosts(now: t0, limit: 10).isEmpty)
+        try store.close()
+    }
 }

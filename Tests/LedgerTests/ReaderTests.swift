@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 import JobModel
 import Testing
 
@@ -89,6 +90,30 @@ import Testing
         #expect(second.next == nil)
         try reader.close()
         try store.close()
+    }
+
+    @Test func `a page from the end of a long list costs no more than its first`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.open()
+        let list = try store.list().id
+        for batch in 0..<20 {
+            try store.admit(list, (1...500).map { download(Int64(batch * 500 + $0), "f\($0)") })
+        }
+        try store.close()
+        func steps(after seq: Int64) throws -> Int {
+            var sql = "SELECT j.seq FROM \(SpanPages.jobs) WHERE \(SpanPages.condition) LIMIT 100"
+            for value in SpanPages.values(list, JobSeq(seq)) {
+                sql.replaceSubrange(try #require(sql.firstRange(of: "?")), with: "\(value)")
+            }
+            let script = scratch.directory + "/page.sql"
+            try ".stats on\n\(sql);\n".write(toFile: script, atomically: false, encoding: .utf8)
+            let shown = try scratch.shell(".read '\(script)'")
+            let line = try #require(shown.last { $0.hasPrefix("Virtual Machine Steps:") })
+            return try #require(line.split(separator: " ").last.flatMap { Int($0) })
+        }
+        let first = try steps(after: 0)
+        #expect(first > 0)
+        #expect(try steps(after: 9900) <= first + 100)
     }
 
     @Test func `a reader cannot write and its absence of a file is an error`() throws {

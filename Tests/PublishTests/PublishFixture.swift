@@ -65,8 +65,9 @@ final class PublishFixture {
     /// One event, taken apart by job.
     enum Answer: Hashable {
         case synced(Int64), renamed(Int64), taken(Int64), kept(Int64, Bool)
-        case checkpointed(UInt64, CheckpointSync)
+        case checkpointed(UInt64, PartSyncResult)
         case syncFailed(Int64, ErrorCode), renameFailed(Int64, ErrorCode)
+        case unmarked(Int64)
     }
 
     /// The message of the last failure of a job.
@@ -102,8 +103,11 @@ final class PublishFixture {
             case .synced(let all): return all.map { .synced($0.rawValue) }
             case .renamed(let all): return all.map { .renamed($0.rawValue) }
             case .nameTaken(let seq): return [.taken(seq.rawValue)]
-            case .kept(let seq, let ok): return [.kept(seq.rawValue, ok)]
+            case .kept(let seq, let result): return [.kept(seq.rawValue, result == .stored)]
             case .checkpointed(_, let token, let result): return [.checkpointed(token, result)]
+            case .unmarked(let seq, let why):
+                messages.withLock { $0[seq.rawValue] = why }
+                return [.unmarked(seq.rawValue)]
             case .syncFailed(let seq, let trouble):
                 messages.withLock { $0[seq.rawValue] = trouble.error.message }
                 return [.syncFailed(seq.rawValue, trouble.error.code)]

@@ -8,12 +8,18 @@ import Spool
 import TestKit
 import Testing
 
+/// What a spool told. No part of the rig: a thread that held the rig while it notes an event could be the last to let
+/// go of it, and would then wait for itself.
+private final class Heard: Sendable {
+    let events = Guarded<[SpoolEvent]>([])
+}
+
 /// A running spool over a directory of its own and a ledger in memory.
 final class SpoolRig: Sendable {
     let folder: TempDirectory
     let ledger: StandInLedger
     let inbox: Mailbox<SpoolMessage>
-    let events = Guarded<[SpoolEvent]>([])
+    private let heard = Heard()
     private let thread = Guarded<WorkerThread?>(nil)
     private let bell: Doorbell
 
@@ -48,14 +54,15 @@ final class SpoolRig: Sendable {
         let settings = SpoolSettings(
             spool: spool, quiet: quiet, rescanInterval: rescan, layout: try OutputLayout(template: "flat"),
             outputRoot: "/srv/dld", maxListSize: 64 << 20)
-        let (ledger, inbox, bell) = (ledger, inbox, bell)
+        let (ledger, inbox, bell, heard) = (ledger, inbox, bell, heard)
         let seq = ledger.nextSeq
         inbox.send(.recover(ledger.openRows()))
-        let made = WorkerThread(name: "dld-spool") { [weak self] in
+        let made = WorkerThread(name: "dld-spool") {
             do {
                 var loop = try SpoolLoop(
                     settings: settings, nextSeq: seq, cipher: JobIDCipher(key: 1), inbox: inbox, bell: bell,
-                    requests: { ledger.ask($0) }, events: { [weak self] event in self?.note(event) },
+                    requests: { ledger.ask($0) },
+                    events: { event in heard.events.withLock { $0.append(event) } },
                     heartbeat: Heartbeat(name: "dld-spool"))
                 loop.run()
             } catch {
@@ -75,8 +82,6 @@ final class SpoolRig: Sendable {
     }
     deinit { stop() }
 
-    private func note(_ event: SpoolEvent) { events.withLock { $0.append(event) } }
-
     /// Drops a list the right way: written aside, then renamed in.
     func drop(_ name: String, _ text: String) throws {
         let aside = try folder.file("aside", text)
@@ -86,7 +91,7 @@ final class SpoolRig: Sendable {
     /// The first event, past or to come, for which `pick` has a value.
     func event<Value>(_ what: String, _ pick: (SpoolEvent) -> Value?) throws -> Value {
         try eventuallySome(within: .seconds(20), what, context: { self.transcript }) {
-            events.withLock { $0 }.lazy.compactMap(pick).first
+            heard.events.withLock { $0 }.lazy.compactMap(pick).first
         }
     }
     func accepted(_ name: String) throws -> ListID {
@@ -112,5 +117,5 @@ final class SpoolRig: Sendable {
         }
     }
 
-    var transcript: String { events.withLock { $0.map { "\($0)" }.joined(separator: "\n") } }
+    var transcript: String { heard.events.withLock { $0.map { "\($0)" }.joined(separator: "\n") } }
 }

@@ -19,6 +19,7 @@ final class StandInLedger: Sendable {
         var order: [ListID] = []
         var nextID: Int64 = 1
         var refusal: JobError?
+        var digests: [DigestListID: [DigestBatch.Line]] = [:]
     }
     let state = Guarded(State())
     private let inbox: Mailbox<SpoolMessage>
@@ -88,6 +89,9 @@ final class StandInLedger: Sendable {
 
     private static func answer(_ request: SpoolRequest, _ state: inout State) -> [SpoolMessage] {
         switch request {
+        case .digests(let batch):
+            state.digests[batch.id, default: []] += batch.lines
+            return [.digestsTaken(batch.id)]
         case .begin(let file):
             if let refusal = state.refusal { return [.begun(file, .failure(refusal))] }
             let id = ListID(state.nextID)

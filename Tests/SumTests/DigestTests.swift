@@ -19,7 +19,27 @@ struct DigestTests {
             "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
                 + "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
         ),
+        (
+            .sha384, "abc",
+            "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed"
+                + "8086072ba1e7cc2358baeca134c825a7"
+        ),
+        (.sha224, "abc", "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7"),
+        (
+            .blake2b, "abc",
+            "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"
+                + "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923"
+        ),
+        (
+            .blake2b, "",
+            "786a02f742015903c6c6fd852552d272912f4740e15847618a86e217f71f5419"
+                + "d25e1031afee585313896444934eb04b903a685b1448b755d56f701afe9be2ce"
+        ),
     ]
+
+    @Test func `every algorithm has a vector`() {
+        #expect(Set(Self.vectors.map(\.0)) == Set(DigestAlgorithm.allCases))
+    }
 
     func digest(_ algorithm: DigestAlgorithm, _ pieces: [[UInt8]]) throws -> String {
         guard var running = RunningDigest.make(algorithm) else {

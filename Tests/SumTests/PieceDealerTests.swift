@@ -31,7 +31,7 @@ struct PieceDealerTests {
                 let answer: PieceDealer.Answer
                 switch piece.work {
                 case .terms(let range): answer = .summed(closedForm(range))
-                case .file(let algorithm, _):
+                case .file(let algorithm, _, _):
                     answer = .digested(
                         Checksum(
                             algorithm: algorithm, bytes: [UInt8](repeating: 1, count: algorithm.byteCount)))
@@ -124,57 +124,14 @@ struct PieceDealerTests {
         }
         var dealt = 0
         while dealer.deal() != nil { dealt += 1 }
-        #expect(dealt == 2 * PieceDealer.depth)
-        #expect(dealer.hand(of: 0).count == PieceDealer.depth)
+        #expect(dealt == 2 * WorkerHand.depth)
+        #expect(dealer.hand(of: 0).count == WorkerHand.depth)
 
         var second = self.dealer(workers: 2)
         second.add(1, .terms(SumRange(from: 0, to: .max)), submitted: 0, processes: 2)
         dealt = 0
         while second.deal() != nil { dealt += 1 }
         #expect(dealt == 2)
-    }
-
-    @Test func `long files leave a worker free for short ones`() {
-        var dealer = dealer(workers: 3)
-        for ticket in UInt64(0)..<5 {
-            dealer.add(ticket, .file(.sha256, size: 1 << 40), submitted: 0, processes: 3)
-        }
-        dealer.add(9, .file(.sha256, size: 10), submitted: 0, processes: 3)
-        var tickets: [UInt64] = []
-        while let (_, piece) = dealer.deal() { tickets.append(piece.ticket) }
-        #expect(tickets.sorted() == [0, 1, 9])
-
-        var single = self.dealer(workers: 1)
-        single.add(1, .file(.sha256, size: 1 << 40), submitted: 0, processes: 1)
-        let answer1 = single.deal()
-        #expect(answer1?.piece.ticket == 1)
-    }
-
-    @Test func `a death blames the oldest piece only, and the second death ends that job`() throws {
-        var dealer = dealer(workers: 1)
-        for ticket in UInt64(1)...3 {
-            dealer.add(ticket, .terms(SumRange(from: 0, to: 9)), submitted: 0, processes: 1)
-        }
-        while dealer.deal() != nil {}
-        let victim = try #require(dealer.hand(of: 0).first).ticket
-        let answer2 = dealer.died(0, pid: 77, fault: .workerDied, cause: "ended")
-        #expect(answer2.isEmpty)
-        let answer3 = dealer.deal()
-        #expect(answer3 == nil)
-        dealer.open(0)
-        while dealer.deal() != nil {}
-        #expect(dealer.hand(of: 0).map(\.ticket) == [1, 2, 3])
-        let endings = dealer.died(0, pid: 78, fault: .oom, cause: "was killed")
-        #expect(endings.map(\.ticket) == [victim])
-        guard case .failed(.oom, let message)? = endings.first?.result else {
-            Issue.record("not failed")
-            return
-        }
-        #expect(message.contains("78"))
-        dealer.open(0)
-        let endings4 = finish(&dealer)
-        #expect(endings4.map(\.ticket).sorted() == [2, 3])
-        #expect(dealer.isIdle)
     }
 
     @Test func `a piece that came back is counted once`() {

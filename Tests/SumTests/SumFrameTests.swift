@@ -13,8 +13,13 @@ struct SumFrameTests {
             .failed(ticket: 3, fault: .oom, message: "read \u{1F30D}: Input/output error"),
             .failed(ticket: 4, fault: .unreadable, message: ""),
             .pool(workers: [1, 2, 3_000_000], restarts: 5, remark: "worker process 1 ended"),
-            .pool(workers: [], restarts: 0, remark: ""),
+            .pool(workers: [], restarts: 0, remark: "", confinement: .open("no seccomp")),
+            .pool(workers: [1], restarts: 0, remark: "", confinement: .confined),
+            .resize(processes: 17), .ready(.unknown), .ready(.confined), .ready(.open("why")),
         ]
+        + [DigestSpan(offset: 0, length: 0), DigestSpan(offset: 1 << 40, length: nil)].compactMap { $0 }.map {
+            .digest(ticket: 7, algorithm: .sha1, span: $0, submitted: 3)
+        }
         + DigestAlgorithm.allCases.flatMap { algorithm -> [SumFrame] in
             let bytes = (0..<algorithm.byteCount).map { UInt8($0) }
             return [
@@ -57,11 +62,24 @@ struct SumFrameTests {
         #expect(throws: SumFrameError.tooLong) { try SumFrame.frames(in: packet) }
     }
 
-    @Test func `unknown kinds and values are refused`() {
+    @Test func `unknown kinds and values are refused`() throws {
         #expect(throws: SumFrameError.unknownKind(99)) { try SumFrame.frames(in: [1, 0, 0, 0, 99]) }
         var unknownAlgorithm = SumFrame.digest(ticket: 1, algorithm: .md5, submitted: 0).packet
         unknownAlgorithm[unknownAlgorithm.count - 1] = 77
         #expect(throws: SumFrameError.badField) { try SumFrame.frames(in: unknownAlgorithm) }
+        // Kind, ticket and time come before the span.
+        for (place, byte) in [(4 + 1 + 16 + 7, UInt8(0x80)), (4 + 1 + 24 + 7, 0xFF)] {
+            var badSpan = SumFrame.digest(
+                ticket: 1, algorithm: .md5, span: try #require(DigestSpan(offset: 9, length: .max - 9)),
+                submitted: 0
+            ).packet
+            badSpan[place] = byte
+            if byte == 0xFF {
+                // A length beyond the largest offset.
+                for low in 1...7 { badSpan[place - low] = 0xFE }
+            }
+            #expect(throws: SumFrameError.badField) { try SumFrame.frames(in: badSpan) }
+        }
         let downwards = SumFrame.sum(ticket: 1, from: 9, to: 3, submitted: 0).packet
         #expect(throws: SumFrameError.badField) { try SumFrame.frames(in: downwards) }
     }

@@ -24,12 +24,18 @@ public final class FaultServer: Sendable {
         case refusedStream = "refused_stream"
         case goAwayAtOnce = "goaway_at_once"
         case goAwayMidBody = "goaway_mid_body"
+        /// Says that it takes no more streams, serves those it has taken, and closes: what servers do in earnest.
+        case goAwayThenWhole = "goaway_then_whole"
+        /// Says that it has taken the stream, and closes in its middle all the same.
+        case goAwayThenCloses = "goaway_then_closes"
         case closesMidBody = "closes_mid_body"
         case endsEarly = "ends_early"
         case resetMidBody = "reset_mid_body"
         case resetWithoutError = "reset_without_error"
         /// The first stream is served; the connection dies when `times` more are open on it.
         case diesWithAll = "dies_with_all"
+        /// The same, but each of them is in the middle of its body and the server says in a GOAWAY that it took none.
+        case goAwayWithAll = "goaway_with_all"
     }
     public struct Port: Sendable {
         public var kind: Kind
@@ -89,6 +95,10 @@ public final class FaultServer: Sendable {
         public let target: String?
         public let head: [String]?
         public let name: String?
+        /// Of a query: `A`, `AAAA`.
+        public let kind: String?
+        /// Seconds since some start.
+        public let at: Double?
     }
     private struct Start: Decodable {
         let ports: [Int]

@@ -82,6 +82,14 @@ public final class ScriptedServer: Sendable {
     public func route(_ path: String, _ handler: @escaping Handler) { set(path, .handler(handler)) }
     /// An honest file.
     public func route(_ path: String, _ file: ScriptedFile) { set(path, .handler { file.reply(to: $0) }) }
+    /// An honest file, but the server's very first answer stands still after so many bytes.
+    public func route(_ path: String, _ file: ScriptedFile, firstStallsAfter bytes: Int) {
+        route(path) { request in
+            var reply = file.reply(to: request)
+            if request.number == 1 { reply.ending = .stall(after: bytes) }
+            return reply
+        }
+    }
     /// For every path without a route of its own.
     public func routeAll(_ handler: @escaping Handler) { set("*", .handler(handler)) }
 

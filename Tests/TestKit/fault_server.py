@@ -13,6 +13,7 @@ import ssl
 import struct
 import sys
 import threading
+import time
 import warnings
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of the old versions of TLS, which are the point here
@@ -24,7 +25,7 @@ printing = threading.Lock()
 
 def tell(**event):
     with printing:
-        print(json.dumps(event), flush=True)
+        print(json.dumps(event | {"at": time.monotonic()}), flush=True)
 
 
 def body_of(size):
@@ -171,6 +172,9 @@ class Streams:
 
     def whole(self, stream):
         self.head(stream)
+        self.send_body(stream)
+
+    def send_body(self, stream):
         body = self.port.body
         for at in range(0, len(body), 16_000):
             last = at + 16_000 >= len(body)
@@ -182,7 +186,7 @@ class Streams:
         if fault == "none":
             self.whole(stream)
             return True
-        if fault == "dies_with_all":
+        if fault in ("dies_with_all", "goaway_with_all"):
             return self.die_with_all(stream)
         if not self.port.is_faulty():
             self.whole(stream)
@@ -194,11 +198,19 @@ class Streams:
         if fault == "goaway_at_once":
             self.send(GOAWAY, 0, 0, struct.pack("!II", 0, 0))
             return False
+        if fault == "goaway_then_whole":
+            self.head(stream)
+            self.send(GOAWAY, 0, 0, struct.pack("!II", stream, 0))
+            self.send_body(stream)
+            wait_for_the_other_side(self.connection)
+            return False
         self.head(stream)
         self.send(DATA, END_STREAM if fault == "ends_early" else 0, stream, half)
         if fault == "goaway_mid_body":
             self.send(GOAWAY, 0, 0, struct.pack("!II", 0, INTERNAL_ERROR))
-        if fault in ("goaway_mid_body", "closes_mid_body"):
+        if fault == "goaway_then_closes":
+            self.send(GOAWAY, 0, 0, struct.pack("!II", stream, 0))
+        if fault in ("goaway_mid_body", "goaway_then_closes", "closes_mid_body"):
             return False
         if fault in ("reset_mid_body", "reset_without_error"):
             code = INTERNAL_ERROR if fault == "reset_mid_body" else 0
@@ -215,7 +227,15 @@ class Streams:
             self.whole(stream)
             return True
         self.waiting.append(stream)
-        return len(self.waiting) < self.port.times
+        if len(self.waiting) < self.port.times:
+            return True
+        if self.port.fault == "goaway_with_all":
+            for each in self.waiting:
+                self.head(each)
+                self.send(DATA, 0, each, self.port.body[:len(self.port.body) // 2])
+            self.send(GOAWAY, 0, 0, struct.pack("!II", 0, INTERNAL_ERROR))
+            wait_for_the_other_side(self.connection)
+        return False
 
 
 class Resolver:

@@ -21,10 +21,11 @@ final class WorkerBench {
     ) {
         var template = Array("/tmp/dld-transfer-XXXXXX".utf8CString)
         folder = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
-        parts = folder + "/parts"
         output = folder + "/out"
-        if makesParts { mkdir(parts, 0o700) }
+        parts = output + "/.dld/parts"
         mkdir(output, 0o755)
+        mkdir(output + "/.dld", 0o755)
+        if makesParts { mkdir(parts, 0o700) }
         _ = Self.isReady
         let log = log
         worker = TransferWorker.start(
@@ -47,6 +48,7 @@ final class WorkerBench {
         for name in names(in: parts) { unlink(parts + "/" + name) }
         for name in names(in: output) { unlink(output + "/" + name) }
         rmdir(parts)
+        rmdir(output + "/.dld")
         rmdir(output)
         rmdir(folder)
     }

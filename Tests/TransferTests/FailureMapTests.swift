@@ -12,6 +12,9 @@ import Testing
         var code: CurlError.Code
         var detail: String?
         var isConnected = true
+        var isHTTP2 = false
+        var hasGoneAway = false
+        var fetched: Int64 = 0
         var expected: ErrorCode
         var isConnectFailure = false
         var isUncharged = false
@@ -46,11 +49,22 @@ import Testing
             isUncharged: true),
         Row(code: .http2, detail: "received GOAWAY, error=0", expected: .truncated, isUncharged: true),
         Row(code: .http2, expected: .truncated, isUncharged: true),
+        Row(code: .http2, isHTTP2: true, fetched: 9, expected: .truncated, isUncharged: true),
+        Row(code: .receiveError, isHTTP2: true, fetched: 9, expected: .truncated, isUncharged: true),
+        Row(code: .receiveError, fetched: 9, expected: .truncated),
+        Row(code: .partialFile, hasGoneAway: true, fetched: 9, expected: .truncated, isUncharged: true),
+        Row(code: .timedOut, hasGoneAway: true, fetched: 9, expected: .stalled),
+        Row(
+            code: .partialFile, detail: "HTTP/2 stream 1 was not closed cleanly before end", isHTTP2: true,
+            fetched: 9, expected: .truncated),
         Row(code: .init(rawValue: 4711), expected: .protocol),
     ])
     func `libcurl's codes map by class`(row: Row) {
         var facts = BreakFacts(error: CurlError(code: row.code, detail: row.detail))
         facts.isConnected = row.isConnected
+        facts.isHTTP2 = row.isHTTP2
+        facts.hasGoneAway = row.hasGoneAway
+        facts.fetchedBytes = row.fetched
         let failure = FailureMap.failure(facts)
         #expect(failure.error.code == row.expected)
         #expect(failure.isConnectFailure == row.isConnectFailure)

@@ -259,6 +259,13 @@ private func isRestart(_ ending: ResponseEnding) -> Bool {
                 == .whole(size: 1000, isLengthVerified: true))
         #expect(isRestart(Feed(ask(resume: whole), ["HTTP/1.1 416 No"]).machine.end(isClean: true)))
         #expect(code(Feed(ask(), refused).machine.end(isClean: true)) == .http(416))
+        // No length was told before: the same version must tell it.
+        whole.total = nil
+        #expect(isRestart(Feed(ask(resume: whole), refused).machine.end(isClean: true)))
+        #expect(
+            Feed(ask(resume: whole), refused + ["ETag: \"v1\""]).machine.end(isClean: true)
+                == .whole(size: 1000, isLengthVerified: true))
+        #expect(isRestart(Feed(ask(resume: whole), refused + ["ETag: \"v2\""]).machine.end(isClean: true)))
     }
 
     @Test func `only a strong validator makes a resume point`() {

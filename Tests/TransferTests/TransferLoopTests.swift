@@ -259,6 +259,22 @@ import Testing
         #expect(try bench.run(server.url("/a")).result.part != nil)
     }
 
+    @Test func `a parts directory that is a symbolic link is not written through`() throws {
+        let server = SocketServer { _ in ok([1]) }
+        defer { server.stop() }
+        let bench = WorkerBench(makesParts: false)
+        defer { bench.close() }
+        let elsewhere = bench.folder + "/elsewhere"
+        mkdir(elsewhere, 0o700)
+        symlink(elsewhere, bench.parts)
+        let failure = try bench.run(server.url("/a")).result.failure
+        #expect(failure?.isLocal == true && failure?.systemCode == ELOOP)
+        #expect(bench.names(in: elsewhere) == [])
+        unlink(bench.parts)
+        rename(elsewhere, bench.parts)
+        #expect(try bench.run(server.url("/a")).result.part != nil)
+    }
+
     @Test func `a deadline in the past starts nothing`() throws {
         let bench = WorkerBench()
         defer { bench.close() }

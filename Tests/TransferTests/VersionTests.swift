@@ -26,6 +26,30 @@ private func answer(
     return [.send(head), .sendBytes(Array(body[from...]))]
 }
 
+/// A transfer under way: its server stands still in the middle of the first answer until the gate opens.
+private final class HalfWay {
+    let gate = Gate()
+    let server: SocketServer
+    let bench: WorkerBench
+    let order: TransferOrder
+
+    init(_ etag: String, after count: Int, checkpointBytes: Int64) throws {
+        server = SocketServer { [gate] request in
+            if request.index > 0 { return answer(old, etag, request) }
+            return answer(old, etag, request, cut: count).dropLast() + [.wait(gate), .close]
+        }
+        bench = WorkerBench(checkpointBytes: checkpointBytes)
+        order = try bench.order(server.url("/a"))
+        bench.send(.start(order))
+    }
+
+    func close() {
+        bench.close()
+        gate.open()
+        server.stop()
+    }
+}
+
 /// Two backends with two versions of a file, and a daemon that is killed: what stays of an attempt is the part
 /// and the resume point that the ledger had by then.
 @Suite struct VersionTests {
@@ -71,20 +95,9 @@ private func answer(
     }
 
     @Test func `a checkpoint is reported while the transfer runs, and can be gone on from`() throws {
-        let gate = Gate()
-        let server = SocketServer { request in
-            if request.index > 0 { return answer(old, "\"v1\"", request) }
-            let head = "HTTP/1.1 200 OK\r\nContent-Length: \(old.count)\r\nETag: \"v1\"\r\n\r\n"
-            return [.send(head), .sendBytes(Array(old[..<500_000])), .wait(gate), .close]
-        }
-        defer {
-            gate.open()
-            server.stop()
-        }
-        let bench = WorkerBench(checkpointBytes: 400_000)
-        defer { bench.close() }
-        let order = try bench.order(server.url("/a"))
-        bench.send(.start(order))
+        let halfWay = try HalfWay("\"v1\"", after: 500_000, checkpointBytes: 400_000)
+        defer { halfWay.close() }
+        let (bench, server, order) = (halfWay.bench, halfWay.server, halfWay.order)
         let reached: Checkpoint = bench.wait { events in
             for case .checkpoint(_, let items) in events {
                 if let item = items.first(where: { $0.token == order.token }) { return item.checkpoint }
@@ -116,26 +129,16 @@ private func answer(
     }
 
     @Test func `without a strong validator there is no checkpoint`() throws {
-        let gate = Gate()
-        let server = SocketServer { _ in
-            let head = "HTTP/1.1 200 OK\r\nContent-Length: \(old.count)\r\nETag: W/\"v1\"\r\n\r\n"
-            return [.send(head), .sendBytes(Array(old[..<600_000])), .wait(gate), .close]
-        }
-        defer {
-            gate.open()
-            server.stop()
-        }
-        let bench = WorkerBench(checkpointBytes: 65_536)
-        defer { bench.close() }
-        let order = try bench.order(server.url("/a"))
-        bench.send(.start(order))
+        let halfWay = try HalfWay("W/\"v1\"", after: 600_000, checkpointBytes: 65_536)
+        defer { halfWay.close() }
+        let (bench, order) = (halfWay.bench, halfWay.order)
         bench.wait { events in
             for case .progress(_, let moved) in events where moved.contains(where: { $0.bytes >= 600_000 }) {
                 return true
             }
             return nil
         }
-        gate.open()
+        halfWay.gate.open()
         #expect(bench.report(order.token).result.failure?.resume == nil)
         let hasCheckpoint = bench.events.contains { if case .checkpoint = $0 { true } else { false } }
         #expect(!hasCheckpoint)

@@ -26,8 +26,13 @@ int dld_openat2_beneath(int directory, const char *path, int flags, mode_t mode)
 // renameat2(2) with RENAME_NOREPLACE.
 int dld_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to);
 int dld_syncfs(int descriptor);
+// fsetxattr(2), over a value that is there.
+int dld_set_attribute(int descriptor, const char *name, const void *value, size_t length);
 // sync_file_range(2) with SYNC_FILE_RANGE_WRITE: starts the write-back, waits for nothing.
 int dld_start_writeback(int descriptor, int64_t offset, int64_t length);
+// Whether the byte at `offset` can be read without the disk: preadv2(2) with RWF_NOWAIT. Where the file system cannot
+// tell, it can.
+int dld_is_in_page_cache(int descriptor, int64_t offset);
 // pidfd_open(2): readable in poll once the process has ended (Linux 5.3).
 int dld_pidfd_open(pid_t pid);
 

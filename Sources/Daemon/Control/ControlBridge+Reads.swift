@@ -98,6 +98,8 @@ extension ControlBridge {
         case .waiting:
             let until = row.due.map { Timestamp($0) }
             return JobDocument(row.record, wait: WaitDocument(reason: .backoff, until: until))
+        case .queued where row.isGated:
+            return JobDocument(row.record, wait: WaitDocument(reason: .checksums, until: nil))
         case .queued:
             return JobDocument(row.record, wait: wait(of: row.host, snapshot))
         case .active, .publishing, .paused, .done, .failed, .cancelled:

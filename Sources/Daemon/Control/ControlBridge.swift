@@ -15,6 +15,7 @@ import Synchronization
 final class ControlBridge: ControlBackend {
     struct Ports: Sendable {
         let dispatch: Mailbox<DispatchMessage>
+        let ledger: Mailbox<LedgerRequest>
         let reads: Mailbox<ReadLoop.Message>
         let spool: Mailbox<SpoolMessage>
         let reload: @Sendable (ControlReply<ReloadDocument>) -> Void
@@ -24,14 +25,21 @@ final class ControlBridge: ControlBackend {
     let ports: Ports
     let cipher: JobIDCipher
     let spoolPath: String
+    let outputPath: String
+    let statePath: String
     let identity: DaemonIdentity
     private let uploads = Uploads()
 
-    init(board: StatusBoard, ports: Ports, cipher: JobIDCipher, spoolPath: String, identity: DaemonIdentity) {
+    init(
+        board: StatusBoard, ports: Ports, cipher: JobIDCipher, spoolPath: String, outputPath: String,
+        statePath: String, identity: DaemonIdentity
+    ) {
         self.board = board
         self.ports = ports
         self.cipher = cipher
         self.spoolPath = spoolPath
+        self.outputPath = outputPath
+        self.statePath = statePath
         self.identity = identity
     }
 
@@ -43,6 +51,11 @@ final class ControlBridge: ControlBackend {
         metrics.startedAt = identity.startedAt
         metrics.isConfigStale = board.currentFacts.config.state == .stale
         metrics.residentBytes = ProcessFacts.residentMemory() ?? 0
+        let audits = board.currentFacts.audits
+        metrics.verifiedFiles = audits.counts
+        metrics.verifiedBytes = audits.bytes
+        metrics.verifyRepairs = audits.repairs
+        metrics.openAudits = audits.open
         return metrics
     }
 
@@ -138,24 +151,28 @@ final class ControlBridge: ControlBackend {
         _ target: ControlTarget, _ reply: ControlReply<Value>,
         _ then: @escaping @Sendable (ControlCommand.Target) -> Void
     ) {
+        resolving(reply) { reader in
+            switch target {
+            case .job(let id):
+                guard let row = try reader.job(id) else { throw ControlFailure.notFound("no job \(id)") }
+                let host = try reader.host(row.host)?.id
+                then(.job(row.record.seq, host.map { LaneKey(list: row.record.list, host: $0) }))
+            case .list(let reference):
+                guard let list = try Self.find(reference, reader) else {
+                    throw ControlFailure.notFound("no list \(reference)")
+                }
+                then(.list(list.id))
+            }
+        }
+    }
+
+    /// The same where the answer is another thread's: what goes wrong before is answered here.
+    func resolving<Value: Sendable>(
+        _ reply: ControlReply<Value>, _ body: @escaping @Sendable (LedgerReader) throws -> Void
+    ) {
         ports.reads.send(
             .ask { reader in
-                do {
-                    let reader = try reader.get()
-                    switch target {
-                    case .job(let id):
-                        guard let row = try reader.job(id) else {
-                            throw ControlFailure.notFound("no job \(id)")
-                        }
-                        let host = try reader.host(row.host)?.id
-                        then(.job(row.record.seq, host.map { LaneKey(list: row.record.list, host: $0) }))
-                    case .list(let reference):
-                        guard let list = try Self.find(reference, reader) else {
-                            throw ControlFailure.notFound("no list \(reference)")
-                        }
-                        then(.list(list.id))
-                    }
-                } catch let failure as ControlFailure {
+                do { try body(try reader.get()) } catch let failure as ControlFailure {
                     reply.fail(failure)
                 } catch {
                     reply.fail(.unavailable("\(error)"))
@@ -188,6 +205,11 @@ struct DaemonIdentity: Sendable {
         status.uptimeSeconds = (now - started).secondsDouble
         status.config = facts.config
         status.memory.rssBytes = ProcessFacts.residentMemory() ?? 0
+        status.audit = facts.audits.current
+        status.auditsTotal = facts.audits.open
+        if let audit = status.audit, status.state == .idle {
+            status.verdict += ", audit \(audit.id) under way"
+        }
         var known = Set(status.workers.map(\.name))
         for beat in facts.heartbeats {
             if let index = status.workers.firstIndex(where: { $0.name == beat.name }) {

@@ -17,6 +17,7 @@ final class StatusBoard: Sendable {
     struct Facts: Sendable {
         var config = ConfigStatus()
         var heartbeats: [(name: String, age: Duration, call: String?)] = []
+        var audits = AuditFacts()
     }
     private let snapshot = Guarded(Snapshot())
     private let facts: Guarded<Facts>

@@ -22,16 +22,16 @@ extension DispatchLoop {
             endSum()
             act(task.machine.handle(.stopped(keepsPart: false)), on: task)
         case .digestPart:
+            let place = wholeFile(of: task)
             outbox.sums.append(
                 .digest(
-                    task.seq,
-                    directory: task.home.parts(output: plan.outputRoot, main: plan.partsDirectory),
-                    name: task.partName, digestAlgorithm(for: task))
-            )
+                    task.seq, directory: place.directory, name: place.name, digestAlgorithm(for: task)))
+        case .readDigests:
+            readDigests(task)
         case .digestExisting:
             guard let path = task.path else { return }
             outbox.sums.append(
-                .digest(
+                .look(
                     task.seq, directory: plan.outputRoot, name: path.description, digestAlgorithm(for: task)))
         case .startTransfer, .queueHop:
             queueHop(task)
@@ -92,6 +92,7 @@ extension DispatchLoop {
     }
 
     mutating func discardPart(_ task: JobTask) {
+        guard !task.partName.isEmpty else { return }
         outbox.publish[0, default: []].append(.discard([task.partName], home: task.home))
     }
 
@@ -126,6 +127,8 @@ extension DispatchLoop {
         tasks[task.seq] = nil
         tokens[task.token] = nil
         suspects.left(task.seq)
+        if task.job.errand?.file != nil { endLocalReading() }
+        endCheck(task)
         view.left(task)
         if let outcome = task.outcome, case .ended = task.machine.state {
             ports.jobsLog(record(of: task, outcome))
@@ -140,7 +143,7 @@ extension DispatchLoop {
     }
 
     private func digestAlgorithm(for task: JobTask) -> DigestAlgorithm {
-        task.job.options.checksum?.algorithm ?? plan.configuration.alwaysDigest ?? .sha256
+        task.job.options.checksum?.algorithm ?? plan.configuration.digest.always ?? .sha256
     }
 
     private func publisher(for task: JobTask) -> Int {
@@ -149,11 +152,14 @@ extension DispatchLoop {
 
     private func item(for task: JobTask) -> PublishItem {
         let replaces = task.exists == .overwrite || task.exists == .update
-        return PublishItem(
+        var item = PublishItem(
             seq: task.seq, partName: task.partName, device: task.part?.device ?? 0,
             inode: task.part?.inode ?? 0,
             size: task.part?.size ?? 0, path: task.path ?? OutputPath(trusted: "index"), replaces: replaces,
             home: task.home, file: task.part?.file)
+        item.mark = plan.configuration.digest.write
+        item.digest = task.outcomeBeforeCrash?.digest ?? task.digest
+        return item
     }
 
     func basePath(of task: JobTask) -> OutputPath? {

@@ -32,8 +32,8 @@ extension DispatchLoop {
         case .keeping, .resting:
             // On its way to a resting state, where the ledger can apply it.
             lateRequests[seq, default: []].append(command)
-        case .ending, .parting, .ended, .rested, .digesting, .syncing, .naming, .committing, .renaming,
-            .numbering:
+        case .ending, .parting, .ended, .rested, .digesting, .reading, .syncing, .naming, .committing,
+            .renaming, .numbering:
             command.answer(.failure(JobError(.badOption, "job \(task.job.id) is being published; too late")))
         case .ready, .transferring, .doubted, .hopping, .checking, .summing:
             act(task.machine.handle(.requested(request)), on: task)
@@ -59,6 +59,7 @@ extension DispatchLoop {
     mutating func halt(_ list: ListID) {
         haltedLists.insert(list)
         board.remove(list)
+        suspects.forget(list)
         unfollow(list)
         request(.requeue, ofList: list)
     }
@@ -97,8 +98,8 @@ extension DispatchLoop {
         case .ready, .transferring, .doubted, .hopping, .checking, .summing:
             act(task.machine.handle(.requested(request)), on: task)
             return true
-        case .digesting, .syncing, .naming, .committing, .renaming, .numbering, .keeping, .parting, .resting,
-            .ending, .rested, .ended:
+        case .digesting, .reading, .syncing, .naming, .committing, .renaming, .numbering, .keeping, .parting,
+            .resting, .ending, .rested, .ended:
             return false
         }
     }

@@ -19,7 +19,7 @@ extension DispatchLoop {
         if pauseReason == nil { host.barren.run(now: now) }
         barrenHosts.insert(key)
         // Not at once: its jobs are on their way to where they wait.
-        let limit = plan.configuration.hosts.rule(for: key).giveUp ?? Self.barrenPeriod
+        let limit = plan.giveUp(for: key) ?? Self.barrenPeriod
         barrenLook = min(barrenLook, now + min(.seconds(1), limit / 4))
     }
 
@@ -65,10 +65,13 @@ extension DispatchLoop {
         guard barrenLook <= now else { return }
         barrenLook = .distantFuture
         let parked = Set(board.parkedHosts)
-        for key in barrenHosts { look(at: key, isPaused: isPaused, isParked: parked.contains(key)) }
+        let read = board.hostsWithJobs
+        for key in barrenHosts {
+            look(at: key, isPaused: isPaused, isParked: parked.contains(key), hasJobs: read.contains(key))
+        }
     }
 
-    private mutating func look(at key: HostKey, isPaused: Bool, isParked: Bool) {
+    private mutating func look(at key: HostKey, isPaused: Bool, isParked: Bool, hasJobs: Bool) {
         guard let host = hosts[key] else {
             barrenHosts.remove(key)
             return
@@ -78,7 +81,7 @@ extension DispatchLoop {
             fruitful(key)
             return
         }
-        let limit = plan.configuration.hosts.rule(for: key).giveUp
+        let limit = plan.giveUp(for: key)
         let period = min(Self.barrenPeriod, max(limit ?? Self.barrenPeriod, .milliseconds(100)))
         if !isPaused, jobsWait(for: key, host, isParked: isParked) {
             host.barren.run(now: now)
@@ -86,7 +89,7 @@ extension DispatchLoop {
             host.barren.stop(now: now)
         }
         // The others were cancelled, or have ended: nobody is left to scout but those that had their turn.
-        if !isParked, host.machine.active == 0, !host.machine.isHeld(now: now), !board.hasJobs(of: key) {
+        if !isParked, host.machine.active == 0, !host.machine.isHeld(now: now), !hasJobs {
             callTurns(key, host)
         }
         let total = host.barren.total(now: now)
@@ -155,7 +158,7 @@ extension DispatchLoop {
         guard let host = hosts[key], let until = host.machine.heldUntil, until > now + Self.longestHopWait
         else { return true }
         host.awaitedUntil = until + .seconds(60)
-        let limit = plan.configuration.hosts.rule(for: key).giveUp
+        let limit = plan.giveUp(for: key)
         let reason = host.machine.holdReason ?? "held"
         let error = JobError(.hostUnavailable, "\(key), where it was redirected to, is held (\(reason))")
         task.error = error

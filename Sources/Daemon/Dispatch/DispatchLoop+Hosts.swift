@@ -76,6 +76,7 @@ extension DispatchLoop {
 
     func verdict(for key: HostKey) -> HostMachine.Verdict {
         if key == .none { return activeSums < Self.maxSums ? .start : .full(.window) }
+        if key == .files { return activeReadings < Self.maxReadings ? .start : .full(.window) }
         if uplink.machine.isSuspect(key), let look = uplink.machine.nextLook {
             return .wait(until: look, .network)
         }
@@ -143,6 +144,10 @@ extension DispatchLoop {
             board.hostFreed(key, slots: Self.maxSums - activeSums)
             return
         }
+        guard key != .files else {
+            board.hostFreed(key, slots: Self.maxReadings - activeReadings)
+            return
+        }
         guard let machine = hosts[key]?.machine else {
             board.hostFreed(key, slots: 1)
             return
@@ -171,6 +176,15 @@ extension DispatchLoop {
                 ("host", key.rawValue), ("seconds", "\(Int(delay.secondsDouble.rounded(.up)))"),
                 ("reason", reason),
             ])
+    }
+
+    /// What an earlier run noted. Wall time from the ledger, monotonic from here on, never further off than a day.
+    mutating func restoreHold(_ key: HostKey, until: WallTime, reason: String?) {
+        let wall = WallTime(milliseconds: WallClock.milliseconds())
+        guard until > wall else { return }
+        ensureHost(key)
+        let left = Duration.milliseconds(min(until.rawValue - wall.rawValue, 86_400_000))
+        hosts[key]?.machine.hold(until: now + left, reason: reason ?? "held")
     }
 
     /// Somebody says that it serves again: hold and breaker are over, its waiting jobs are queued, a scout goes at

@@ -45,6 +45,8 @@ extension DispatchLoop {
         case .hosts(let counts):
             for (key, counts) in counts { view.note(counts, of: key) }
         case .gaveUp(let key, let failed, let isComplete): gaveUp(key, failed: failed, isComplete: isComplete)
+        case .digestNotes(let list, let notes):
+            for note in notes { remark(.notice, note, [("list", "\(list)")]) }
         case .trouble(let why):
             if why != nil, ledgerTrouble == nil {
                 remark(.error, "the ledger cannot be written", [("why", why ?? "")])
@@ -60,19 +62,14 @@ extension DispatchLoop {
     }
 
     private mutating func lanesArrived(_ list: ListID, _ rows: [LaneRow], isLast: Bool) {
-        let wall = WallTime(milliseconds: WallClock.milliseconds())
         for row in rows {
             if row.barren > .zero {
                 ensureHost(row.host)
                 restoreBarren(row.host, row.barren)
             }
-            guard let until = row.heldUntil, until > wall, hosts[row.host]?.machine.heldUntil == nil else {
-                continue
+            if let until = row.heldUntil, hosts[row.host]?.machine.heldUntil == nil {
+                restoreHold(row.host, until: until, reason: row.holdReason)
             }
-            ensureHost(row.host)
-            // Wall time from the ledger, monotonic from here on, and never further off than a day.
-            let left = Duration.milliseconds(min(until.rawValue - wall.rawValue, 86_400_000))
-            hosts[row.host]?.machine.hold(until: now + left, reason: row.holdReason ?? "held")
         }
         board.lanesArrived(list, rows, isLast: isLast)
         if board.residentLanes >= board.maxLanes { evictHeld() }

@@ -26,7 +26,7 @@ extension DispatchLoop {
             outcome.remoteIP = response.remoteIP
         }
         if state == .done {
-            outcome.path = task.path
+            outcome.path = task.job.errand == nil ? task.path : nil
             outcome.digest = task.digest
             outcome.bytes = task.part?.size
         }
@@ -73,7 +73,10 @@ extension DispatchLoop {
         let kind: ResultRecord.Kind =
             switch task.job.work {
             case .sum(let range): .sum(range)
-            case .download(let urls, _): .download(urls: urls.map(\.text), host: urls.first?.host ?? .none)
+            case .download(let urls, _):
+                .download(
+                    urls: task.job.errand?.file.map { [$0] } ?? urls.map(\.text),
+                    host: urls.first?.host ?? .none)
             }
         return ResultRecord(
             list: task.job.lane.list, line: task.job.line, seq: task.seq, job: task.job.id,

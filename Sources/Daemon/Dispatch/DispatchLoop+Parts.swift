@@ -28,7 +28,7 @@ extension DispatchLoop {
 
     /// Nobody waits for a checkpoint. One that comes when the job has moved on is nobody's any more: what it was
     /// about is in the job's next state, or gone.
-    mutating func checkpointed(_ seq: JobSeq, _ token: UInt64, _ result: CheckpointSync) {
+    mutating func checkpointed(_ seq: JobSeq, _ token: UInt64, _ result: PartSyncResult) {
         guard let task = tasks[seq], task.token == token else { return }
         switch task.machine.state {
         case .transferring, .digesting: break
@@ -38,6 +38,7 @@ extension DispatchLoop {
         switch result {
         case .stored:
             if let stored {
+                task.storedPoint = stored.resume
                 outbox.changes.append(
                     .checkpoint(seq, fetchedBytes: stored.fetchedBytes, resume: stored.resume))
             }
@@ -52,6 +53,20 @@ extension DispatchLoop {
             diskBroke(task.home, Errno.ioError.rawValue, "fdatasync of \(part) failed")
             _ = ask(.requeue, of: task)
         }
+    }
+
+    /// The transfer is over, and what it received was to go to the disk.
+    mutating func kept(_ task: JobTask, _ result: PartSyncResult) {
+        task.isPartSynced = result == .stored
+        switch result {
+        case .stored: break
+        // Its disk is not there just now: what the ledger knows of the part is as good as it was.
+        case .missed: task.resume = task.storedPoint?.part == task.resume?.part ? task.storedPoint : nil
+        case .lost:
+            discardPart(task)
+            task.resume = nil
+        }
+        act(task.machine.handle(.kept), on: task)
     }
 
     /// What was received is no good: once more, from zero, at no charge.
@@ -93,7 +108,7 @@ extension DispatchLoop {
 // After the end of a job without a file.
 extension DispatchLoop {
     func keepsPart(of task: JobTask, _ outcome: Outcome) -> Bool {
-        task.resume != nil && !task.isPartSuspect && outcome.state == .failed
+        task.resume != nil && !task.isPartSuspect && outcome.state == .failed && task.job.errand == nil
             && PartRetention.keeps(outcome.error) && plan.configuration.retention.parts > .zero
     }
 
@@ -115,6 +130,10 @@ extension DispatchLoop {
         let age = plan.configuration.retention.parts
         let time = WallTime(milliseconds: WallClock.milliseconds()) + (.zero - age)
         outbox.ledger.append(.expireParts(endedBefore: max(time, WallTime(milliseconds: 1))))
+        for home in [.output] + mounts.homes where !disks.isMissing(home) {
+            outbox.publish[ports.publishers.count - 1, default: []].append(
+                .emptyQuarantine(before: time, home: home))
+        }
     }
 
     mutating func partsExpired(_ parts: [ExpiredPart], isLast: Bool) {

@@ -30,13 +30,14 @@ extension DispatchLoop {
         case .renameFailed(let seq, let trouble):
             guard let task = tasks[seq] else { return }
             renameBroke(task, trouble)
-        case .kept(let seq, let isKept):
+        case .kept(let seq, let result):
             guard let task = tasks[seq] else { return }
-            if !isKept { task.resume = nil }
-            task.isPartSynced = isKept
-            step(seq, .kept)
+            kept(task, result)
         case .checkpointed(let seq, let token, let result):
             checkpointed(seq, token, result)
+        case .unmarked(_, let why):
+            // The file is whole and done all the same.
+            remark(.warning, "a digest could not be written beside its file", [("why", why)])
         }
     }
 

@@ -143,7 +143,7 @@ extension DispatchLoop {
         guard barrenHosts.contains(key) else { return }
         let barren = host.barren.total(now: now)
         document.barrenSeconds = barren.secondsDouble
-        if let limit = plan.configuration.hosts.rule(for: key).giveUp, host.barren.isRunning {
+        if let limit = plan.giveUp(for: key), host.barren.isRunning {
             document.givesUpAt = Timestamp(wall + max(.zero, limit - barren))
         }
     }

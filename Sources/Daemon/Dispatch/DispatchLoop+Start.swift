@@ -8,10 +8,7 @@ import Transfer
 extension DispatchLoop {
     /// Starts what may start now: hops first, then round over lists and lanes.
     mutating func startJobs() {
-        if let (reason, _) = pauseReason {
-            if reason == .network { startProbe() }
-            return
-        }
+        if pauseReason != nil { return startProbe() }
         switch mode {
         // What is under way may go on to where it was redirected to.
         case .running, .draining: _ = startHops()
@@ -32,10 +29,10 @@ extension DispatchLoop {
         swap(&board, &self.board)
         var starved: [HostKey] = []
         var soonest = hostLook
-        let pick = board.next { key in
+        let pick = board.next(ahead: { self.mayCheckAhead($0) }) { key in
             let verdict = self.verdict(for: key)
             if case .wait(let until, _) = verdict { soonest = min(soonest, until) }
-            guard case .start = verdict, key != .none else { return verdict }
+            guard case .start = verdict, key != .none, key != .files else { return verdict }
             if chooseWorker(for: key) != nil { return .start }
             starved.append(key)
             return .full(.window)
@@ -50,9 +47,10 @@ extension DispatchLoop {
     /// A job enters the window.
     mutating func begin(_ pick: LaneBoard.Pick) {
         let job = pick.job
-        guard tasks[job.seq] == nil, suspects.admits(pick) else { return }
+        guard tasks[job.seq] == nil else { return }
+        // A twin fetches nothing. Last the suspects' turn: whose it is enters.
         let isTwin = if case .duplicate = pick.claim { true } else { false }
-        guard isTwin || hasRoom(for: job) else { return }
+        guard isTwin || hasRoom(for: job) && suspects.admits(pick) else { return }
         let task = JobTask(job: job, claim: pick.claim, exists: plan.configuration.output.exists)
         if let path = task.path { task.home = mounts.home(of: path) }
         switch pick.claim {
@@ -78,7 +76,8 @@ extension DispatchLoop {
         enter(task)
         switch job.work {
         case .sum(let range): startSum(task, range)
-        case .download: if !digestsWholePart(task) { startAttempt(task) }
+        case .download where job.errand?.file != nil: startLocalReading(task)
+        case .download: if !digestsWholePart(task), !checksFirst(task) { startAttempt(task) }
         }
     }
 
@@ -86,7 +85,21 @@ extension DispatchLoop {
 
     /// The first transfer of an attempt.
     private mutating func startAttempt(_ task: JobTask) {
-        guard case .download(let urls, _) = task.job.work, let lane = urls.first?.host else { return }
+        guard case .download(let urls, _) = task.job.work, let lane = urls.first?.host,
+            let url = beginAttempt(task, urls)
+        else { return }
+        _ = task.machine.handle(.started)
+        if url.host == lane {
+            send(task)
+        } else {
+            // A mirror on another host waits for that host's slot like a redirect does.
+            act(task.machine.handle(.redirected), on: task)
+        }
+    }
+
+    /// An attempt is charged, and its mirror chosen.
+    mutating func beginAttempt(_ task: JobTask, _ urls: [DownloadURL]) -> DownloadURL? {
+        guard !urls.isEmpty else { return nil }
         task.attempts += 1
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         if task.startedAt == nil { task.startedAt = wall }
@@ -103,13 +116,7 @@ extension DispatchLoop {
         task.hops = 0
         task.isFromPublic = false
         task.hasLeftOrigin = false
-        _ = task.machine.handle(.started)
-        if url.host == lane {
-            send(task)
-        } else {
-            // A mirror on another host waits for that host's slot like a redirect does.
-            act(task.machine.handle(.redirected), on: task)
-        }
+        return url
     }
 
     /// Hops and second looks, before their host's queued jobs.
@@ -121,7 +128,8 @@ extension DispatchLoop {
             while count < limit, let host = hosts[key], !host.hops.isEmpty, case .start = verdict(for: key),
                 chooseWorker(for: key) != nil, let seq = hosts[key]?.hops.popFirst()
             {
-                guard let task = tasks[seq] else { continue }
+                // Put back since, and on its way to another host by now: that one's turn.
+                guard let task = tasks[seq], task.url?.host == key else { continue }
                 switch task.machine.state {
                 case .hopping, .ready:
                     _ = task.machine.handle(.started)

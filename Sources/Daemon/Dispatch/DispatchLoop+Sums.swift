@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Config
 import JobModel
 import LinuxKit
+import Publish
 import SumPool
 
 extension DispatchLoop {
@@ -27,11 +29,12 @@ extension DispatchLoop {
             guard let task = tasks[seq] else { return }
             record(timings, on: task)
             digested(task, checksum)
+        case .found(let seq, let size): tasks[seq]?.foundSize = size
         case .failed(let seq, let error):
             guard let task = tasks[seq] else { return }
             sumFailed(task, error)
         case .state(let state):
-            view.sums = state
+            sumPoolChanged(state)
         }
     }
 
@@ -58,8 +61,8 @@ extension DispatchLoop {
             discardPart(task)
             fail(task, error)
         case .checking:
-            // The file in place cannot be read: whatever it is, it is not known to be current.
-            act(task.machine.handle(.checkDiffers), on: task)
+            // The file in place cannot be read, or is not there: whatever it is, it is not known to be current.
+            checkDiffers(task)
         default: break
         }
     }
@@ -75,25 +78,47 @@ extension DispatchLoop {
             outcome.flags.append(task.mayBeRecovered ? .recovered : .unchanged)
             conclude(task, outcome)
         case .checking:
-            act(task.machine.handle(.checkDiffers), on: task)
+            checkDiffers(task)
         case .digesting where task.isPartSuspect:
             startOver(task)
         case .digesting:
+            if let wanted, found != wanted { return mismatched(task, wanted: wanted, found: found) }
             task.digest = found
-            if let wanted, found != wanted, task.resumed > 0 {
-                // Whose fault it is cannot be told: the last word has a file that came in one piece.
-                remark(
-                    .notice, "a resumed file has another digest, it is fetched again from zero",
-                    [("job", "\(task.job.id)")])
-                startOver(task)
-            } else if let wanted, found != wanted {
-                discardPart(task)
-                fail(task, JobError(.digestMismatch, "expected \(wanted), received \(found)"))
-            } else {
-                task.digest = found
-                act(task.machine.handle(.digestMatched), on: task)
-            }
+            act(task.machine.handle(.digestMatched), on: task)
         default: break
         }
+    }
+
+    /// The file is another than was asked for: once more, then never.
+    private mutating func mismatched(_ task: JobTask, wanted: Checksum, found: Checksum) {
+        switch MismatchPolicy.verdict(earlier: task.job.mismatches) {
+        case .fetchAgain:
+            let error = MismatchPolicy.error(wanted: wanted, found: found, keptAs: nil)
+            remark(
+                .notice, "a file has a wrong digest, it is fetched again from zero",
+                [("job", "\(task.job.id)"), ("why", error.message)])
+            discardPart(task)
+            task.part = nil
+            task.resume = nil
+            task.error = error
+            task.retryDelay = .zero
+            act(task.machine.handle(.broke(.waiting, keepsPart: false)), on: task)
+        case .fail:
+            let kept = quarantinePart(of: task)
+            fail(task, MismatchPolicy.error(wanted: wanted, found: found, keptAs: kept))
+        }
+    }
+
+    /// The bad part is moved aside, where that is asked for; else it goes.
+    private mutating func quarantinePart(of task: JobTask) -> String? {
+        let configuration = plan.configuration
+        guard configuration.digest.keepsBad, configuration.retention.parts > .zero, let path = task.path
+        else {
+            discardPart(task)
+            return nil
+        }
+        let name = QuarantineName.name(of: task.job.id, path)
+        outbox.publish[0, default: []].append(.quarantine(task.partName, as: name, home: task.home))
+        return name
     }
 }

@@ -102,6 +102,13 @@ extension DispatchLoop {
     mutating func lookAtUplink() {
         guard let look = uplink.machine.nextLook, look <= now else { return }
         heed(uplink.machine.look(hostsInPlay: hostsInPlay, now: now))
+        // Else its time would stand in the past, and the loop never sleep.
+        if uplink.machine.isProbeDue(now: now), !maySendProbe { uplink.machine.probeEnded(now: now) }
+    }
+
+    /// Not while something else keeps everything from starting: a disk, the ledger, the end.
+    private var maySendProbe: Bool {
+        if case .running = mode { pauseReason?.0 == .network } else { false }
     }
 
     /// How long nothing has answered. Out of line: the optimiser of Swift 6.3 stops at its inlined borrow.
@@ -144,7 +151,7 @@ extension DispatchLoop {
 
     /// While the network is down: one transfer, of another lane each time, to see whether it is back.
     mutating func startProbe() {
-        guard case .running = mode, uplink.probe == nil, uplink.machine.isProbeDue(now: now) else { return }
+        guard maySendProbe, uplink.probe == nil, uplink.machine.isProbeDue(now: now) else { return }
         if let seq = startHops(atMost: 1) { return probe(seq) }
         while tasks.count < plan.window, let pick = nextPick() {
             begin(pick)

@@ -33,6 +33,8 @@ struct DispatchLoop: ~Copyable {
         let closed: @Sendable (ListRow) -> Void
         /// Called once when drained, stopped or (`endsWhenIdle`) out of work.
         let ended: @Sendable () -> Void
+        /// A list of digests is whole: the spool reads it into the ledger.
+        var readDigests: @Sendable (DigestReading) -> Void = { _ in }
         /// Shared by all workers; its rate follows the clock.
         var totalLimiter = RateLimiter(rate: nil, now: MonotonicTime(nanoseconds: 0))
     }
@@ -54,6 +56,7 @@ struct DispatchLoop: ~Copyable {
         var mostCrashes = 0
         /// Hosts that no range is asked of.
         var rangeLiars: [HostKey] = []
+        var heldHosts: [HeldHost] = []
     }
     /// What is collected during a turn and sent at its end, in batches.
     struct Outbox {
@@ -105,6 +108,9 @@ struct DispatchLoop: ~Copyable {
     var starvedHosts: Set<HostKey> = []
     var workerLoads: [WorkerLoad]
     var activeSums = 0
+    /// Local lists of digests that are being read.
+    var activeReadings = 0
+    var checks = CheckAhead()
     var haltedLists: Set<ListID> = []
     /// When a host with a hold or a pace is looked at next.
     var hostLook = MonotonicTime.distantFuture
@@ -171,6 +177,10 @@ struct DispatchLoop: ~Copyable {
             if list.isPaused { haltedLists.insert(list.id) } else { board.wake(list.id) }
         }
         applyRates()
+        for held in start.heldHosts {
+            restoreHold(held.host, until: held.until, reason: held.reason)
+            restoreBarren(held.host, held.barren)
+        }
         outbox.ledger.append(.releaseDue)
         if let why = start.missingOutput {
             disks.missing(.output, path: plan.outputRoot, why: why)
@@ -218,6 +228,7 @@ struct DispatchLoop: ~Copyable {
         case .plan(let plan): replan(plan)
         case .disks(let report): disksReported(report)
         case .spoolIdle(let isIdle): isSpoolIdle = isIdle
+        case .digestsRead(let id, let result): digestsRead(id, result)
         case .nameAsked(let answer, let asked): nameAnswered(answer, at: asked)
         case .drain(let until):
             if case .running = mode { mode = .draining(until: until) }
@@ -228,7 +239,7 @@ struct DispatchLoop: ~Copyable {
     private mutating func replan(_ plan: DispatchPlan) {
         self.plan = plan
         uplink.machine.settings = plan.uplink
-        disks.reserve = max(0, plan.configuration.limits.minFree)
+        disks.reserve = plan.configuration.limits.minFree
         for host in Array(hosts.keys) {
             hosts[host]?.machine.caps = plan.caps(for: host)
         }

@@ -18,6 +18,8 @@ enum DispatchMessage: Sendable {
     case disks(DiskReport)
     /// The spool has nothing left to admit (`dld once` ends on it), or has again.
     case spoolIdle(Bool)
+    /// A list of digests is in the ledger, with so many good lines, or why not.
+    case digestsRead(DigestListID, Result<Int, JobError>)
     /// What the resolver said of a name that libcurl could not get, and when it was asked.
     case nameAsked(NetworkFacts.NameAnswer, at: MonotonicTime)
     /// Start nothing more; let what runs go on until then.
@@ -62,6 +64,7 @@ enum LedgerRequest: Sendable {
     case expireParts(endedBefore: WallTime)
     case rangeConduct(HostKey, lies: Bool)
     case command(ControlCommand)
+    case audit(AuditRequest)
     case stop
 }
 
@@ -86,6 +89,8 @@ enum LedgerReply: Sendable {
     case hosts([HostKey: StateCounts])
     /// So many jobs of the host have failed; the last slice of it where `isComplete`.
     case gaveUp(HostKey, failed: Int, isComplete: Bool)
+    /// What a list's lists of digests named in vain, as it is closed.
+    case digestNotes(ListID, [String])
     /// The ledger cannot commit (full disk, a lock from outside): why, or nil when it can again.
     case trouble(String?)
 }

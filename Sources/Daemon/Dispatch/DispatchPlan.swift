@@ -13,6 +13,8 @@ struct DispatchPlan: Sendable {
     var endsWhenIdle: Bool
     /// `dld get`: proxy variables of the environment are honoured.
     var environmentProxy: EnvironmentProxy?
+    /// `dld get`: no host is waited for longer, whatever its rule says.
+    var hostPatience: Duration?
     var version: String
     /// What `hosts."H".credentials_file` holds, by file; read anew at each reload.
     var credentials: [String: OriginCredential] = [:]
@@ -36,6 +38,11 @@ struct DispatchPlan: Sendable {
             policy.baseDelay = .seconds(min(max(delay, 0), 86_400))
         }
         return policy
+    }
+
+    /// How long a host may give nothing usable while jobs wait for it; nil is for ever.
+    func giveUp(for host: HostKey) -> Duration? {
+        [configuration.hosts.rule(for: host).giveUp, hostPatience].compactMap { $0 }.min()
     }
 
     func caps(for host: HostKey) -> HostMachine.Caps {

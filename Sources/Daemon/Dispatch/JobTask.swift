@@ -21,6 +21,8 @@ final class JobTask {
     var fetched: Int64
     var resumed: Int64 = 0
     var resume: ResumePoint?
+    /// What the ledger was told last, and is on the disk.
+    var storedPoint: ResumePoint?
     /// What the running transfer has on the disk by now.
     var checkpoints = Checkpoints()
     /// What `resume` speaks of went to the disk after the transfer's end.
@@ -51,6 +53,8 @@ final class JobTask {
     var isProxied = false
     var condition: Condition?
     var preflightDone = false
+    /// It is looked at without a slot of its host, and holds a credit for that.
+    var isCheckedAhead = false
     /// Length of the file that lies under the final name, bytes.
     var foundSize: Int64?
     /// `active` is not on its way to the ledger before this turn's end.
@@ -89,7 +93,9 @@ final class JobTask {
         waited = job.waited
         fetched = job.fetchedBytes
         resume = job.resume
+        storedPoint = job.resume
         if case .download(_, let path) = job.work { self.path = path }
+        machine = JobMachine(readsDigests: job.errand != nil)
     }
 
     var seq: JobSeq { job.seq }

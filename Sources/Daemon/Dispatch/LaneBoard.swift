@@ -117,6 +117,11 @@ struct LaneBoard {
         lanes.values.contains { $0.host == host && !$0.buffer.isEmpty }
     }
 
+    /// The same of all hosts: for who asks about many.
+    var hostsWithJobs: Set<HostKey> {
+        Set(lanes.values.lazy.filter { !$0.buffer.isEmpty }.map(\.host))
+    }
+
     /// Every job of a host may have ended under the read-ahead: its lanes are read from the start again.
     mutating func reread(host: HostKey) {
         for key in lanes.filter({ $0.value.host == host }).keys {
@@ -198,22 +203,28 @@ struct LaneBoard {
     }
 
     /// The next job that may start, by `verdict`; lanes whose host may not are parked there.
-    mutating func next(_ verdict: (HostKey) -> HostMachine.Verdict) -> Pick? {
+    /// - Parameter ahead: a job that needs nothing of its host to begin with.
+    mutating func next(
+        ahead: (Entry) -> Bool = { _ in false }, _ verdict: (HostKey) -> HostMachine.Verdict
+    ) -> Pick? {
         while let id = ring.popFirst() {
             // In place, here and below: a copy of a list or a lane would copy its queue with every job.
             let ticket = lists[id]?.ready.popFirst()
             let hasMore = !(lists[id]?.ready.isEmpty ?? true)
             lists[id]?.isInRing = hasMore
             if hasMore { ring.append(id) }
-            if let ticket, let pick = pick(ticket, verdict) { return pick }
+            if let ticket, let pick = pick(ticket, ahead, verdict) { return pick }
         }
         return nil
     }
 
-    private mutating func pick(_ ticket: Ticket, _ verdict: (HostKey) -> HostMachine.Verdict) -> Pick? {
+    private mutating func pick(
+        _ ticket: Ticket, _ ahead: (Entry) -> Bool, _ verdict: (HostKey) -> HostMachine.Verdict
+    ) -> Pick? {
         let key = ticket.key
         guard isCurrent(ticket, .ready), let host = lanes[key]?.host else { return nil }
-        guard case .start = verdict(host) else {
+        let isAhead = lanes[key]?.buffer.first.map(ahead) ?? false
+        if !isAhead, verdict(host) != .start {
             lanes[key]?.place = .parked
             parked[host, default: Queue()].append(ticket)
             return nil

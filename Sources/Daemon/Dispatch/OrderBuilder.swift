@@ -79,6 +79,9 @@ struct OrderBuilder {
         order.expectedSize = options.size
         order.hasDigest = options.checksum != nil
         order.maxFileSize = configuration.limits.maxFileSize
+        if task.job.errand != nil, let limit = configuration.limits.maxChecksumsSize {
+            order.maxFileSize = min(limit, order.maxFileSize ?? limit)
+        }
         order.connectTimeout = seconds(options.connectTimeoutSeconds) ?? configuration.timeouts.connect
         order.stallTimeout = seconds(options.timeoutSeconds) ?? configuration.timeouts.stall
         // 0 is aria2's word for "no limit", and clears a default.

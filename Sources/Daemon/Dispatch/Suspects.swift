@@ -4,8 +4,8 @@ import JobModel
 import LinuxKit
 import Transfer
 
-/// Jobs that were under way in crashes, once one of them has two: one of them at a time (`QuarantinePolicy`). Those that wait their turn are
-/// still `queued` in the ledger, and no more than were under way at once.
+/// Jobs that were under way in crashes, once one of them has two: one of them at a time (`QuarantinePolicy`). Those
+/// that wait their turn are still `queued` in the ledger, and no more than were under way at once.
 struct Suspects {
     /// After a crash a transfer starts only once its `active` is committed: the job that takes the daemon down in its
     /// first millisecond is known at the next start. A poisoned job shows itself soon; then starts need not wait.
@@ -14,7 +14,7 @@ struct Suspects {
     private let mostCrashes: Int
     private let carefulUntil: MonotonicTime?
     private var running: JobSeq?
-    private var waiting = Queue<LaneBoard.Pick>()
+    private var waiting: [LaneBoard.Pick] = []
     private var numbers: Set<JobSeq> = []
 
     init(mostCrashes: Int, carefulUntil: MonotonicTime?) {
@@ -25,7 +25,8 @@ struct Suspects {
     func isCareful(_ now: MonotonicTime) -> Bool { carefulUntil.map { now < $0 } ?? false }
     func isWaiting(_ seq: JobSeq) -> Bool { numbers.contains(seq) }
 
-    /// Whether the job may enter the window now; one that may not is kept for later.
+    /// Whether the job may enter the window now; one that may not is kept for later. One that may must enter: the next
+    /// one's turn comes when it has left.
     mutating func admits(_ pick: LaneBoard.Pick) -> Bool {
         guard QuarantinePolicy.runsAlone(crashes: pick.job.crashes, most: mostCrashes) else { return true }
         guard running == nil || running == pick.job.seq else {
@@ -41,23 +42,30 @@ struct Suspects {
         if running == seq { running = nil }
     }
 
-    /// The one whose turn it is.
-    var next: LaneBoard.Pick? { running == nil ? waiting.first : nil }
+    /// The first whose turn can come now, if nobody's has: one whose host is held does not keep the others waiting.
+    mutating func next(where mayStart: (LaneBoard.Pick) -> Bool) -> LaneBoard.Pick? {
+        guard running == nil, let index = waiting.firstIndex(where: mayStart) else { return nil }
+        numbers.remove(waiting[index].job.seq)
+        return waiting.remove(at: index)
+    }
 
-    mutating func takeNext() {
-        if let pick = waiting.popFirst() { numbers.remove(pick.job.seq) }
+    /// Of a list that is paused: its lane is read again when it goes on.
+    mutating func forget(_ list: ListID) {
+        for pick in waiting where pick.job.lane.list == list { numbers.remove(pick.job.seq) }
+        waiting.removeAll { $0.job.lane.list == list }
     }
 }
 
 extension DispatchLoop {
     /// The next suspect, when the one before it has ended and its host has room.
     mutating func startSuspect() {
-        guard let pick = suspects.next else { return }
-        // One of a paused list is let go of: its lane is read again when the list goes on.
-        if haltedLists.contains(pick.job.lane.list) { return suspects.takeNext() }
-        guard case .start = verdict(for: pick.host) else { return }
-        suspects.takeNext()
-        begin(pick)
+        var suspects = Suspects(mostCrashes: 0, carefulUntil: nil)
+        swap(&suspects, &self.suspects)
+        let pick = suspects.next { pick in
+            if case .start = verdict(for: pick.host) { true } else { false }
+        }
+        swap(&suspects, &self.suspects)
+        if let pick { begin(pick) }
     }
 
     /// `active` of these is committed: off they go, and are stopped at once if that was asked for meanwhile.

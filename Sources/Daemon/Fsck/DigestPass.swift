@@ -61,12 +61,12 @@ final class DigestPass {
                 case .digested(let seq, let found, _):
                     guard let file = waiting.removeValue(forKey: seq) else { continue }
                     if let wanted = file.record.digest, found != wanted {
-                        faults.append((file, "its digest is \(found), \(wanted) was published"))
+                        faults.append((file, PublishedCheck.digestFault(found: found, published: wanted)))
                     }
                 case .failed(let seq, let error):
                     guard let file = waiting.removeValue(forKey: seq) else { continue }
                     faults.append((file, "it cannot be digested: \(error.message)"))
-                case .summed, .state: continue
+                case .summed, .found, .state: continue
                 }
             }
         }

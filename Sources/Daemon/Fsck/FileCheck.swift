@@ -11,8 +11,6 @@ import SystemPackage
 struct FileCheck {
     let context: FsckContext
     private static let page = 1000
-    /// Clocks of the file system and of the program differ by a tick; the end of a job is noted after its last byte.
-    private static let slack: Int64 = 2000
 
     init(_ context: FsckContext) { self.context = context }
 
@@ -28,7 +26,7 @@ struct FileCheck {
         var last: OutputPath?
         while true {
             let files = try context.store.publishedFiles(after: last, limit: Self.page)
-            for file in files where !file.isBeingReplaced {
+            for file in files where !file.isBeingReplaced && context.home(of: file.record.path) != nil {
                 context.report.files += 1
                 if let fault = fault(of: file.record, in: tree) {
                     report(file, fault)
@@ -43,31 +41,12 @@ struct FileCheck {
     }
 
     private func fault(of record: FileRecord, in tree: borrowing DirectoryTree) -> String? {
-        let status: FileStatus
-        do {
-            guard let found = try tree.status(of: FilePath(record.path.description)) else {
-                return "it is gone"
-            }
-            status = found
-        } catch {
-            return "it cannot be reached (\(error.code))"
+        switch AuditPage.Look.at(record.path, in: tree) {
+        case .gone: "it is gone"
+        case .refused(let why): "it cannot be reached (\(why))"
+        case .file(let facts):
+            PublishedCheck.fault(record, facts) ?? PublishedCheck.timeFault(record, facts)
         }
-        guard status.kind == .regular else { return "it is no regular file any more" }
-        guard status.size == record.size else {
-            return "it has \(status.size) bytes, \(record.size) were published"
-        }
-        if status.modifiedMilliseconds > record.publishedAt.rawValue + Self.slack,
-            !hasRemoteTime(status, record)
-        {
-            return "it was written to after it was published"
-        }
-        return nil
-    }
-
-    /// With `remote_time` a file bears the server's time, which may lie ahead of ours.
-    private func hasRemoteTime(_ status: FileStatus, _ record: FileRecord) -> Bool {
-        guard let text = record.lastModified, let time = HTTPDate.parse(text) else { return false }
-        return time.rawValue / 1000 == status.modifiedSeconds
     }
 
     private func report(_ file: PublishedFile, _ fault: String) {
@@ -91,50 +70,5 @@ struct FileCheck {
                     weight: .wrong, object: path, says: fault,
                     remedy: "it could not be queued again: \(error)"))
         }
-    }
-}
-
-/// The list that fetches again what is gone or changed: made when the first file needs it.
-struct RefetchList: ~Copyable {
-    private let spool: String
-    private var writer: SafeFileWriter?
-    private(set) var count = 0
-
-    init(spool: String) {
-        self.spool = spool
-        writer = nil
-    }
-
-    /// - Parameter record: the job that published it, with all its options; nil where its row is gone.
-    mutating func add(_ file: PublishedFile, record: ResultRecord?) throws {
-        var again: ResultRecord
-        if let record, case .download(let urls, _) = record.kind, urls.contains(file.record.url) {
-            again = record
-        } else {
-            again = ResultRecord(
-                list: ListID(0), line: 0, seq: JobSeq(0), job: nil, userID: nil,
-                kind: .download(urls: [file.record.url], host: .none), options: JobOptions(), state: .failed,
-                outcome: nil)
-        }
-        // Under the very name it had, whatever the layout says, and over what lies there.
-        again.options.out = file.record.path.description
-        again.options.dir = nil
-        again.options.exists = .overwrite
-        guard let line = again.entryLine() else { return }
-        if count == 0 {
-            writer = try SafeFileWriter(
-                in: FilePath(spool), temporaryName: ".dld-refetch.tmp",
-                permissions: [.ownerReadWrite, .groupRead])
-        }
-        try writer?.append(line)
-        count += 1
-    }
-
-    /// - Returns: the list's name in the spool, where one was needed.
-    mutating func commit() throws -> String? {
-        guard let whole = writer.take() else { return nil }
-        let name = "fsck-refetch-\(WallClock.milliseconds()).jsonl"
-        try whole.commit(as: name, replacing: false)
-        return name
     }
 }

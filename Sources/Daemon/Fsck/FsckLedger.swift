@@ -73,7 +73,8 @@ struct FsckLedger {
     private func rebuild(_ why: String, _ report: inout FsckReport) throws -> LedgerStore {
         guard options.repair else {
             throw StartError(
-                ExitStatus.dataError, "ledger \(path): \(why)\n" + OpenedLedger.mending(config: configPath))
+                ExitStatus.dataError, "ledger \(path): \(why)",
+                remedy: OpenedLedger.mending(config: configPath))
         }
         let swap = try LedgerSwap(path: path, fresh: fresh)
         let salvage = try swap.run { () throws(LedgerError) in

@@ -103,6 +103,9 @@ final class FsckContext {
     let place: OutputPlace
     var report: FsckReport
     var refetch: RefetchList
+    /// Where parts and final paths lie, and which of those mounts are not there.
+    private(set) var mounts = MountTable()
+    private var missingHomes: Set<PartHome> = []
 
     init(_ configuration: Configuration, _ options: FsckOptions, _ store: LedgerStore, _ report: FsckReport) {
         self.configuration = configuration
@@ -110,7 +113,7 @@ final class FsckContext {
         self.store = store
         self.report = report
         place = OutputPlace(root: configuration.outputDir, identity: store.identity, claims: true)
-        refetch = RefetchList(spool: configuration.spoolDir)
+        refetch = RefetchList(spool: configuration.spoolDir, keepsDigest: false)
     }
 
     var spool: String { configuration.spoolDir }
@@ -125,9 +128,12 @@ final class FsckContext {
         let parts = FilePath(place.parts)
         let isThere = try FileStatus.of(parts) != nil
         let lock: FileLock? = isThere ? try PartCheck.lock(parts) : nil
+        try readMounts()
         try PartCheck(self).run()
+        try QuarantineCheck(self).run()
         try FileCheck(self).run()
-        if let name = try refetch.commit() {
+        let name = "fsck-refetch-\(WallClock.milliseconds()).jsonl"
+        if try refetch.commit(as: name) {
             report.add(
                 Finding(
                     weight: .note, object: "\(spool)/\(name)",
@@ -135,6 +141,30 @@ final class FsckContext {
         }
         withExtendedLifetime(lock) {}
     }
+
+    /// What lies on a disk that is not mounted is not gone: nothing is said of it, mended or fetched again.
+    private func readMounts() throws {
+        let known = try MountMemory.read(place)
+        let found = try MountMemory.table(place, known: known)
+        mounts = found.table
+        missingHomes = known.subtracting(found.mounted)
+        for home in missingHomes.sorted(by: { $0.path.lexicographicallyPrecedes($1.path) }) {
+            report.add(
+                Finding(
+                    weight: .wrong, object: home.root(output: place.root),
+                    says: "it is not mounted, and files of dld belong there; none of them was looked at",
+                    remedy: "mount it"))
+        }
+    }
+
+    /// The mount that a path lies on; nil where that is not there.
+    func home(of path: OutputPath) -> PartHome? {
+        let home = mounts.home(of: path)
+        return missingHomes.contains(home) ? nil : home
+    }
+
+    /// Homes whose parts can be looked at.
+    var homes: [PartHome] { ([.output] + mounts.homes).filter { !missingHomes.contains($0) } }
 
     /// Mends if that was asked for, and says so; else says which option would.
     func mend(

@@ -10,12 +10,7 @@ struct PartCheck {
     let context: FsckContext
     private static let page = 1000
 
-    private let mounts: MountTable
-
-    init(_ context: FsckContext) throws {
-        self.context = context
-        mounts = try MountMemory.table(context.place, known: try MountMemory.read(context.place)).table
-    }
+    init(_ context: FsckContext) { self.context = context }
 
     private func folder(_ home: PartHome) -> FilePath {
         FilePath(home.parts(output: context.place.root, main: context.place.parts))
@@ -30,7 +25,7 @@ struct PartCheck {
     }
 
     func run() throws {
-        for home in [.output] + mounts.homes { try checkFiles(in: folder(home)) }
+        for home in context.homes { try checkFiles(in: folder(home)) }
         try checkResumePoints()
     }
 
@@ -60,9 +55,9 @@ struct PartCheck {
         while true {
             let points = try context.store.resumePoints(after: last, limit: Self.page)
             for point in points {
-                guard let fault = try fault(of: point.resume, in: folder(mounts.home(of: point.path))) else {
-                    continue
-                }
+                guard let home = context.home(of: point.path),
+                    let fault = try fault(of: point.resume, in: folder(home))
+                else { continue }
                 context.mend(
                     "job \(point.id)", fault, weight: .note, done: "the job starts from zero"
                 ) {

@@ -70,14 +70,34 @@ struct GetPlace {
         }
     }
 
-    /// The state goes; the parts directory of this call and `OUTPUT/.dld` too, if they are empty.
-    func remove(parts: String) {
+    /// The way out of a damaged ledger, as a command for a shell.
+    var mending: String {
+        let quoted = root.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
+        return
+            "Forget what this call had begun, by: rm -r '\(quoted)'   (finished files stay, and the same call "
+            + "then fetches anew)"
+    }
+
+    /// The state goes; the parts directories of this call and each `.dld` too, if they are empty.
+    func remove(_ place: OutputPlace) {
         do { try FileManager.default.removeItem(atPath: root) } catch {
             DaemonRun.complain("warning: \(root) could not be removed: \(error)")
         }
-        // rmdir refuses what is not empty, which is just what is wanted: others may have parts there.
-        unsafe _ = rmdir(parts)
-        unsafe _ = rmdir(output + "/.dld")
+        do {
+            for home in try MountMemory.read(place) {
+                Self.removeEmpty(home.root(output: place.root), parts: place.identity)
+            }
+            try MountMemory.removeIfLast(place)
+        } catch {
+            DaemonRun.complain("warning: \(place.root)/.dld could not be removed: \(error)")
+        }
+        Self.removeEmpty(place.root, parts: place.identity)
+    }
+
+    /// rmdir refuses what is not empty, which is just what is wanted: others may have parts there.
+    private static func removeEmpty(_ home: String, parts: String) {
+        unsafe _ = rmdir("\(home)/.dld/\(parts)")
+        unsafe _ = rmdir("\(home)/.dld")
     }
 
     private struct ShownResult: Decodable {

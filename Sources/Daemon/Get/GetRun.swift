@@ -30,6 +30,20 @@ public enum GetRun {
         do {
             let signals = try DaemonRun.prepareProcess()
             let place = try GetPlace(request)
+            return try run(request, in: place, signals, version: version)
+        } catch let error as StartError {
+            DaemonRun.complain("\(error)")
+            return error.status
+        } catch {
+            DaemonRun.complain("\(error)")
+            return ExitStatus.io
+        }
+    }
+
+    private static func run(
+        _ request: GetRequest, in place: GetPlace, _ signals: borrowing SignalDescriptor, version: String
+    ) throws -> Int32 {
+        do {
             let engine = try engine(request, place, version: version)
             try engine.start()
             let supervisor = Supervisor(
@@ -39,14 +53,15 @@ public enum GetRun {
             try supervisor.run(signals)
             engine.stop()
             return conclude(engine, supervisor, progress, place)
-        } catch let error as StartError {
-            DaemonRun.complain("\(error)")
-            return error.status
-        } catch {
-            DaemonRun.complain("\(error)")
-            return ExitStatus.io
+        } catch let error as StartError where error.status == ExitStatus.dataError {
+            // fsck is for a daemon's ledger; this one holds nothing but how far this call came.
+            throw error.remedied(by: place.mending)
         }
     }
+
+    /// Somebody waits for the end: one URL of a dead host ends by its attempts, thirty of them by this. For the
+    /// network of this machine it waits as long as a daemon.
+    static let hostPatience = Duration.seconds(300)
 
     private static func engine(_ request: GetRequest, _ place: GetPlace, version: String) throws -> Engine {
         var configuration = Configuration(cores: min(2, ProcessFacts.usableProcessors()))
@@ -64,7 +79,7 @@ public enum GetRun {
         let plan = EnginePlan(
             configuration: configuration, version: version, sumdPath: Programs.sumd, servesControl: false,
             endsWhenIdle: true, claimsOutput: false, jobsLog: nil,
-            environmentProxy: EnvironmentProxy(environment: Environment.all()))
+            environmentProxy: EnvironmentProxy(environment: Environment.all()), hostPatience: hostPatience)
         return try Engine(plan, style: .plain)
     }
 
@@ -82,7 +97,7 @@ public enum GetRun {
         if place.canGoOn {
             DaemonRun.complain("the same call again tries what failed, and only that")
         } else {
-            place.remove(parts: engine.store.place.parts)
+            place.remove(engine.store.place)
         }
         return tally.isGood ? ExitStatus.fine : ExitStatus.failed
     }

@@ -3,8 +3,8 @@
 import JobModel
 import Ledger
 
-/// What the dispatcher has to say of hosts. A redirect's target may be a host that no list names: what is known of
-/// it lives in the dispatcher's memory only.
+/// What the dispatcher has to say of hosts. A redirect's target may be a host that no list names: the ledger knows it
+/// once it has been held.
 extension LedgerLoop {
     /// A host whose jobs all fail, worked off a slice a turn.
     struct Surrender {
@@ -19,7 +19,7 @@ extension LedgerLoop {
     ) throws(LedgerError) -> Bool {
         switch request {
         case .hold(let key, let until, let reason):
-            if let row = try store.host(key) { try store.hold(host: row.id, until: until, reason: reason) }
+            try store.hold(host: key, until: until, reason: reason)
         case .barren(let key, let time):
             if let row = try store.host(key) { try store.note(barren: time, host: row.id) }
         case .giveUp(let key, let error):
@@ -32,7 +32,9 @@ extension LedgerLoop {
             guard let row = try store.host(key) else { break }
             let lanes = try store.requeueWaiting(host: row.id, limit: Self.sliceLimit, now: now)
             if !lanes.isEmpty { replies.dispatch.append(.reread(lanes)) }
-        case .lanes, .jobs, .apply, .suffix, .name, .releaseDue, .expireParts, .rangeConduct, .command, .stop:
+        case .lanes, .jobs, .apply, .suffix, .name, .releaseDue, .expireParts, .rangeConduct, .command,
+            .audit,
+            .stop:
             return false
         }
         return true

@@ -38,6 +38,7 @@ extension LedgerLoop {
             try store.note(liesAboutRanges: lies, host: host)
         case .command(let command):
             try begin(command, now: now, works: &works, replies: &replies)
+        case .audit(let request): try serve(request, now: now, replies: &replies)
         case .hold, .barren, .giveUp, .hurry, .stop: break
         }
     }
@@ -61,6 +62,7 @@ extension LedgerLoop {
     private func claim(_ job: QueuedJob) throws(LedgerError) -> PathClaim {
         switch job.work {
         case .sum: .granted(known: nil)
+        case .download where job.errand != nil: .granted(known: nil)
         case .download(let urls, let path): try store.claim(job.seq, path: path, url: urls.first?.text ?? "")
         }
     }
@@ -160,7 +162,12 @@ extension LedgerLoop {
         case .page(let list, let after, let limit):
             let page = try store.results(of: list, after: after, limit: limit)
             replies.spool.append(.page(list, page.records, next: page.next))
+        case .digests(let batch):
+            try store.take(batch)
+            replies.spool.append(.digestsTaken(batch.id))
         case .close(let list, let finalName):
+            let notes = try store.digestNotes(of: list)
+            if !notes.isEmpty { replies.dispatch.append(.digestNotes(list, notes)) }
             try store.close(list, finalName: finalName, now: now)
             ended.remove(list)
             replies.spool.append(.closed(list))

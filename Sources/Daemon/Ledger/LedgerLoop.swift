@@ -21,6 +21,7 @@ struct LedgerLoop: ~Copyable {
     struct Ports: Sendable {
         let dispatch: Mailbox<DispatchMessage>
         let spool: Mailbox<SpoolMessage>
+        let audits: Mailbox<AuditMessage>
         /// The ledger is corrupt or fails in a way that is our bug: the daemon must end.
         let broken: @Sendable (LedgerError) -> Void
         /// The daemon is going down: what cannot be committed now is found again at the next start.
@@ -57,6 +58,8 @@ struct LedgerLoop: ~Copyable {
     var works: [Work] = []
     /// Hosts whose jobs are being failed, a slice a turn.
     var surrenders: [Surrender] = []
+    /// Lists of digests that are applied or removed, a slice a turn.
+    var digestWorks: [DigestWork] = []
     var pendingSpool: [SpoolRequest] = []
     /// Lists whose end has been told to the spool.
     var ended: Set<ListID> = []
@@ -77,6 +80,11 @@ struct LedgerLoop: ~Copyable {
 
     mutating func run() {
         var isStopping = false
+        do throws(LedgerError) { digestWorks = try store.openDigestWorks() } catch {
+            return ports.broken(error)
+        }
+        // What an earlier run left queued of them: the list of errands is not among those a start begins with.
+        ports.dispatch.send(.ledger(.woke(DigestErrand.list, lowestRank: nil)))
         while true {
             heartbeat.mark()
             var turn = requests.drain()
@@ -85,7 +93,7 @@ struct LedgerLoop: ~Copyable {
                 isStopping = true
                 turn.remove(at: stop)
             }
-            if turn.isEmpty, pendingSpool.isEmpty, works.isEmpty, surrenders.isEmpty {
+            if turn.isEmpty, pendingSpool.isEmpty, works.isEmpty, surrenders.isEmpty, digestWorks.isEmpty {
                 if isStopping { break }
                 _ = bell.wait(atMost: LoopPulse.interval)
                 continue
@@ -140,6 +148,7 @@ struct LedgerLoop: ~Copyable {
         // Changed only when the group is through: a group that is rolled back is run again from here.
         var works = self.works
         var surrenders = self.surrenders
+        var digestWorks = self.digestWorks
         var spool = pendingSpool
         var ended = self.ended
         try store.group { () throws(LedgerError) in
@@ -150,6 +159,8 @@ struct LedgerLoop: ~Copyable {
             if !spool.isEmpty { try serve(spool.removeFirst(), now: now, ended: &ended, replies: &replies) }
             if !works.isEmpty { try slice(&works, now: now, replies: &replies) }
             if !surrenders.isEmpty { try slice(&surrenders, now: now, replies: &replies) }
+            if !digestWorks.isEmpty { try slice(&digestWorks, now: now, replies: &replies) }
+            takeDigestNews(&digestWorks, replies: &replies)
         }
         // Counters are written by the commit: what stands on them is read after it.
         for row in try store.endedLists() where !ended.contains(row.id) {
@@ -164,6 +175,7 @@ struct LedgerLoop: ~Copyable {
         }
         self.works = works
         self.surrenders = surrenders
+        self.digestWorks = digestWorks
         pendingSpool = spool
         self.ended = ended
         return replies

@@ -24,6 +24,8 @@ struct EnginePlan: Sendable {
     var claimsOutput: Bool
     var jobsLog: String?
     var environmentProxy: EnvironmentProxy?
+    /// No host is waited for longer, whatever its rule says.
+    var hostPatience: Duration?
     /// What `credentials_file` holds, by file.
     var credentials: [String: OriginCredential] = [:]
 }
@@ -62,6 +64,7 @@ final class Engine {
         var spool: WorkerThread?
         var watch: WorkerThread?
         var read: WorkerThread?
+        var audits: WorkerThread?
     }
 
     /// Makes directories, takes locks, opens and recovers the ledger. No thread runs yet, nothing is fetched.
@@ -112,7 +115,9 @@ final class Engine {
         startDispatcher()
         startSpool()
         startWatch()
-        if plan.servesControl { try startControl() }
+        guard plan.servesControl else { return }
+        threads.audits = startAudits(heartbeat("dld-verify"))
+        try startControl()
     }
 
     /// Takes everything down, in the order in which data flows, so that each loop's last words find a listener:
@@ -128,6 +133,8 @@ final class Engine {
         for worker in threads.workers { worker.join() }
         for publisher in wires.publishers { publisher.send(.stop) }
         for thread in threads.publish { thread.join() }
+        wires.audits.send(.stop)
+        threads.audits?.join()
         wires.sums.send(.stop)
         threads.sum?.join()
         // The reader first: the last connection to go writes the WAL home.
@@ -150,7 +157,8 @@ extension Engine {
         let durability = store.durability
         let version = plan.version
         threads.ledger = WorkerThread(name: "dld-ledger") {
-            let ports = LedgerLoop.Ports(dispatch: wires.dispatch, spool: wires.spool) { error in
+            let ports = LedgerLoop.Ports(dispatch: wires.dispatch, spool: wires.spool, audits: wires.audits) {
+                error in
                 // Nothing can be recorded any more: no point in going on, and a restart finds what was committed.
                 wires.fail(OpenedLedger.startError(error))
             } isStopping: {
@@ -186,7 +194,11 @@ extension Engine {
         threads.sum = WorkerThread(name: "dld-sum") {
             var loop = SumPoolLoop(
                 settings: settings, inbox: wires.sums, bell: wires.sumBell,
-                events: { wires.dispatch.send(.sum($0)) }, heartbeat: beat)
+                events: { event in
+                    if AuditTicket.isAudit(event) { return wires.audits.send(.sum(event)) }
+                    wires.dispatch.send(.sum(event))
+                    if case .state = event { wires.audits.send(.sum(event)) }
+                }, heartbeat: beat)
             loop.run()
         }
     }
@@ -253,12 +265,13 @@ extension Engine {
             ended: {
                 wires.hasEnded.store(true, ordering: .releasing)
                 wires.mainBell.ring()
-            }, totalLimiter: totalLimiter)
+            }, readDigests: { wires.spool.send(.readDigests($0)) }, totalLimiter: totalLimiter)
         let start = DispatchLoop.Start(
             lists: store.lists, publishes: store.publishes,
             missingOutput: store.missingOutput, mounts: store.mounts, missingHomes: store.missingHomes,
             descriptors: Self.descriptors, isAfterCrash: store.isAfterCrash,
-            mostCrashes: store.mostCrashes, rangeLiars: store.rangeLiars)
+            mostCrashes: store.mostCrashes, rangeLiars: store.rangeLiars,
+            heldHosts: store.heldHosts)
         let plan = dispatchPlan(plan.configuration, plan.credentials)
         let beat = heartbeat("dld-dispatch")
         threads.dispatch = WorkerThread(name: "dld-dispatch") {
@@ -275,7 +288,8 @@ extension Engine {
         DispatchPlan(
             configuration: configuration, workers: configuration.workers, outputRoot: store.place.root,
             partsDirectory: store.place.parts, endsWhenIdle: plan.endsWhenIdle,
-            environmentProxy: plan.environmentProxy, version: plan.version, credentials: credentials)
+            environmentProxy: plan.environmentProxy, hostPatience: plan.hostPatience, version: plan.version,
+            credentials: credentials)
     }
 
     func spoolSettings(_ configuration: Configuration) -> SpoolSettings {
@@ -303,6 +317,7 @@ extension Engine {
             switch event {
             case .idle(let isIdle): wires.dispatch.send(.spoolIdle(isIdle))
             case .added(let ticket, let result): bridge.added(ticket: ticket, result)
+            case .digestsRead(let id, let result): wires.dispatch.send(.digestsRead(id, result))
             case .rejected: verdicts.rejected()
             case .accepted, .closed, .remark: break
             }
@@ -326,9 +341,10 @@ extension Engine {
         return ControlBridge(
             board: board,
             ports: .init(
-                dispatch: wires.dispatch, reads: wires.reads, spool: wires.spool,
+                dispatch: wires.dispatch, ledger: wires.ledger, reads: wires.reads, spool: wires.spool,
                 reload: { requests.add($0) }, logger: logger),
-            cipher: store.cipher, spoolPath: plan.configuration.spoolDir, identity: identity)
+            cipher: store.cipher, spoolPath: plan.configuration.spoolDir,
+            outputPath: store.place.root, statePath: plan.configuration.stateDir, identity: identity)
     }
 
     private func startWatch() {

@@ -13,6 +13,7 @@ extension Engine {
     final class Wires: Sendable {
         let dispatchBell = Doorbell(), ledgerBell = Doorbell(), spoolBell = Doorbell(), sumBell = Doorbell()
         let readBell = Doorbell(), watchBell = Doorbell(), mainBell = Doorbell()
+        let auditBell = Doorbell()
         let publishBells = [Doorbell(), Doorbell()]
         let dispatch: Mailbox<DispatchMessage>
         let ledger: Mailbox<LedgerRequest>
@@ -20,6 +21,7 @@ extension Engine {
         let spool: Mailbox<SpoolMessage>
         let sums: Mailbox<SumCommand>
         let reads: Mailbox<ReadLoop.Message>
+        let audits: Mailbox<AuditMessage>
         let publishers: [Mailbox<PublishCommand>]
         let isStopping = Atomic(false)
         /// The dispatcher has come to its end.
@@ -36,6 +38,8 @@ extension Engine {
         var failed: StartError? { failure.withLock { $0 } }
 
         init() {
+            let auditBell = auditBell
+            audits = Mailbox { auditBell.ring() }
             let bells = (dispatchBell, ledgerBell, spoolBell, sumBell, readBell, watchBell)
             dispatch = Mailbox { bells.0.ring() }
             ledger = Mailbox { bells.1.ring() }

@@ -24,6 +24,15 @@ enum MountMemory {
             permissions: [.ownerReadWrite, .groupRead, .otherRead])
     }
 
+    /// Takes the file away where nobody has parts in the output any more but those of `place`, and nobody owns it.
+    static func removeIfLast(_ place: OutputPlace) throws(SystemError) {
+        let folder = try FolderNames(FilePath(place.root + "/.dld"))
+        while let name = folder.next()?.name {
+            if name != "mounts", name != place.identity { return }
+        }
+        try unlink(path(place))
+    }
+
     /// The mounts that are there, and those that should be.
     static func table(
         _ place: OutputPlace, known: Set<PartHome>

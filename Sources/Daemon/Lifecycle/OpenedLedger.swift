@@ -25,6 +25,8 @@ struct OpenedLedger: Sendable {
     let mostCrashes: Int
     /// Hosts that no range is asked of.
     let rangeLiars: [HostKey]
+    /// Also hosts that no list names.
+    let heldHosts: [HeldHost]
     let mounts: MountTable
     /// Mounts that hold files of ours and are not there.
     let missingHomes: [PartHome]
@@ -63,6 +65,7 @@ struct OpenedLedger: Sendable {
                 }
             }
             rangeLiars = try store.hostsLyingAboutRanges(limit: RangeMemory.limit)
+            heldHosts = try store.heldHosts(now: now, limit: DispatchLoop.maxHosts)
             lists = try store.openLists()
             nextSeq = store.nextSeq
             try store.close()
@@ -142,7 +145,7 @@ struct OpenedLedger: Sendable {
 
     static func startError(_ error: LedgerError) -> StartError {
         switch error.code {
-        case .corrupt: StartError(ExitStatus.dataError, "\(error)\n" + mending())
+        case .corrupt: StartError(ExitStatus.dataError, "\(error)", remedy: mending())
         case .newerSchema: StartError(ExitStatus.config, "\(error)")
         case .busy: StartError(ExitStatus.held, "\(error)")
         case .diskFull, .readOnly, .io, .cannotOpen, .bug: StartError(ExitStatus.io, "\(error)")

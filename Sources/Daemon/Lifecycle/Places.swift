@@ -109,6 +109,11 @@ struct OutputPlace: Sendable {
     /// cannot be a disk that is not mounted: when the ledger has no jobs yet.
     /// - Parameter isNew: the ledger has never had a job, or somebody said to adopt the place.
     func prepare(isNew: Bool, dirMode: UInt32) throws(SystemError) -> String? {
+        if let link = try linkOnTheWay() {
+            return
+                "\(link) is a symbolic link, and dld writes through none below its output: put a directory "
+                + "or a bind mount there"
+        }
         if claims {
             switch try owner() {
             case identity: break
@@ -126,6 +131,14 @@ struct OutputPlace: Sendable {
             try DirectoryMaking.make(FilePath(root + "/.dld"), mode: 0o755)
         }
         try DirectoryMaking.make(FilePath(parts), mode: 0o700)
+        return nil
+    }
+
+    /// Of the directories that dld keeps in the output the first that is a link; nil: none is.
+    private func linkOnTheWay() throws(SystemError) -> String? {
+        for path in [root + "/.dld", parts] where try FileStatus.of(FilePath(path))?.kind == .symbolicLink {
+            return path
+        }
         return nil
     }
 

@@ -21,9 +21,16 @@ public enum ExitStatus {
 /// The daemon cannot work: said once, in words, with the exit status that tells systemd whether to try again.
 public struct StartError: Error, Sendable, CustomStringConvertible {
     public let status: Int32
-    public let description: String
-    public init(_ status: Int32, _ description: String) {
+    private let words: String
+    /// The command that helps, where there is one.
+    private let remedy: String?
+    public var description: String { remedy.map { "\(words)\n\($0)" } ?? words }
+    public init(_ status: Int32, _ words: String, remedy: String? = nil) {
         self.status = status
-        self.description = description
+        self.words = words
+        self.remedy = remedy
     }
+
+    /// The same where another command helps.
+    func remedied(by remedy: String) -> StartError { StartError(status, words, remedy: remedy) }
 }

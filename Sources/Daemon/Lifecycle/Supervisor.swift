@@ -93,6 +93,7 @@ final class Supervisor {
         engine.logger.notice("draining", metadata: ["for": "\(DurationText.format(drain))"])
         _ = notify.send(.stopping, .extendTimeout(drain + .seconds(30)))
         engine.wires.dispatch.send(.drain(until: now + drain))
+        engine.wires.audits.send(.drain)
     }
 
     /// A bad config is refused whole: the old one stays, the log and status say why.
@@ -135,11 +136,14 @@ final class Supervisor {
         next.controlSocket = configuration.controlSocket
         next.workers = configuration.workers
         next.durability = configuration.durability
-        next.sum = configuration.sum
+        if next.sum.processes != configuration.sum.processes {
+            engine.wires.sums.send(.resize(next.sum.processes))
+        }
         configuration = next
         engine.logPort.setLevel(Logger.Level(rawValue: next.log.level.rawValue) ?? .info)
         engine.wires.dispatch.send(.plan(engine.dispatchPlan(next, loaded.credentials)))
         engine.wires.spool.send(.settings(engine.spoolSettings(next)))
+        engine.wires.audits.send(.rate(next.verify.rate))
     }
 
     /// Once a second: everybody's pulse onto the board, the verdict to systemd, and WATCHDOG=1 while all is well.

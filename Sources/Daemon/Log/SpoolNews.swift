@@ -22,7 +22,7 @@ enum SpoolNews {
             case .warning: logger.warning("\(message)", metadata: facts)
             case .error: logger.error("\(message)", metadata: facts)
             }
-        case .added, .idle: break
+        case .added, .idle, .digestsRead: break
         }
     }
 }

@@ -143,7 +143,10 @@ private let etag: [(name: String, value: String)] = [("ETag", "\"v1\"")]
     @Test func `H9 a trickle just above the lowest speed ends with the job's deadline, in head and body`()
         async throws
     {
-        try await FaultCase.play(on: { try FaultBench(["timeouts": ["job": "2s"]]) }) { _, server in
+        // The deadline is for the good neighbour too.
+        let deadline = "\(2 * Patience.factor)s"
+        try await FaultCase.play(on: { try FaultBench(["timeouts": ["job": .text(deadline)]]) }) {
+            _, server in
             var body = ScriptedReply(body: sample(9, 2000))
             body.pace = (5, .milliseconds(100))
             var head = ScriptedReply.raw(ok + String(repeating: "X-A: b\r\n", count: 10_000))

@@ -60,8 +60,15 @@ private let ok = "HTTP/1.1 200 OK\r\n"
     @Test func `H40 a body above the limit is stopped while it comes, and by its length at once`()
         async throws
     {
+        let limit = 4 << 20
+        // One call of libcurl's write callback, and what it reads at once.
+        let (block, buffer) = (16 << 10, 64 << 10)
+        // What two connections hold underway: the kernel's largest buffers of both ends.
+        let underway = try 2 * (Self.kernelBuffer("wmem") + Self.kernelBuffer("rmem"))
         try await FaultCase.play { _, server in
-            var endless = ScriptedReply(body: bulk(40, 40 << 20), ending: .close)
+            var endless = ScriptedReply(body: bulk(40, limit + buffer + underway), ending: .close)
+            // Handed over and counted piece by piece.
+            endless.pace = (bytes: 64 << 10, every: .zero)
             let announced = endless
             endless.length = .none
             server.route("/endless", endless)
@@ -70,8 +77,20 @@ private let ok = "HTTP/1.1 200 OK\r\n"
                 [
                     .failed(server.url("endless"), "too_large"),
                     .failed(server.url("announced"), "too_large"),
-                ], requests: 2...2, sent: 0...(40 << 20))
+                ], requests: 2...2, sent: limit...limit + buffer + underway
+            ) { results in
+                let fetched = results.map { $0.fetchedBytes ?? -1 }
+                return (limit...limit + block).contains(fetched[0]) && fetched[1] == 0
+                    ? [] : ["\(fetched) bytes were taken in"]
+            }
         }
+    }
+
+    /// The largest that the kernel makes a TCP socket's buffer, in bytes: tcp(7).
+    private static func kernelBuffer(_ name: String) throws -> Int {
+        let fields = try FileTree.text("/proc/sys/net/ipv4/tcp_\(name)").split { $0 == "\t" || $0 == "\n" }
+        guard fields.count == 3, let most = Int(fields[2]) else { throw KitError("tcp_\(name): \(fields)") }
+        return most
     }
 
     @Test func `H41 a length that is none, negative or told twice differently fails as bad_length`()

@@ -10,10 +10,12 @@ private let file = ScriptedFile(bytes, etag: "\"v1\"")
 extension ScriptedServer {
     /// The first answer breaks off in the middle; what comes then, asked for by range or not, is the case's.
     fileprivate func breaksOff(
-        _ path: String = "/f", etag: String? = "\"v1\"", then answer: @escaping Handler
+        _ path: String = "/f", etag: String? = "\"v1\"", after latch: Latch? = nil,
+        then answer: @escaping Handler
     ) {
         route(path) { request in
             guard self.count(path) == 1 else { return answer(request) }
+            latch?.wait(atMost: .seconds(60))
             var first = ScriptedFile(bytes, etag: etag).reply(to: .plain)
             first.ending = .cut(after: 30_000)
             return first
@@ -40,7 +42,8 @@ private func partial(
         try await FaultCase.play { _, server in
             server.breaksOff { _ in file.reply(to: .plain) }
             return FaultCase(
-                [.done(server.url("f"), bytes, attempts: 2...2, resumed: 0...0)], requests: 2...3)
+                [.done(server.url("f"), bytes, attempts: 2...2, resumed: 0...0)], requests: 2...2,
+                sent: 90_000...90_000)
         }
     }
 
@@ -48,20 +51,36 @@ private func partial(
         try await FaultCase.play { _, server in
             server.breaksOff { ScriptedFile(other, etag: "\"v2\"").reply(to: $0) }
             return FaultCase(
-                [.done(server.url("f"), other, attempts: 2...2, resumed: 0...0)], requests: 2...3)
+                [.done(server.url("f"), other, attempts: 2...2, resumed: 0...0)], requests: 2...2,
+                sent: 90_000...90_000)
         }
     }
 
-    @Test func `H26 a 206 with another Content-Range is not believed`() async throws {
-        try await FaultCase.play { _, server in
-            let wrong = ["bytes 0-29999/60000", "bytes 30001-59999/60000", "bytes x-y/z", "chars 0-1/2"]
-            for (number, range) in wrong.enumerated() {
-                server.breaksOff("/\(number)") { partial($0, range: range) }
+    @Test(arguments: ["bytes 0-29999/60000", "bytes 30001-59999/60000", "bytes x-y/z", "chars 0-1/2"])
+    func `H26 a 206 with another Content-Range is not believed, and its host is asked for no range again`(
+        range: String
+    ) async throws {
+        try await FaultCase.play("\(#function) \(range)") { _, server in
+            let hasLied = Latch()
+            server.breaksOff("/liar") { request in
+                guard request.range != nil else { return file.reply(to: request) }
+                hasLied.open()
+                return partial(request, range: range)
             }
+            // Breaks off once the lie is known: what it still asks for is asked for whole.
+            server.breaksOff("/again", after: hasLied) { file.reply(to: $0) }
             return FaultCase(
-                wrong.indices.map {
-                    .done(server.url("\($0)"), bytes, name: "\($0)", attempts: 2...2, resumed: 0...0)
-                }, requests: 8...12)
+                [
+                    .done(server.url("liar"), bytes, name: "liar", attempts: 2...2, resumed: 0...0),
+                    .done(server.url("again"), bytes, name: "again", attempts: 2...2, resumed: 0...0),
+                ], requests: 5...5
+            ) { _ in
+                let ranges = server.requests.compactMap { $0.header("range") }
+                let whole = server.requests("/liar").map { $0.range?.first }
+                var wrong = ranges == ["bytes=30000-"] ? [] : ["ranges \(ranges)"]
+                if whole != [nil, 30_000, nil] { wrong.append("the liar was asked for \(whole)") }
+                return wrong
+            }
         }
     }
 
@@ -69,7 +88,7 @@ private func partial(
         try await FaultCase.play { _, server in
             server.breaksOff { partial($0, range: "") }
             return FaultCase(
-                [.done(server.url("f"), bytes, attempts: 2...2, resumed: 0...0)], requests: 2...3)
+                [.done(server.url("f"), bytes, attempts: 2...2, resumed: 0...0)], requests: 3...3)
         }
     }
 
@@ -81,8 +100,13 @@ private func partial(
                 return partial(
                     request, range: "bytes \(from)-\(end - 1)/60000", body: Array(bytes[from..<end]))
             }
+            // 30,000 bytes, then 9,000 three times, then the last 3,000: each byte once.
             return FaultCase(
-                [.done(server.url("f"), bytes, attempts: 2...2)], requests: 4...6, sent: 60_000...125_000)
+                [.done(server.url("f"), bytes, attempts: 2...2)], requests: 5...5, sent: 60_000...60_000
+            ) { _ in
+                let asked = server.requests.map { $0.range?.first ?? 0 }
+                return asked == [0, 30_000, 39_000, 48_000, 57_000] ? [] : ["asked from \(asked)"]
+            }
         }
     }
 
@@ -96,7 +120,7 @@ private func partial(
                     body: Array(part.utf8) + bytes[30_000...] + "\r\n--x--\r\n".utf8)
             }
             return FaultCase(
-                [.done(server.url("f"), bytes, attempts: 2...2, resumed: 0...0)], requests: 2...3)
+                [.done(server.url("f"), bytes, attempts: 2...2, resumed: 0...0)], requests: 3...3)
         }
     }
 
@@ -111,7 +135,7 @@ private func partial(
                     request, range: "bytes \(from)-69999/70000", body: Array(longer[from...]))
             }
             return FaultCase(
-                [.done(server.url("f"), longer, attempts: 2...2, resumed: 0...0)], requests: 2...3)
+                [.done(server.url("f"), longer, attempts: 2...2, resumed: 0...0)], requests: 3...3)
         }
     }
 
@@ -141,23 +165,45 @@ private func partial(
         }
     }
 
-    @Test func `H32 a 416 to a part that has all of the file settles it`() async throws {
-        try await FaultCase.play { _, server in
+    /// What a 416 says of length and version, whether the list has a digest, and whether that settles it.
+    private static let refusals: [(range: String?, etag: String?, hasDigest: Bool, isSettled: Bool)] = [
+        ("bytes */60000", "\"v1\"", false, true), ("bytes */60000", "\"v1\"", true, true),
+        (nil, "\"v1\"", false, false), ("bytes */59999", "\"v1\"", false, false),
+        ("bytes */60000", "\"v2\"", false, false), (nil, "\"v1\"", true, false),
+        ("bytes */60000", nil, false, false),
+    ]
+
+    @Test(arguments: refusals)
+    func `H32 a 416 to a part that has all of the file is settled by size and version, else from zero`(
+        range: String?, etag: String?, hasDigest: Bool, isSettled: Bool
+    ) async throws {
+        let name = "\(#function) \(range ?? "-") \(etag ?? "-") \(hasDigest)"
+        try await FaultCase.play(name) { _, server in
             // All bytes came, the last chunk did not: nothing is missing but the proof.
             server.route("/f") { request in
-                guard server.count("/f") == 1 else { return file.reply(to: request) }
-                var first = ScriptedReply(headers: [("ETag", "\"v1\"")], body: bytes)
-                first.length = .chunked(60_000)
-                first.ending = .cut(after: 60_008)
-                return first
+                if server.count("/f") == 1 {
+                    var first = ScriptedReply(headers: [("ETag", "\"v1\"")], body: bytes)
+                    first.length = .chunked(60_000)
+                    first.ending = .cut(after: 60_008)
+                    return first
+                }
+                guard request.range != nil else { return file.reply(to: request) }
+                let fields = [("Content-Range", range), ("ETag", etag)]
+                return ScriptedReply(
+                    416, headers: fields.compactMap { name, value in value.map { (name, $0) } })
             }
+            let options = hasDigest ? ["checksum=sha-256=\(try sha256(bytes))"] : []
+            let (requests, resumed) = isSettled ? (2, 60_000) : (3, 0)
             return FaultCase(
                 [
                     .done(
-                        server.url("f"), bytes, options: ["checksum=sha-256=\(try sha256(bytes))"],
-                        attempts: 2...2)
-                ],
-                requests: 2...3)
+                        server.url("f"), bytes, options: options, attempts: 2...2, resumed: resumed...resumed)
+                ], requests: requests...requests
+            ) { _ in
+                let asked = server.requests.map { $0.header("range") }
+                let expected: [String?] = [nil, "bytes=60000-"] + (isSettled ? [] : [nil])
+                return asked == expected ? [] : ["ranges \(asked)"]
+            }
         }
     }
 

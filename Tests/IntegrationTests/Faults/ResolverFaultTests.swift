@@ -33,14 +33,23 @@ import Testing
         }
     }
 
-    @Test func `H58 a name that does not exist is tried few times and fails as dns`() async throws {
+    @Test func `H58 a name that does not exist is tried few times, far apart, and fails as dns`() async throws
+    {
         if skip("H58", unless: geteuid() == 0, "network namespaces need root") { return }
         let network = try TestNetwork([.init(.http)], names: ["gone.test": .noSuchName])
-        try await FaultCase.play(on: { try FaultBench(network: network) }) { _, _ in
-            FaultCase([.failed("http://gone.test/f", "dns", "host_unavailable", attempts: 1...3)]) { _ in
+        let patience: ConfigValue = ["retry": ["base_delay": "25ms", "max_delay": "10s"]]
+        try await FaultCase.play(on: { try FaultBench(patience, network: network) }) { _, _ in
+            FaultCase([.failed("http://gone.test/f", "dns", attempts: 3...3)]) { _ in
+                let queries = network.server.events.filter { $0.name == "gone.test" }
                 // A and AAAA, once each for an attempt.
-                let queries = network.server.events.count { $0.name == "gone.test" }
-                return (1...12).contains(queries) ? [] : ["\(queries) queries"]
+                let kinds = queries.compactMap(\.kind).sorted()
+                let expected: [String] = ["A", "A", "A", "AAAA", "AAAA", "AAAA"]
+                guard kinds == expected else { return ["\(kinds) asked for"] }
+                // Eight times the back-off of other faults, and three quarters of it at least: 150 ms, then 300 ms.
+                let times: [Double] = queries.compactMap(\.at)
+                let first = times[2] - times[1]
+                let second = times[4] - times[3]
+                return first >= 0.150 && second >= 0.300 ? [] : ["pauses of \(first) and \(second) s"]
             }
         }
     }

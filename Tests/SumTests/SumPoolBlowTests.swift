@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import JobModel
+import SumPool
+import TestKit
+import Testing
+
+/// What befalls a pool from outside: memory that runs out, poison, other sizes.
+@Suite(.serialized) struct SumPoolBlowTests {
+    func total(_ event: SumEvent) -> String? {
+        if case .summed(_, let value, _) = event { value } else { nil }
+    }
+    func digest(_ event: SumEvent) -> String {
+        if case .digested(_, let checksum, _) = event { checksum.hex } else { "\(event)" }
+    }
+
+    @Test func `a worker has given up all but computing before it works`() throws {
+        let pool = try RunningPool()
+        let state = try pool.stateWhen("the workers told") {
+            $0.confinement != .unknown && $0.workers.count == 2
+        }
+        if case .open(let why) = state.confinement {
+            // Sanitizer builds, and kernels without it: it works, and says so.
+            #expect(!why.isEmpty)
+            return
+        }
+        for worker in state.workers {
+            try eventually("worker \(worker) is confined") {
+                let status = try FileTree.text("/proc/\(worker)/status")
+                return status.contains("Seccomp:\t2\n") && status.contains("NoNewPrivs:\t1\n")
+            }
+        }
+        #expect(try FileTree.text("/proc/\(try #require(state.pid))/status").contains("Seccomp:\t0\n"))
+    }
+
+    @Test func `workers out of memory are told as oom and their neighbours end well`() throws {
+        let name = "workers out of memory are told as oom and their neighbours end well"
+        if skip(name, unless: MemoryGroup.isPossible, "no memory cgroup can be made here") { return }
+        let folder = try TempDirectory()
+        try folder.file("big", [UInt8](repeating: 7, count: 3 << 20))
+        let group = try MemoryGroup()
+        // A limit below what is in use is refused only there; version 2 would kill at once.
+        let isRefusing = FileTree.exists("\(group.path)/memory.limit_in_bytes")
+        if skip(name, unless: isRefusing, "cgroup v2: see OutOfMemoryTests") { return }
+        // Memory that is charged to the group and to no process: how much worse a worker fares than its parent goes by
+        // the size of the whole.
+        let ballast = "/dev/shm/dld-test-\(getpid())"
+        defer { unlink(ballast) }
+        let sumd = try BuildProducts.path("sumd")
+        let script = try folder.file(
+            "sumd",
+            "#!/bin/sh\necho $$ > \(group.path)/cgroup.procs || exit 1\n"
+                + "head -c 67108864 /dev/zero > \(ballast)\nexec \(sumd) \"$@\"\n")
+        chmod(script, 0o755)
+        let pool = try RunningPool(processes: 1, executable: script)
+        let first = try pool.stateWhen("the worker is up") {
+            $0.workers.count == 1 && $0.confinement != .unknown
+        }
+        #expect(try FileTree.text("/proc/\(first.workers[0])/oom_score_adj") == "500\n")
+        var limit = 256 << 20
+        while (try? group.limit(limit)) != nil { limit -= 64 << 10 }  // refused: as tight as it goes
+        pool.send(.digest(JobSeq(1), directory: folder.path, name: "big", .sha256))
+        guard case .failed(_, let error) = try pool.answer(1) else {
+            Issue.record("the digest did not fail: \(pool.events)")
+            return
+        }
+        #expect(error.code == .oom)
+        #expect(error.message.contains("for want of memory"), "\(error.message)")
+        try group.limit(nil)
+        pool.send(.sum(JobSeq(2), SumRange(from: 0, to: 100)))
+        pool.send(.digest(JobSeq(3), directory: folder.path, name: "big", .md5))
+        #expect(try total(pool.answer(2)) == "5050")
+        #expect(try digest(pool.answer(3)).count == 32)
+        let last = try pool.stateWhen("both were replaced") {
+            $0.workerRestarts == 2 && $0.workers.count == 1
+        }
+        #expect(last.pid == first.pid, "the kernel took a worker, not the pool")
+    }
+
+    @Test func `short jobs flow while every worker is at a long file`() throws {
+        let folder = try TempDirectory()
+        // Holes cost no disk. Half an hour of hashing in a debug build: only what overtakes it comes back.
+        for name in ["long", "longer"] {
+            try folder.file(name, "x")
+            #expect(truncate(folder.sub(name), 1 << 40) == 0)
+        }
+        try folder.file("abc", "abc")
+        let pool = try RunningPool()
+        _ = try pool.stateWhen("the workers are up") { $0.workers.count == 2 }
+        pool.send(.digest(JobSeq(1), directory: folder.path, name: "long", .sha256))
+        pool.send(.digest(JobSeq(2), directory: folder.path, name: "longer", .sha256))
+        _ = try pool.stateWhen("both run") { $0.running == 2 }
+        for seq in Int64(10)..<60 {
+            pool.send(.digest(JobSeq(seq), directory: folder.path, name: "abc", .md5))
+            pool.send(.sum(JobSeq(seq + 100), SumRange(from: 0, to: UInt64(seq))))
+        }
+        for seq in Int64(10)..<60 {
+            #expect(try digest(pool.answer(seq)) == "900150983cd24fb0d6963f7d28e17f72")
+            #expect(try total(pool.answer(seq + 100)) == String(seq * (seq + 1) / 2))
+        }
+        pool.send(.cancel(JobSeq(1)))
+        pool.send(.cancel(JobSeq(2)))
+        let state = try pool.stateWhen("nothing runs") { $0.running == 0 }
+        #expect(state.workerRestarts == 0)
+        // The workers have let go of them: both are there for others.
+        pool.send(.sum(JobSeq(300), SumRange(from: 0, to: 1 << 28)))
+        #expect(try total(pool.answer(300)) == String(closedForm(SumRange(from: 0, to: 1 << 28))))
+    }
+
+    @Test func `poison among long and short jobs fails alone`() throws {
+        let folder = try TempDirectory()
+        try folder.file("long", "x")
+        #expect(truncate(folder.sub("long"), 1 << 40) == 0)
+        let pool = try RunningPool(processes: 1)
+        var state = try pool.stateWhen("the worker is up") { $0.workers.count == 1 }
+        pool.send(.digest(JobSeq(1), directory: folder.path, name: "long", .sha256))
+        _ = try pool.stateWhen("it runs") { $0.running == 1 }
+        for seq in Int64(2)...9 { pool.send(.sum(JobSeq(seq), SumRange(from: 0, to: UInt64(seq)))) }
+        for death in 1...2 {
+            kill(state.workers[0], SIGKILL)
+            let old = state.workers
+            state = try pool.stateWhen("death \(death) was made good") {
+                $0.workerRestarts == death && $0.workers.count == 1 && $0.workers != old
+            }
+        }
+        guard case .failed(_, let error) = try pool.answer(1) else {
+            Issue.record("the long one did not fail")
+            return
+        }
+        #expect(error.code == .workerDied)
+        for seq in Int64(2)...9 { #expect(try total(pool.answer(seq)) == String(seq * (seq + 1) / 2)) }
+    }
+
+    @Test func `the pool grows and shrinks under work and loses nothing`() throws {
+        let pool = try RunningPool(processes: 1)
+        let first = try pool.stateWhen("one worker is up") { $0.workers.count == 1 }
+        let range = SumRange(from: 1, to: 30_000_000)
+        for seq in Int64(1)...60 { pool.send(.sum(JobSeq(seq), range)) }
+        _ = try pool.stateWhen("they run") { $0.running > 0 }
+        pool.send(.resize(4))
+        let grown = try pool.stateWhen("four work") { $0.workers.count == 4 }
+        #expect(grown.workers.contains(first.workers[0]))
+        pool.send(.resize(2))
+        let shrunk = try pool.stateWhen("two are left") { $0.workers.count == 2 }
+        pool.send(.resize(3))
+        _ = try pool.stateWhen("three work") { $0.workers.count == 3 }
+        for seq in Int64(1)...60 { #expect(try total(pool.answer(seq)) == String(closedForm(range))) }
+        #expect(pool.state.pid == first.pid)
+        #expect(pool.state.restarts == 0 && pool.state.workerRestarts == 0)
+        for gone in Set(grown.workers).subtracting(shrunk.workers) { #expect(!Processes.exists(gone)) }
+        // A sumd that is started again starts with the last size.
+        kill(try #require(first.pid), SIGKILL)
+        _ = try pool.stateWhen("three again") { $0.restarts == 1 && $0.workers.count == 3 }
+    }
+
+    @Test func `a span of a file has its own digest, and one beyond the end fails`() throws {
+        let folder = try TempDirectory()
+        let bytes = (0..<(9 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 12) }
+        try folder.file("f", bytes)
+        let pool = try RunningPool()
+        let spans: [(Int, Int?)] = [
+            (0, nil), (0, 0), (1, 1), (5000, 300_000), (12_345, 8 << 20), (1 << 20, nil), (9 << 20, nil),
+        ]
+        for (seq, (offset, length)) in spans.enumerated() {
+            let span = try #require(DigestSpan(offset: Int64(offset), length: length.map { Int64($0) }))
+            pool.send(.digest(JobSeq(Int64(seq)), directory: folder.path, name: "f", .sha256, span: span))
+        }
+        for (seq, (offset, length)) in spans.enumerated() {
+            let part = try folder.file(
+                "part", Array(bytes[offset..<(length.map { offset + $0 } ?? bytes.count)]))
+            let wanted = try ProgramRun.run("/usr/bin/sha256sum", [part]).output.prefix(64)
+            #expect(try digest(pool.answer(Int64(seq))) == wanted)
+        }
+        let beyond = try #require(DigestSpan(offset: 8 << 20, length: 2 << 20))
+        pool.send(.digest(JobSeq(50), directory: folder.path, name: "f", .sha256, span: beyond))
+        guard case .failed(_, let error) = try pool.answer(50) else {
+            Issue.record("it did not fail")
+            return
+        }
+        #expect(error.code == .disk)
+        #expect(error.message.contains("ends at byte 9437184"))
+    }
+
+    @Test func `a file in the page cache is digested without a read from the disk`() throws {
+        let folder = try TempDirectory()
+        // Just written: every page is there.
+        try folder.file("f", [UInt8](repeating: 42, count: 24 << 20))
+        let pool = try RunningPool(processes: 1)
+        let worker = try pool.stateWhen("the worker is up") { $0.workers.count == 1 }.workers[0]
+        pool.send(.digest(JobSeq(1), directory: folder.path, name: "f", .sha256))
+        #expect(try digest(pool.answer(1)).count == 64)
+        // Forked, so what its parent read from disk is not in it.
+        let io = try FileTree.text("/proc/\(worker)/io")
+        let read = io.split(separator: "\n").first { $0.hasPrefix("read_bytes:") }?.split(separator: " ").last
+        #expect(Int(try #require(read)) ?? -1 < 1 << 20, "\(io)")
+    }
+}
