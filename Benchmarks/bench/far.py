@@ -82,7 +82,6 @@ def b12(bench):
         contenders = [Dld(bench.build, "dld, 5 workers", "1 transfer each", five),
                       Dld(bench.build, "dld, 1 worker", "1 transfer", one_only),
                       peers.original(5), peers.original(1)]
-        contenders[3].name += ", in turn"
         samples = rounds(fetch, contenders, bench.memory, bench.pairs)
         report.contest(where[0].upper() + where[1:], samples, contenders)
         gain = ratio(walls(samples, contenders[1].name), walls(samples, contenders[0].name))

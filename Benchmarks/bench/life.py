@@ -40,7 +40,7 @@ HELD = {"limits": {"min_free": "100TiB"}, "log": {"level": "error"}}
 
 def queued(daemon, name="list.txt"):
     import json
-    lists = json.loads(daemon.get("/v1/lists"))["lists"]
+    lists = json.loads(daemon.get("/v1/lists"))["items"]
     for found in lists:
         if found["name"] == name and found["state"] != "admitting":
             return True

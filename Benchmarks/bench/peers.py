@@ -71,7 +71,8 @@ def original(threads):
     def command(job, folder, file):
         environment = ["env", f"REQUESTS_CA_BUNDLE={job.ca}"] if job.ca else []
         return [*environment, "python3", str(HERE / "original.py"), "fetch", str(threads), str(file)]
-    return Peer("Python, requests", f"{threads} threads" if threads > 1 else "one after the other", command, listing)
+    name = "Python, requests" if threads > 1 else "Python, requests, in turn"
+    return Peer(name, f"{threads} threads" if threads > 1 else "one after the other", command, listing)
 
 
 def fastest_many(job):
