@@ -3,39 +3,6 @@
 import ArgumentParser
 import SumWorker
 
-/// Names from the command line, byte by byte: what is no UTF-8 comes out of the parser changed.
-struct NamesOption: ParsableArguments {
-    @Argument(help: "Files; - or none is standard input.", completion: .file())
-    var files: [String] = []
-
-    var names: [[UInt8]] {
-        var raw = CommandLine.rawArguments
-        return (files.isEmpty ? ["-"] : files).map { file in
-            guard file.unicodeScalars.contains("\u{FFFD}"),
-                let place = raw.firstIndex(where: { String(decoding: $0, as: UTF8.self) == file })
-            else { return Array(file.utf8) }
-            return raw.remove(at: place)
-        }
-    }
-}
-
-extension CommandLine {
-    fileprivate static var rawArguments: [[UInt8]] {
-        (0..<Int(argc)).compactMap { place in
-            guard let argument = unsafe unsafeArgv[place] else { return nil }
-            return unsafe Array(UnsafeBufferPointer(start: argument, count: cLength(argument))).map {
-                UInt8(bitPattern: $0)
-            }
-        }
-    }
-
-    private static func cLength(_ text: UnsafePointer<CChar>) -> Int {
-        var length = 0
-        while unsafe text[length] != 0 { length += 1 }
-        return length
-    }
-}
-
 struct DigestVerb: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "digest", abstract: "Digest files on the pool; lines as sha256sum prints them.",

@@ -9,6 +9,7 @@ import SumWorker
 /// Not async, and nothing here starts a thread: the pool forks, and says so loudly if it may not.
 @main
 struct Sumd: ParsableCommand {
+    static func main() { main(NamesOption.argumentsToParse) }
 
     static let configuration = CommandConfiguration(
         commandName: "sumd",

@@ -70,7 +70,7 @@ final class DispatchRig {
         attempts: Int = 0, resume: ResumePoint? = nil, options: JobOptions = JobOptions(), path: String? = nil
     ) -> QueuedJob {
         QueuedJob(
-            seq: JobSeq(seq), id: JobID(rawValue: UInt64(seq)),
+            seq: JobSeq(seq), id: JobID(rawValue: UInt64(bitPattern: seq)),
             lane: LaneKey(list: list, host: HostID(rawValue: 1)),
             line: Int(seq), rank: 0,
             work: .download(

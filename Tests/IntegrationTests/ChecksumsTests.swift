@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ControlAPI
+import JobModel
 import TestKit
 import Testing
 

@@ -117,7 +117,7 @@ import Testing
         let statements = [
             """
             SELECT j.seq FROM job j INDEXED BY job_queued WHERE j.list = 1 AND j.host = 1 \
-            AND (j.rank, j.seq) > (1, 1) AND j.state = 0 ORDER BY j.rank, j.seq LIMIT 5
+            AND (j.rank, j.seq) > (1, 1) AND j.state = 0 AND j.gate IS NULL ORDER BY j.rank, j.seq LIMIT 5
             """,
             """
             SELECT j.seq FROM span s CROSS JOIN job j ON j.seq BETWEEN s.first AND s.last \

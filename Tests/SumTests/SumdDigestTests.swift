@@ -139,6 +139,16 @@ import Testing
         #expect(run.status == 0, "\(run.transcript)")
     }
 
+    @Test func `a name that begins with a dash follows two of them`() throws {
+        let folder = try TempDirectory()
+        for name in ["-a", "--tag", "-", "x"] { try folder.file(name, name) }
+        let names = ["--", "-a", "--tag", "./-", "x"]
+        _ = try compare(["digest", "-a", "sha256"] + names, ["sha256sum"] + names, in: folder)
+        _ = try compare(["digest", "x", "--algorithm=md5", "./-"], ["md5sum", "x", "./-"], in: folder)
+        let bad = try ProgramRun.run("sumd", ["digest", "--nonsense", "x"], directory: folder.path)
+        #expect(bad.status == 64 && bad.errors.contains("--nonsense"))
+    }
+
     @Test func `a full disk under standard output is told`() throws {
         let folder = try Self.tree()
         let run = try ProgramRun.run(

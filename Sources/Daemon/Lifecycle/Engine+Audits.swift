@@ -12,7 +12,7 @@ extension Engine {
         let setup = AuditLoop.Setup(
             ledger: store.path, cipher: store.cipher, place: store.place, stateDir: configuration.stateDir,
             spoolDir: configuration.spoolDir, processes: configuration.sum.processes,
-            rate: configuration.verify.rate, algorithm: configuration.alwaysDigest ?? .sha256,
+            rate: configuration.verify.rate, algorithm: configuration.digest.always ?? .sha256,
             isDurable: configuration.durability == .full)
         let logger = logger
         let ports = AuditLoop.Ports(

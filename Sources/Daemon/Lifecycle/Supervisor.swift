@@ -8,6 +8,7 @@ import JobModel
 import LinuxKit
 import Logging
 import Spool
+import SumPool
 import Synchronization
 import Transfer
 

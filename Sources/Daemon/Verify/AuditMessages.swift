@@ -28,17 +28,20 @@ enum AuditRequest: Sendable {
     case finish(AuditID, list: String?, count: Int)
 }
 
-/// Digests of audits and of jobs share the pool. Jobs are numbered from 1: what an audit asks for has a number below
-/// 0, so that each answer finds who asked.
+/// Digests of audits and of jobs share the pool. Jobs are numbered from 1, those that fetch lists of digests down from
+/// -1: what an audit asks for has a number far below both, so that each answer finds who asked.
 enum AuditTicket {
-    static func seq(_ ticket: Int64) -> JobSeq { JobSeq(-ticket) }
+    private static let base: Int64 = -(1 << 62)
+
+    static func seq(_ ticket: Int64) -> JobSeq { JobSeq(base - ticket) }
     /// nil: a job's.
-    static func ticket(_ seq: JobSeq) -> Int64? { seq.rawValue < 0 ? -seq.rawValue : nil }
+    static func ticket(_ seq: JobSeq) -> Int64? { seq.rawValue < base ? base - seq.rawValue : nil }
 
     /// Whether an event is about an audit's file.
     static func isAudit(_ event: SumEvent) -> Bool {
         switch event {
-        case .digested(let seq, _, _), .failed(let seq, _), .summed(let seq, _, _): ticket(seq) != nil
+        case .digested(let seq, _, _), .found(let seq, _), .failed(let seq, _), .summed(let seq, _, _):
+            ticket(seq) != nil
         case .state: false
         }
     }
