@@ -4,6 +4,7 @@
 # crash: kills dld at every write, cuts its power 100 times
 # fuzz: every parser of foreign bytes, MINUTES=1 each
 # soak: downloads over faults drawn at random, with kills (JOBS=200000 KILLS=50 SEED=1)
+# bench: measures dld against its peers (as root; an hour), writes docs/benchmarks.md; bench-B3: one work of it
 # install, uninstall: PREFIX=/usr/local DESTDIR= (see scripts/install)
 
 SWIFT ?= swift
@@ -13,7 +14,7 @@ DESTDIR ?=
 BIN_DIR ?=
 export PREFIX DESTDIR BIN_DIR
 
-.PHONY: all setup build demo test tsan asan crash soak check fuzz install uninstall clean
+.PHONY: all setup build demo test tsan asan crash soak check fuzz bench install uninstall clean
 all: build
 
 setup:
@@ -46,6 +47,14 @@ SEED ?= 1
 soak: setup
 	$(SWIFT) build -c release
 	@scripts/soak --release --jobs $(JOBS) --kills $(KILLS) --seed $(SEED)
+
+# With a higher priority: else it measures whatever else runs.
+BENCH = $(SWIFT) build -c release && nice -n -10 Benchmarks/run
+bench: setup
+	$(BENCH)
+
+bench-%: setup
+	$(BENCH) $*
 
 check: setup
 	@scripts/check --self-test

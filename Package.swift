@@ -67,7 +67,12 @@ let package = Package(
 
         // Layer 2: one concern each; siblings never import each other.
         module("Spool", ["LinuxKit", "JobModel", "Curl", "CZlib", system]),
-        module("Ledger", ["JobModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        module(
+            "Ledger",
+            [
+                "JobModel", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
         module("Transfer", ["Locking", "Curl", "LinuxKit", "JobModel", system]),
         module("Publish", ["Locking", "LinuxKit", "JobModel", system]),
         .target(

@@ -70,7 +70,7 @@ public struct JSONText: Sendable {
     /// Nanoseconds as milliseconds with at most three decimals; below 0 is null.
     public mutating func milliseconds(nanoseconds: Int64) {
         separate()
-        bytes += Self.milliseconds(nanoseconds).utf8
+        appendMilliseconds(nanoseconds)
         needsComma = true
     }
     /// Text that is JSON already.
@@ -151,13 +151,22 @@ public struct JSONText: Sendable {
     }
 
     /// In whole microseconds, so that no digit is a rounding artefact of binary fractions.
-    private static func milliseconds(_ nanoseconds: Int64) -> String {
-        guard nanoseconds >= 0 else { return "null" }
+    private mutating func appendMilliseconds(_ nanoseconds: Int64) {
+        guard nanoseconds >= 0 else {
+            bytes += "null".utf8
+            return
+        }
         let micros = nanoseconds / 1000 + (nanoseconds % 1000 >= 500 ? 1 : 0)
-        let (whole, part) = micros.quotientAndRemainder(dividingBy: 1000)
-        guard part > 0 else { return String(whole) }
-        var digits = String(part + 1000).dropFirst()
-        while digits.last == "0" { digits.removeLast() }
-        return "\(whole).\(digits)"
+        let whole = micros / 1000
+        var part = micros % 1000
+        bytes += String(whole).utf8
+        guard part > 0 else { return }
+        bytes.append(UInt8(ascii: "."))
+        var digit: Int64 = 100
+        while part > 0 {
+            bytes.append(UInt8(ascii: "0") + UInt8(part / digit))
+            part %= digit
+            digit /= 10
+        }
     }
 }

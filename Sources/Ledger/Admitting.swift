@@ -70,7 +70,7 @@ private struct EntryInsertion {
     let list: ListID
     let now: WallTime
     let isCancelled: Bool
-    let statement: Statement
+    let statement: DirectStatement
     private(set) var queuedLanes: Set<LaneKey> = []
     private(set) var gidConflicts = 0
     private var counts: [LaneKey: StateCounts] = [:]
@@ -85,12 +85,7 @@ private struct EntryInsertion {
         self.list = list
         self.now = now
         self.isCancelled = isCancelled
-        statement = try db.cachedStatement(
-            sql: """
-                INSERT INTO job (seq, list, line, kind, state, host, rank, admitted_at, urls, mirror_hosts, \
-                path, \
-                options, gid, gate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """)
+        statement = try store.hot(.admit, db)
     }
 
     mutating func insert(_ entry: AdmittedEntry) throws {
@@ -122,11 +117,10 @@ private struct EntryInsertion {
         let lane = LaneKey(list: list, host: hostID)
         let rank = Int64(-min(max(entry.priority, -1_000_000_000), 1_000_000_000))
         let gate = state.isTerminal || kind != .download ? nil : try gate(of: entry, rank: rank)
-        try statement.execute(arguments: [
-            entry.seq.rawValue, list.rawValue, entry.line, kind.rawValue, state.rawValue, lane.host.rawValue,
-            rank, now.rawValue, urls, mirrorHosts, path,
-            JSONColumn.text(entry.options), gid.map { Int64(bitPattern: $0.rawValue) }, gate?.rawValue,
-        ])
+        try statement.bind(entry.seq.rawValue).bind(list.rawValue).bind(entry.line).bind(kind.rawValue)
+            .bind(state.rawValue).bind(lane.host.rawValue).bind(rank).bind(now.rawValue)
+            .bind(urls).bind(mirrorHosts).bind(path).bind(JSONColumn.text(entry.options))
+            .bind(gid.map { Int64(bitPattern: $0.rawValue) }).bind(gate?.rawValue).run()
         if let gid { try note(gid, entry.seq) }
         try noteEnd(of: entry, state)
         if state == .queued, gate == nil { queuedLanes.insert(lane) }
@@ -143,7 +137,7 @@ private struct EntryInsertion {
         } else {
             outcome.error = .cancelledWithList
         }
-        try OutcomeColumns.insert(db, entry.seq, outcome)
+        try OutcomeColumns.write(store.hot(.outcome, db), entry.seq, outcome)
     }
 
     private mutating func gate(of entry: AdmittedEntry, rank: Int64) throws -> DigestListID? {

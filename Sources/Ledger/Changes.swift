@@ -27,9 +27,13 @@ extension LedgerStore {
     private func apply(_ change: JobChange, to job: JobHead, now: WallTime, _ db: Database) throws {
         switch change {
         case .active(_, let attempts, let startedAt):
-            try move(
-                job, to: .active, now: now, db, also: "attempts = ?, started_at = coalesce(started_at, ?)",
-                [attempts, startedAt.rawValue])
+            let statement = try bindMove(job, to: .active, now: now, hot(.active, db))
+            try statement.bind(attempts).bind(startedAt.rawValue).bind(job.seq.rawValue).run()
+            try moved(job, to: .active, db)
+            var job = job
+            job.attempts = attempts
+            job.startedAt = job.startedAt ?? startedAt
+            remember(job, in: .active, now: now)
         case .requeued(_, let attempts, let fetched, let waited, let resume):
             try move(
                 job, to: .queued, waited: waited, now: now, db, also: Self.keeping,
@@ -47,20 +51,19 @@ extension LedgerStore {
         case .checkpoint(_, let fetched, let resume):
             // A job that has moved on, or was begun anew, has said so itself.
             guard job.state == .active else { return }
+            caches.forget(job.seq)
             // It gets on: crashes before this were not its doing, or cost it no progress.
             try db.cachedStatement(sql: "UPDATE job SET fetched = ?, resume = ?, crashes = 0 WHERE seq = ?")
                 .execute(arguments: [fetched, JSONColumn.text(resume), job.seq.rawValue])
         case .publishing(_, let part, let path, let device, let inode, let size, var outcome):
-            try move(job, to: .publishing, now: now, db)
+            let statement = try bindMove(job, to: .publishing, now: now, hot(.publishing, db))
+            try statement.bind(job.seq.rawValue).run()
+            try moved(job, to: .publishing, db)
             outcome.path = path
-            try OutcomeColumns.insert(db, job.seq, outcome)
-            try db.cachedStatement(
-                sql: "INSERT OR REPLACE INTO publish (seq, part, path, device, inode, size) "
-                    + "VALUES (?, ?, ?, ?, ?, ?)"
-            ).execute(arguments: [
-                job.seq.rawValue, part, path.description, Int64(bitPattern: device),
-                Int64(bitPattern: inode), size,
-            ])
+            try OutcomeColumns.write(hot(.outcome, db), job.seq, outcome)
+            try hot(.published, db).bind(job.seq.rawValue).bind(part).bind(path.description)
+                .bind(Int64(bitPattern: device)).bind(Int64(bitPattern: inode)).bind(size).run()
+            remember(job, in: .publishing, now: now)
         case .ended(_, let outcome):
             try end(job, outcome, now: now, db)
         }
@@ -68,7 +71,7 @@ extension LedgerStore {
 
     private static let keeping = "attempts = ?, fetched = ?, resume = ?"
 
-    /// The one place where a row's state changes, and its counts with it.
+    /// A change of state with whatever else it sets, for what is not on every job's way.
     ///
     /// - Parameter waited: back-off spent before this state; nil keeps what is known and adds a wait that
     ///   ends here.
@@ -82,21 +85,46 @@ extension LedgerStore {
         let further = also.isEmpty ? "" : ", " + also
         let sql =
             "UPDATE job SET state = ?, waited = ?, due = ?, since = ?, crashes = ?\(further) WHERE seq = ?"
-        // An attempt that ends clears the job.
-        let isCleared = job.state == .active && state != .active
         let first: [(any DatabaseValueConvertible)?] = [
             state.rawValue, waited ?? job.waited(until: now), isWaiting ? (due ?? now).rawValue : nil,
-            isWaiting ? now.rawValue : nil, crashes ?? (isCleared || state.isTerminal ? 0 : job.crashes),
+            isWaiting ? now.rawValue : nil, crashes ?? Self.crashes(of: job, movingTo: state),
         ]
         try db.cachedStatement(sql: sql).execute(
             arguments: StatementArguments(first + values + [job.seq.rawValue]))
+        try moved(job, to: state, db)
+    }
+
+    /// Binds what `HotStatements.Query.moved` sets, for states that wait for nothing.
+    private func bindMove(
+        _ job: JobHead, to state: JobState, now: WallTime, _ statement: DirectStatement
+    ) -> DirectStatement {
+        statement.bind(state.rawValue).bind(job.waited(until: now)).bind(nil as Int64?).bind(nil as Int64?)
+            .bind(Self.crashes(of: job, movingTo: state))
+    }
+
+    /// An attempt that ends clears the job.
+    private static func crashes(of job: JobHead, movingTo state: JobState) -> Int {
+        job.state == .active && state != .active || state.isTerminal ? 0 : job.crashes
+    }
+
+    /// What goes with every change of state: the counts, and what stands on the old one.
+    private func moved(_ job: JobHead, to state: JobState, _ db: Database) throws {
+        caches.forget(job.seq)
         if job.state == .publishing && state != .publishing {
-            try db.cachedStatement(sql: "DELETE FROM publish WHERE seq = ?").execute(arguments: [
-                job.seq.rawValue
-            ])
+            try hot(.unpublish, db).bind(job.seq.rawValue).run()
             if !state.isTerminal { try OutcomeColumns.delete(db, job.seq) }
         }
         deltas.move(job.lane, from: job.state, to: state)
+    }
+
+    /// A job as its row is after a move on the usual way.
+    private func remember(_ job: JobHead, in state: JobState, now: WallTime) {
+        var head = job
+        head.waited = job.waited(until: now)
+        head.crashes = Self.crashes(of: job, movingTo: state)
+        head.state = state
+        head.since = nil
+        caches.remember(head)
     }
 
     func requeue(_ job: JobHead, now: WallTime, _ db: Database) throws {
@@ -106,12 +134,13 @@ extension LedgerStore {
     /// Terminal: outcome row, claims, table of files, bytes of the list.
     func end(_ job: JobHead, _ outcome: Outcome, now: WallTime, _ db: Database) throws {
         if outcome.state != .done, job.kind != .digestList { try leavePart(of: job, outcome, db) }
-        try move(
-            job, to: outcome.state, now: now, db,
-            also: "resume = NULL, error = NULL, error_message = NULL, claim = NULL")
-        try OutcomeColumns.insert(db, job.seq, outcome)
-        try releaseClaims(job, endedAt: outcome.endedAt, db)
-        try record(outcome, of: job, db)
+        try bindMove(job, to: outcome.state, now: now, hot(.ended, db)).bind(job.seq.rawValue).run()
+        try moved(job, to: outcome.state, db)
+        try OutcomeColumns.write(hot(.outcome, db), job.seq, outcome)
+        if try !settleFile(job, outcome, db) {
+            try releaseClaims(job, endedAt: outcome.endedAt, db)
+            try record(outcome, of: job, db)
+        }
         if job.kind == .digestList { try digestErrandEnded(job.seq, outcome, db) }
         if outcome.state == .done, let bytes = outcome.bytes { deltas.add(bytes: bytes, list: job.lane.list) }
     }

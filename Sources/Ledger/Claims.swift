@@ -20,11 +20,15 @@ extension LedgerStore {
             guard let job = try head(seq, db), !job.state.isTerminal else {
                 throw LedgerError(.bug, file: self.path, message: "job \(seq) claims a path and is not live")
             }
-            guard let row = try fileRow(text, db) else {
-                try db.cachedStatement(sql: "INSERT INTO file (path, owner, owner_url) VALUES (?, ?, ?)")
-                    .execute(arguments: [text, seq.rawValue, url])
+            // Nearly always nobody has had that path before.
+            let insert = try hot(.claim, db)
+            try insert.bind(text).bind(seq.rawValue).bind(url).run()
+            if insert.changes > 0 {
                 try note(text, job, db)
                 return .granted(known: nil)
+            }
+            guard let row = try fileRow(text, db) else {
+                throw LedgerError(.bug, file: self.path, message: "no row for a path that is claimed")
             }
             if let owner = row.owner, owner != seq, try isLive(owner, db) {
                 return row.ownerURL == url ? .duplicate(of: owner, ended: nil) : .taken(by: owner)
@@ -34,8 +38,7 @@ extension LedgerStore {
             {
                 return .duplicate(of: last, ended: outcome)
             }
-            try db.cachedStatement(sql: "UPDATE file SET owner = ?, owner_url = ? WHERE path = ?")
-                .execute(arguments: [seq.rawValue, url, text])
+            try hot(.own, db).bind(seq.rawValue).bind(url).bind(text).run()
             try note(text, job, db)
             return .granted(known: row.record)
         }
@@ -67,6 +70,7 @@ extension LedgerStore {
         if let earlier = job.claim { try giveBack(earlier, job.seq, db) }
         try db.cachedStatement(sql: "UPDATE job SET claim = ? WHERE seq = ?")
             .execute(arguments: [path, job.seq.rawValue])
+        caches.forget(job.seq)
     }
 
     private func giveBack(_ path: String, _ seq: JobSeq, _ db: Database) throws {
@@ -74,17 +78,24 @@ extension LedgerStore {
         try db.cachedStatement(sql: sql).execute(arguments: [path, seq.rawValue])
     }
 
+    /// Both of what follows at once, for a job that is the first to publish under its only path; false: it is not.
+    func settleFile(_ job: JobHead, _ outcome: Outcome, _ db: Database) throws -> Bool {
+        guard outcome.state == .done, job.kind == .download, job.claim == nil, outcome.flags.isEmpty,
+            let path = outcome.path?.description, Self.same(path, job.path)
+        else { return false }
+        let statement = try hot(.settleFile, db)
+        try statement.bind(outcome.endedAt.rawValue).bind(job.url).bind(outcome.finalURL).bind(outcome.bytes)
+            .bind(outcome.digest?.description).bind(outcome.etag).bind(outcome.lastModified)
+            .bind(outcome.contentType).bind(outcome.endedAt.rawValue).bind(path).bind(job.seq.rawValue).run()
+        return statement.changes > 0
+    }
+
     /// At a job's end: its paths are free, and remember it. Paths it does not own (a duplicate's) are left
     /// alone.
     func releaseClaims(_ job: JobHead, endedAt: WallTime, _ db: Database) throws {
         for path in [job.path, job.claim] {
             guard let path else { continue }
-            try db.cachedStatement(
-                sql: """
-                    UPDATE file SET last_job = owner, last_url = owner_url, last_ended_at = ?, owner = NULL, \
-                    owner_url = NULL WHERE path = ? AND owner = ?
-                    """
-            ).execute(arguments: [endedAt.rawValue, path, job.seq.rawValue])
+            try hot(.releaseFile, db).bind(endedAt.rawValue).bind(path).bind(job.seq.rawValue).run()
         }
     }
 
@@ -148,13 +159,7 @@ private struct FileRow {
 
 extension LedgerStore {
     private func fileRow(_ path: String, _ db: Database) throws -> FileRow? {
-        let statement = try db.cachedStatement(
-            sql: """
-                SELECT owner, owner_url, last_job, last_url, last_ended_at, url, final_url, size, digest, \
-                etag, \
-                last_modified, content_type, published_at FROM file WHERE path = ?
-                """)
-        return try Row.fetchOne(statement, arguments: [path]).map { row in
+        try hot(.fileRow, db).bind(path).first { row in
             FileRow(
                 owner: row.optionalNumber(0).map { JobSeq($0) }, ownerURL: row.text(1),
                 lastJob: row.optionalNumber(2).map { JobSeq($0) }, lastURL: row.text(3),

@@ -42,6 +42,7 @@ extension LedgerStore {
                     try fail(job, "\(Masking.text(name)) is not named in \(list)", now: now, db)
                     continue
                 }
+                caches.forget(job.seq)
                 try db.cachedStatement(sql: "UPDATE job SET gate = NULL, listed = ? WHERE seq = ?")
                     .execute(arguments: [checksum.description, job.seq.rawValue])
                 if job.state == .queued { slice.lanes.insert(job.lane) }

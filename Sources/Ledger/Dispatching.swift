@@ -42,19 +42,13 @@ extension LedgerStore {
         try read { db in
             let host = try hostKey(lane.host, db)
             let defaults = try defaults(of: lane.list, db)
-            let statement = try db.cachedStatement(
-                sql: """
-                    SELECT \(JobColumns.queued) FROM job j INDEXED BY job_queued \
-                    WHERE j.list = ? AND j.host = ? AND (j.rank, j.seq) > (?, ?) AND j.state = 0 \
-                    AND j.gate IS NULL ORDER BY j.rank, j.seq LIMIT ?
-                    """)
-            let rows = try Row.fetchCursor(
-                statement,
-                arguments: [
-                    lane.list.rawValue, lane.host.rawValue, after.rank, after.seq.rawValue, limit,
-                ])
-            return try rows.readAllMapped {
-                JobColumns.queued($0, host: host, defaults: defaults, cipher: cipher)
+            let statement = try hot(.queued, db)
+            statement.bind(lane.list.rawValue).bind(lane.host.rawValue).bind(after.rank)
+                .bind(after.seq.rawValue).bind(limit)
+            return try statement.rows { row in
+                let job = JobColumns.queued(row, host: host, defaults: defaults, cipher: cipher)
+                caches.remember(JobHead(of: job, row, claim: row.text(JobColumns.queuedCount)))
+                return job
             }
         }
     }

@@ -14,7 +14,9 @@ enum JobColumns {
         """
     static let queuedCount = 20
 
-    static func queued(_ row: Row, host: HostKey, defaults: JobOptions, cipher: JobIDCipher) -> QueuedJob {
+    static func queued(
+        _ row: some ColumnReading, host: HostKey, defaults: JobOptions, cipher: JobIDCipher
+    ) -> QueuedJob {
         let seq = JobSeq(row.number(0))
         let work: QueuedJob.Work
         let kind = JobKind(rawValue: row.number(5))
@@ -46,7 +48,7 @@ enum JobColumns {
     static func id(_ seq: JobSeq, gid: Int64?, _ cipher: JobIDCipher) -> JobID {
         gid.map { JobID(rawValue: UInt64(bitPattern: $0)) } ?? cipher.id(of: seq)
     }
-    static func lane(_ row: Row, list: Int, host: Int) -> LaneKey {
+    static func lane(_ row: some ColumnReading, list: Int, host: Int) -> LaneKey {
         LaneKey(list: ListID(row.number(list)), host: HostID(rawValue: row.number(host)))
     }
 }
@@ -73,6 +75,12 @@ struct JobHead {
     /// The list of digests that it waits for, or failed by.
     var gate: DigestListID?
 
+    static let query = """
+        SELECT seq, list, host, state, kind, path, claim, urls, admitted_at, attempts, fetched, waited, \
+        started_at, \
+        since, crashes, resume NOT NULL, gate FROM job
+        """
+
     /// The URL that tells a duplicate: the first mirror.
     var url: String { urls.map { WorkColumns.texts($0).first ?? "" } ?? "" }
     /// Back-off until now, added to what was spent before.
@@ -85,25 +93,42 @@ struct JobHead {
     }
 }
 
-extension LedgerStore {
-    private static let headQuery = """
-        SELECT seq, list, host, state, kind, path, claim, urls, admitted_at, attempts, fetched, waited, \
-        started_at, \
-        since, crashes, resume NOT NULL, gate FROM job
-        """
+extension JobHead {
+    /// Of a queued job that has just been read, with the columns that it does not tell.
+    init(of job: QueuedJob, _ row: borrowing some ColumnReading, claim: String?) {
+        seq = job.seq
+        lane = job.lane
+        state = .queued
+        kind = JobKind(rawValue: row.number(5)) ?? .download
+        path = row.text(8)
+        self.claim = claim
+        urls = row.text(6)
+        admittedAt = job.admittedAt
+        attempts = job.attempts
+        fetched = job.fetchedBytes
+        waited = job.waited
+        startedAt = job.startedAt
+        since = nil
+        crashes = job.crashes
+        hasResumePoint = row.text(16) != nil
+        gate = nil
+    }
+}
 
+extension LedgerStore {
+    /// From memory where it is known; whoever changes the row outside `move` calls `caches.forget`.
     func head(_ seq: JobSeq, _ db: Database) throws -> JobHead? {
-        let statement = try db.cachedStatement(sql: Self.headQuery + " WHERE seq = ?")
-        return try Row.fetchOne(statement, arguments: [seq.rawValue]).flatMap(Self.head)
+        if let known = caches.heads[seq] { return known }
+        return try hot(.head, db).bind(seq.rawValue).first(Self.head)
     }
 
     /// Jobs of a query over `job`, at most a slice of them.
     func heads(_ condition: String, _ values: [Int64], _ db: Database) throws -> [JobHead] {
-        let statement = try db.cachedStatement(sql: Self.headQuery + " " + condition)
+        let statement = try db.cachedStatement(sql: JobHead.query + " " + condition)
         return try Row.fetchCursor(statement, arguments: StatementArguments(values)).readAllMapped(Self.head)
     }
 
-    private static func head(_ row: Row) -> JobHead? {
+    private static func head(_ row: borrowing some ColumnReading) -> JobHead? {
         guard let state = JobState(rawValue: Int(row.number(3))), let kind = JobKind(rawValue: row.number(4))
         else {
             return nil

@@ -39,6 +39,7 @@ extension LedgerStore {
             }
             try db.cachedStatement(sql: "UPDATE job SET resume = ? WHERE seq = ? AND resume IS NULL")
                 .execute(arguments: [row.text(1), job.seq.rawValue])
+            caches.forget(job.seq)
             guard db.changesCount > 0 else { return nil }
             try db.cachedStatement(sql: "DELETE FROM part WHERE seq = ?").execute(arguments: [row.number(0)])
             return JSONColumn.resume(row.text(1))

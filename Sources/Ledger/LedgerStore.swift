@@ -34,6 +34,7 @@ public final class LedgerStore {
     var failure: LedgerError?
     var deltas = CounterDeltas()
     var caches = LedgerCaches()
+    let hot = HotStatements()
     var changedLists: Set<ListID> = []
     var changedHosts: Set<HostID> = []
     var seqLimit: JobSeq
@@ -164,6 +165,7 @@ public final class LedgerStore {
 
     /// Closes the file; the WAL is written home and removed. Nothing may be called after it.
     public func close() throws(LedgerError) {
+        hot.forget()
         do { try queue.close() } catch { throw LedgerError(error, file: path) }
     }
 }
@@ -176,9 +178,13 @@ extension LedgerStore: Sendable {}
 /// the file.
 struct LedgerCaches {
     static let limit = 16_384
+    /// More than the dispatcher reads ahead and has under way.
+    static let headLimit = 8_192
     var hostIDs: [HostKey: HostID] = [:]
     var hostNames: [HostID: HostKey] = [:]
     var defaults: [ListID: JobOptions] = [:]
+    /// Jobs that were read ahead or are under way, as their rows are: each is asked for at every change.
+    private(set) var heads: [JobSeq: JobHead] = [:]
     /// False: the table of kept parts is known to be empty.
     var mayHaveParts = true
 
@@ -188,6 +194,11 @@ struct LedgerCaches {
         hostIDs[key] = id
         hostNames[id] = key
     }
+    mutating func remember(_ head: JobHead) {
+        if heads.count >= Self.headLimit { heads.removeAll(keepingCapacity: true) }
+        heads[head.seq] = head
+    }
+    mutating func forget(_ seq: JobSeq) { heads[seq] = nil }
     mutating func remember(_ list: ListID, _ options: JobOptions) {
         if defaults.count >= 1024 { defaults.removeAll(keepingCapacity: true) }
         defaults[list] = options

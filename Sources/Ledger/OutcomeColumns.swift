@@ -5,7 +5,7 @@ internal import JobModel
 
 /// The row of how a job ended.
 enum OutcomeColumns {
-    private static let columns = """
+    static let columns = """
         seq, state, error, error_message, path, final_url, bytes, fetched, resumed, digest, content_type, \
         etag, \
         last_modified, http_status, http_version, remote_ip, attempts, flags, started_at, ended_at, \
@@ -17,25 +17,24 @@ enum OutcomeColumns {
     static let selected = columns.utf8.split(separator: UInt8(ascii: ","))
         .map { "o." + String(decoding: $0.drop { $0 == UInt8(ascii: " ") }, as: UTF8.self) }
         .joined(separator: ", ")
-    private static let marks = Array(repeating: "?", count: 33).joined(separator: ", ")
+    static let marks = Array(repeating: "?", count: 33).joined(separator: ", ")
 
-    /// Replaces what `publishing` wrote.
-    static func insert(_ db: Database, _ seq: JobSeq, _ outcome: Outcome) throws {
+    /// Of `HotStatements.Query.outcome`: replaces what `publishing` wrote.
+    static func write(_ statement: DirectStatement, _ seq: JobSeq, _ outcome: Outcome) throws {
+        statement.bind(seq.rawValue).bind(outcome.state.rawValue).bind(outcome.error.map(\.code.name))
+            .bind(outcome.error?.message).bind(outcome.path?.description).bind(outcome.finalURL)
+            .bind(outcome.bytes).bind(outcome.fetchedBytes).bind(outcome.resumedBytes)
+            .bind(outcome.digest?.description).bind(outcome.contentType).bind(outcome.etag)
+            .bind(outcome.lastModified).bind(outcome.httpStatus.map(Int64.init)).bind(outcome.httpVersion)
+            .bind(outcome.remoteIP).bind(outcome.attempts)
+            .bind(outcome.flags.isEmpty ? nil : outcome.flags.map(\.rawValue).joined(separator: ","))
+            .bind(outcome.startedAt?.rawValue).bind(outcome.endedAt.rawValue)
         let timings = outcome.timings
-        let values: [(any DatabaseValueConvertible)?] = [
-            seq.rawValue, outcome.state.rawValue, outcome.error.map(\.code.name),
-            outcome.error?.message, outcome.path?.description, outcome.finalURL, outcome.bytes,
-            outcome.fetchedBytes, outcome.resumedBytes, outcome.digest?.description, outcome.contentType,
-            outcome.etag, outcome.lastModified, outcome.httpStatus, outcome.httpVersion, outcome.remoteIP,
-            outcome.attempts,
-            outcome.flags.isEmpty ? nil : outcome.flags.map(\.rawValue).joined(separator: ","),
-            outcome.startedAt?.rawValue, outcome.endedAt.rawValue, known(timings.queued), timings.waiting,
-            known(timings.dns), known(timings.connect), known(timings.tls), known(timings.firstByte),
-            known(timings.transfer), known(timings.publish), known(timings.total), known(timings.run),
-            known(timings.cpu), outcome.value, outcome.worker,
-        ]
-        try db.cachedStatement(sql: "INSERT OR REPLACE INTO outcome (\(columns)) VALUES (\(marks))")
-            .execute(arguments: StatementArguments(values))
+        statement.bind(known(timings.queued)).bind(timings.waiting).bind(known(timings.dns))
+            .bind(known(timings.connect)).bind(known(timings.tls)).bind(known(timings.firstByte))
+            .bind(known(timings.transfer)).bind(known(timings.publish)).bind(known(timings.total))
+            .bind(known(timings.run)).bind(known(timings.cpu))
+        try statement.bind(outcome.value).bind(outcome.worker).run()
     }
 
     static func delete(_ db: Database, _ seq: JobSeq) throws {
@@ -43,7 +42,7 @@ enum OutcomeColumns {
     }
 
     /// nil where there is no such row (the columns of a left join).
-    static func outcome(_ row: Row, from first: Int) -> Outcome? {
+    static func outcome(_ row: borrowing some ColumnReading, from first: Int) -> Outcome? {
         guard row.optionalNumber(first) != nil, let state = JobState(rawValue: Int(row.number(first + 1))),
             state.isTerminal
         else { return nil }
@@ -71,7 +70,7 @@ enum OutcomeColumns {
         return outcome
     }
 
-    private static func timings(_ row: Row, from first: Int) -> JobTimings {
+    private static func timings(_ row: borrowing some ColumnReading, from first: Int) -> JobTimings {
         var timings = JobTimings()
         timings.queued = row.optionalNumber(first) ?? -1
         timings.waiting = row.number(first + 1)

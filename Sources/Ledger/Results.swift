@@ -15,15 +15,9 @@ extension LedgerStore {
         let bound = min(max(limit, 1), Self.pageLimit)
         return try read { db in
             let defaults = try defaults(of: list, db)
-            let statement = try db.cachedStatement(
-                sql: """
-                    SELECT \(ResultColumns.selected) FROM \(SpanPages.jobs) \
-                    LEFT JOIN outcome o ON o.seq = j.seq LEFT JOIN host h ON h.id = j.host \
-                    WHERE \(SpanPages.condition) ORDER BY s.first, j.seq LIMIT ?
-                    """)
-            let rows = try Row.fetchCursor(
-                statement, arguments: StatementArguments(SpanPages.values(list, after) + [Int64(bound)]))
-            let records = try rows.readAllMapped {
+            let statement = try hot(.results, db)
+            for value in SpanPages.values(list, after) { statement.bind(value) }
+            let records = try statement.bind(bound).rows {
                 ResultColumns.record($0, defaults: defaults, cipher: cipher)
             }
             return (records, records.count < bound ? nil : records.last?.seq)
@@ -64,7 +58,9 @@ enum ResultColumns {
         "j.seq, j.list, j.line, j.kind, j.state, j.urls, j.options, j.gid, h.name, " + OutcomeColumns.selected
     static let count = 9 + 33
 
-    static func record(_ row: Row, defaults: JobOptions, cipher: JobIDCipher) -> ResultRecord? {
+    static func record(
+        _ row: borrowing some ColumnReading, defaults: JobOptions, cipher: JobIDCipher
+    ) -> ResultRecord? {
         guard let state = JobState(rawValue: Int(row.number(4))), let kind = JobKind(rawValue: row.number(3))
         else {
             return nil

@@ -45,14 +45,6 @@ enum RowColumns {
     }
 }
 
-extension Row {
-    /// NULL is 0.
-    func number(_ index: Int) -> Int64 { self[index] as Int64? ?? 0 }
-    func optionalNumber(_ index: Int) -> Int64? { self[index] as Int64? }
-    func text(_ index: Int) -> String? { self[index] as String? }
-    func time(_ index: Int) -> WallTime? { optionalNumber(index).map { WallTime(milliseconds: $0) } }
-}
-
 /// What a job is, as the `kind` column has it. On disk: never renumber.
 enum JobKind: Int64 {
     case download = 0
@@ -82,7 +74,8 @@ enum WorkColumns {
         }
     }
     static func texts(_ urls: String) -> [String] {
-        urls.utf8.split(separator: tab).map { String(Substring($0)) }
+        if !urls.utf8.contains(tab) { return [urls] }
+        return urls.utf8.split(separator: tab).map { String(Substring($0)) }
     }
     /// A normalised URL begins with its scheme in lower case.
     private static func scheme(of text: String) -> String {

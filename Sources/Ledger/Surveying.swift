@@ -117,6 +117,7 @@ extension LedgerStore {
 
     /// Forgets where a resting job would go on: it starts from zero.
     public func forgetResume(of seq: JobSeq) throws(LedgerError) {
+        caches.forget(seq)
         try write { db in
             try db.cachedStatement(sql: "UPDATE job SET resume = NULL WHERE seq = ?")
                 .execute(arguments: [seq.rawValue])

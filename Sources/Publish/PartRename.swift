@@ -5,7 +5,8 @@ import LinuxKit
 import SystemPackage
 
 /// Gives a group of parts their final names, then makes the names durable: each directory touched is fsynced
-/// once, new ones in their parents too, and only then are the jobs reported.
+/// once, new ones in their parents too, and only then are the jobs reported. In two steps, so that one syncfs can
+/// make these directories and the next group's data durable.
 ///
 /// Each step may be repeated: a file that has its final name already is found by its inode.
 struct PartRename {
@@ -17,31 +18,48 @@ struct PartRename {
         case taken
     }
 
-    mutating func run(_ items: [PublishItem], in place: PublishPlace) -> [PublishEvent] {
+    /// Renamed, and not durable yet.
+    struct Renaming {
+        fileprivate(set) var events: [PublishEvent] = []
+        fileprivate var items: [PublishItem] = []
+        /// What each item needs synced, and all of it.
+        fileprivate var needs: [[FilePath]] = []
+        fileprivate(set) var directories: Set<FilePath> = []
+        fileprivate var unsynced: Set<[UInt8]> = []
+    }
+
+    mutating func begin(_ items: [PublishItem], in place: PublishPlace) -> Renaming {
         // What others moved away since the last group must not be written to through an old descriptor.
         place.output.forgetDirectories()
-        var events: [PublishEvent] = []
-        var renamed: [PublishItem] = []
+        var renaming = Renaming()
         for item in items {
             heartbeat.mark()
             do throws(SystemError) {
                 switch try rename(item, in: place) {
                 case .success(.renamed):
-                    renamed.append(item)
-                    if let event = try sidecar(of: item, in: place) { events.append(event) }
-                case .success(.taken): events.append(.nameTaken(item.seq))
-                case .failure(let error): events.append(.renameFailed(item.seq, PublishTrouble(error)))
+                    renaming.items.append(item)
+                    if let event = try sidecar(of: item, in: place) { renaming.events.append(event) }
+                case .success(.taken): renaming.events.append(.nameTaken(item.seq))
+                case .failure(let error):
+                    renaming.events.append(.renameFailed(item.seq, PublishTrouble(error)))
                 }
             } catch {
                 let obstacle = place.obstacle(to: item.path)
                 let fault = PublishFault.error(error, path: item.path, obstacle: obstacle)
-                events.append(
+                renaming.events.append(
                     .renameFailed(item.seq, PublishTrouble(fault, systemCode: error.code.rawValue)))
             }
         }
-        let faults = syncDirectories(of: renamed, in: place)
+        noteDirectories(&renaming)
+        return renaming
+    }
+
+    /// - Parameter isOutputSynced: the output's file system has been synced since `begin`.
+    func finish(_ renaming: Renaming, in place: PublishPlace, isOutputSynced: Bool) -> [PublishEvent] {
+        var events = renaming.events
+        let faults = syncDirectories(of: renaming, in: place, isOutputSynced)
         var durable: [JobSeq] = []
-        for (item, fault) in zip(renamed, faults) {
+        for (item, fault) in zip(renaming.items, faults) {
             if let fault { events.append(.renameFailed(item.seq, fault)) } else { durable.append(item.seq) }
         }
         if !durable.isEmpty { events.append(.renamed(durable)) }
@@ -140,44 +158,64 @@ struct PartRename {
 }
 
 extension PartRename {
-    /// fsyncs what the renames touched. Answers for each item the error that keeps it from being durable, or
-    /// nil.
-    private func syncDirectories(of items: [PublishItem], in place: PublishPlace) -> [PublishTrouble?] {
-        var needs: [[FilePath]] = []
-        var wanted: Set<FilePath> = []
-        var pending: Set<[UInt8]> = []
-        for item in items {
+    /// Which directories the renames have touched: the same few for many files, so each is worked out once.
+    private func noteDirectories(_ renaming: inout Renaming) {
+        var known: [FilePath: [FilePath]] = [:]
+        for item in renaming.items {
             let folder = FilePath(item.path.description).removingLastComponent()
+            if let needs = known[folder] {
+                renaming.needs.append(needs)
+                continue
+            }
             let fresh = settings.unsynced.pending(
                 among: Self.prefixes(of: folder).map { Array($0.string.utf8) })
-            pending.formUnion(fresh)
+            renaming.unsynced.formUnion(fresh)
             // A new directory's name lies in its parent.
             let parents = fresh.map { FilePath(String(decoding: $0, as: UTF8.self)).removingLastComponent() }
-            needs.append([folder] + parents)
-            wanted.formUnion(needs[needs.count - 1])
+            let needs = [folder] + parents
+            known[folder] = needs
+            renaming.needs.append(needs)
+            renaming.directories.formUnion(needs)
         }
-        let failed = settings.durability == .none ? [:] : sync(wanted, in: place)
+    }
+
+    /// fsyncs what the renames touched. Answers for each item the error that keeps it from being durable, or
+    /// nil.
+    private func syncDirectories(
+        of renaming: Renaming, in place: PublishPlace, _ isOutputSynced: Bool
+    ) -> [PublishTrouble?] {
+        let failed =
+            settings.durability == .none
+            ? [:] : sync(renaming.directories, in: place, isOutputSynced: isOutputSynced)
         settings.unsynced.remove(
-            pending.filter { path in
+            renaming.unsynced.filter { path in
                 failed[FilePath(String(decoding: path, as: UTF8.self)).removingLastComponent()] == nil
             })
-        return needs.map { paths in paths.lazy.compactMap { failed[$0] }.first }
+        return renaming.needs.map { paths in paths.lazy.compactMap { failed[$0] }.first }
     }
 
     /// - Returns: the directories whose fsync failed.
-    private func sync(_ paths: Set<FilePath>, in place: PublishPlace) -> [FilePath: PublishTrouble] {
+    private func sync(
+        _ paths: Set<FilePath>, in place: PublishPlace, isOutputSynced: Bool
+    ) -> [FilePath: PublishTrouble] {
+        guard !paths.isEmpty else { return [:] }
         heartbeat.enter("fsync of directories")
         defer { heartbeat.leave() }
-        if paths.count >= settings.syncThreshold {
+        if isOutputSynced { return syncEach(elsewhere(paths, in: place), in: place) }
+        if paths.count >= max(8, settings.syncThreshold) {
             do throws(SystemError) {
                 try syncFileSystem(of: place.output.descriptor, settings.outputDirectory)
-                // One call for one file system: what lies on another mount below it is synced by itself.
-                return syncEach(paths.filter { isOnOtherMount($0, in: place) }, in: place)
+                return syncEach(elsewhere(paths, in: place), in: place)
             } catch {
                 // Which one failed, each fsync tells.
             }
         }
         return syncEach(paths, in: place)
+    }
+
+    /// One call is for one file system: what lies on another mount below the output is synced by itself.
+    private func elsewhere(_ paths: Set<FilePath>, in place: PublishPlace) -> Set<FilePath> {
+        paths.filter { isOnOtherMount($0, in: place) }
     }
 
     private func syncEach(_ paths: Set<FilePath>, in place: PublishPlace) -> [FilePath: PublishTrouble] {

@@ -4,7 +4,7 @@ import JobModel
 import LinuxKit
 import SystemPackage
 
-/// Makes the data of a group of parts durable: one syncfs from the threshold up, else an fsync each.
+/// Makes the data of a group of parts durable: one syncfs or an fsync each, as `SyncChoice` says.
 ///
 /// **What is believed.** The kernel keeps a failed write-back as an error of the inode and, apart from it, of the
 /// whole file system, and tells each once to every descriptor that was open when it happened (errseq_t). A
@@ -14,8 +14,7 @@ import SystemPackage
 /// descriptor.
 ///
 /// syncfs does not say whose error it tells, and it does not use up the files' own: after it failed, a part with its
-/// own descriptor is asked by that; one without is fetched again, for the error may be its own. syncfs waits for all
-/// that anybody has written to the file system, so a few parts are synced by themselves.
+/// own descriptor is asked by that; one without is fetched again, for the error may be its own.
 struct PartSync {
     let settings: PublishSettings
     let heartbeat: Heartbeat
@@ -28,7 +27,21 @@ struct PartSync {
         try file.synchronize(object)
     }
 
-    func run(_ items: [PublishItem], in place: PublishPlace) -> [PublishEvent] {
+    /// Whether the last `run` has synced the output's whole file system.
+    private(set) var coversOutput = false
+    private var choice: SyncChoice
+
+    init(settings: PublishSettings, heartbeat: Heartbeat) {
+        self.settings = settings
+        self.heartbeat = heartbeat
+        choice = SyncChoice(threshold: settings.syncThreshold)
+    }
+
+    /// - Parameter directories: how many of the output are to be synced as well, by the same call if it is one.
+    mutating func run(
+        _ items: [PublishItem], in place: PublishPlace, besides directories: Int = 0
+    ) -> [PublishEvent] {
+        coversOutput = false
         var events: [PublishEvent] = []
         var sound: [PublishItem] = []
         for item in items {
@@ -40,7 +53,7 @@ struct PartSync {
         }
         events += DigestMarking(settings: settings).setAttributes(of: sound, in: place)
         var synced: [JobSeq] = []
-        for (item, trouble) in judge(sound, in: place) {
+        for (item, trouble) in judge(sound, directories, in: place) {
             if let trouble {
                 events.append(.syncFailed(item.seq, trouble))
             } else {
@@ -51,14 +64,21 @@ struct PartSync {
         return events
     }
 
-    private func judge(_ items: [PublishItem], in place: PublishPlace) -> [(PublishItem, PublishTrouble?)] {
+    private mutating func judge(
+        _ items: [PublishItem], _ directories: Int, in place: PublishPlace
+    ) -> [(PublishItem, PublishTrouble?)] {
         if settings.durability == .none { return items.map { ($0, nil) } }
         var judged: [(PublishItem, PublishTrouble?)] = []
         // Nearly always one home, in which the order stays.
         for home in Set(items.map(\.home)) {
             let group = items.filter { $0.home == home }
-            let needsAll = group.count >= settings.syncThreshold || group.contains { $0.file == nil }
+            let needsAll =
+                choice.isTogether(group.count + (home.isOutput ? directories : 0))
+                || group.contains { $0.file == nil }
             let failure = needsAll ? syncTogether(home, in: place) : nil
+            if needsAll, failure == nil, home.isOutput { coversOutput = true }
+            let begin = Monotonic.nanoseconds()
+            defer { if !needsAll { choice.tookAlone(since(begin), count: group.count) } }
             for item in group {
                 if needsAll, failure == nil {
                     judged.append((item, nil))
@@ -86,9 +106,13 @@ struct PartSync {
         }
     }
 
-    private func syncTogether(_ home: PartHome, in place: PublishPlace) -> PublishTrouble? {
+    private mutating func syncTogether(_ home: PartHome, in place: PublishPlace) -> PublishTrouble? {
         heartbeat.enter("syncfs")
-        defer { heartbeat.leave() }
+        let begin = Monotonic.nanoseconds()
+        defer {
+            choice.tookTogether(since(begin))
+            heartbeat.leave()
+        }
         do throws(SystemError) {
             let folder = try place.parts(home)
             try syncAll(folder.descriptor, folder.tree.root.string)
@@ -97,6 +121,8 @@ struct PartSync {
             return PublishTrouble(error)
         }
     }
+
+    private func since(_ begin: Int64) -> Duration { .nanoseconds(Monotonic.nanoseconds() - begin) }
 
     private func syncAlone(_ file: KeptFile, _ path: String) -> PublishTrouble? {
         heartbeat.enter("fsync")

@@ -13,8 +13,8 @@ import SystemPackage
 /// the directories fsynced. A file is never read here; digests are the sum processes' work.
 ///
 /// All that waits in the mailbox is one group, and a group shares its fsyncs: while one is under way the next
-/// gathers. Within a group syncs come first, then renames, then the rest; the events of each kind go out as
-/// soon as they stand.
+/// gathers. Within a group parts are renamed first, for then the sync of the others' data makes those names durable
+/// with it. The events of each kind go out as soon as they stand.
 ///
 /// *Diagnostics*: every trouble is an event of one job. `.disk` errors are the machine's, not the job's: the
 /// dispatcher pauses on them. A directory that is missing, replaced or unmounted fails each command and is
@@ -26,7 +26,7 @@ public struct PublishLoop: ~Copyable {
     private let events: @Sendable ([PublishEvent]) -> Void
     private let heartbeat: Heartbeat
     private var place: PublishPlace?
-    private let sync: PartSync
+    private var sync: PartSync
     private var rename: PartRename
 
     /// Opens nothing yet. The mailbox's wake must ring `bell`.
@@ -71,8 +71,11 @@ public struct PublishLoop: ~Copyable {
             // Not there: whoever needs it finds out.
             do throws(SystemError) { _ = try place.parts(home) } catch {}
         }
-        if !group.syncs.isEmpty { events(sync.run(group.syncs, in: place)) }
-        if !group.renames.isEmpty { events(rename.run(group.renames, in: place)) }
+        let renaming = rename.begin(group.renames, in: place)
+        let synced = sync.run(group.syncs, in: place, besides: renaming.directories.count)
+        if !synced.isEmpty { events(synced) }
+        let renamed = rename.finish(renaming, in: place, isOutputSynced: sync.coversOutput)
+        if !renamed.isEmpty { events(renamed) }
         if !group.keeps.isEmpty {
             events(group.keeps.map { .kept($0.seq, sync.keep($0.partName, $0.home, in: place)) })
         }

@@ -129,7 +129,7 @@ public struct PublishSettings: Sendable {
     public var durability: Durability
     /// Permission bits of directories made below the output.
     public var dirMode: UInt32
-    /// From so many files (or directories) in one group on, one syncfs instead of an fsync each.
+    /// From so many files and directories in one group on, one syncfs instead of an fsync each, see `SyncChoice`.
     public var syncThreshold: Int
     /// Shared by all loops that got this value.
     let unsynced = UnsyncedDirectories()
@@ -138,7 +138,7 @@ public struct PublishSettings: Sendable {
     public init(
         outputDirectory: String, partsDirectory: String, durability: Durability = .full,
         dirMode: UInt32 = 0o755,
-        syncThreshold: Int = 32
+        syncThreshold: Int = 2
     ) {
         self.outputDirectory = outputDirectory
         self.partsDirectory = partsDirectory

@@ -9,7 +9,7 @@ import SystemPackage
 
 /// Runs on: `dld-log`.
 /// Owns: standard error and jobs.log.
-/// Receives: finished lines from any thread.
+/// Receives: finished lines from any thread, records of jobs to make lines of.
 /// Sends: nothing.
 ///
 /// A log that blocks (a full pipe, a slow journal, a full disk) must not hold up anybody's work, so nobody but this
@@ -33,7 +33,7 @@ struct LogLoop: ~Copyable {
         while true {
             let taken = port.take()
             if !taken.lines.isEmpty { write(taken.lines, to: 2) }
-            if !taken.jobs.isEmpty { writeJobs(taken.jobs) }
+            if !taken.jobs.isEmpty { writeJobs(taken.jobs.flatMap { $0.logLine() }) }
             if taken.reopens { openJobs() }
             if taken.stops { return }
             if port.isEmpty { _ = bell.wait(atMost: nil) }
@@ -79,16 +79,19 @@ struct LogLoop: ~Copyable {
 final class LogPort: Sendable {
     struct Taken {
         var lines: [UInt8] = []
-        var jobs: [UInt8] = []
+        var jobs: [ResultRecord] = []
         var reopens = false
         var stops = false
+        var isEmpty: Bool { lines.isEmpty && jobs.isEmpty && !reopens && !stops }
     }
     private struct Box {
         var taken = Taken()
         var dropped = 0
     }
-    /// Bytes of each kind that may wait.
+    /// Bytes of lines that may wait.
     static let maxQueued = 8 << 20
+    /// Jobs that may wait to be written, some 8 MiB of them.
+    static let maxJobs = 8 << 10
     private let box = Guarded(Box())
     private let level = Guarded(Logger.Level.info)
     private let wake: @Sendable () -> Void
@@ -103,15 +106,14 @@ final class LogPort: Sendable {
         add { Self.append(Array(text.utf8), to: &$0.taken.lines, dropped: &$0.dropped) }
     }
     func job(_ record: ResultRecord) {
-        let line = record.logLine()
-        add { Self.append(line, to: &$0.taken.jobs, dropped: &$0.dropped) }
+        add { box in
+            if box.taken.jobs.count < Self.maxJobs { box.taken.jobs.append(record) } else { box.dropped += 1 }
+        }
     }
     func reopen() { add { $0.taken.reopens = true } }
     func stop() { add { $0.taken.stops = true } }
     var isEmpty: Bool {
-        box.withLock {
-            $0.taken.lines.isEmpty && $0.taken.jobs.isEmpty && !$0.taken.reopens && !$0.taken.stops
-        }
+        box.withLock { $0.taken.isEmpty }
     }
 
     func take() -> Taken {
@@ -127,9 +129,14 @@ final class LogPort: Sendable {
         }
     }
 
+    /// Rings only for the first of what is taken together.
     private func add(_ body: (inout Box) -> Void) {
-        box.withLock { body(&$0) }
-        wake()
+        let wasEmpty = box.withLock { box in
+            let wasEmpty = box.taken.isEmpty
+            body(&box)
+            return wasEmpty
+        }
+        if wasEmpty { wake() }
     }
 
     private static func append(_ bytes: [UInt8], to queue: inout [UInt8], dropped: inout Int) {
