@@ -12,10 +12,13 @@ public struct PartName: Sendable, Hashable, CustomStringConvertible {
     public let generation: UInt32
 
     /// For a part that a job begins from zero; `old`: what its resume point names, which this must not be.
-    public init(of job: JobID, after old: String?) {
+    ///
+    /// - Parameter mismatches: how often the job's file came with a wrong digest. That part is being removed while the
+    ///   next one begins, so the next has a name that none of its begins can have had.
+    public init(of job: JobID, after old: String?, mismatches: Int = 0) {
         self.job = job
         guard let old, let last = PartName(old), last.job == job else {
-            generation = 0
+            generation = UInt32(min(max(mismatches, 0), 0xFFFF)) << 16
             return
         }
         generation = last.generation == .max ? 0 : last.generation + 1

@@ -31,6 +31,17 @@ private func checkpoint(_ bytes: Int64) -> Checkpoint {
         #expect(PartName(fresh)?.job == job)
     }
 
+    @Test func `a file fetched again for its digest does not lose its part to the removal of the bad one`() {
+        var bad = PartName(of: job, after: nil)
+        for _ in 0..<3 { bad = PartName(of: job, after: bad.description) }
+        let again = PartName(of: job, after: nil, mismatches: 1)
+        #expect(again.description == "00000000000000ab.65536.part")
+        #expect(again.generation > bad.generation && PartName(again.description) == again)
+        #expect(PartName(of: job, after: again.description, mismatches: 1).generation == 65_537)
+        #expect(PartName(of: job, after: nil, mismatches: .max).generation == 0xFFFF << 16)
+        #expect(PartName(of: job, after: nil, mismatches: -1).generation == 0)
+    }
+
     @Test(arguments: [
         "", ".part", "ab.part", "00000000000000ab", "00000000000000ab.x.part", "00000000000000ab.0.part",
         "00000000000000ab.01.part", "00000000000000ab.-1.part", "00000000000000ab.1.2.part",

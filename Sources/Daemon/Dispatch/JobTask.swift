@@ -114,7 +114,9 @@ final class JobTask {
     }
     /// Of the part that lies there; the name of one to be begun is `freshPartName`.
     var partName: String { part?.name ?? resume?.part ?? "" }
-    var freshPartName: String { PartName(of: job.id, after: (resume ?? job.resume)?.part).description }
+    var freshPartName: String {
+        PartName(of: job.id, after: (resume ?? job.resume)?.part, mismatches: job.mismatches).description
+    }
 }
 
 /// Bytes a second over the last few seconds, from samples of a growing total.
