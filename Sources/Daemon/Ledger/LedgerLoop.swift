@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
 import JobModel
 import Ledger
 import LinuxKit
@@ -44,10 +43,6 @@ struct LedgerLoop: ~Copyable {
     static let sliceLimit = 2000
     static let dueLimit = 1000
     static let partLimit = 500
-    /// While jobs stream by, a moment between two turns lets more changes share the next commit: pages, counts and locks
-    /// are written once a commit, whatever it holds. A ledger with less to do answers at once.
-    private static let streamSize = 16
-    private static let gatherMicroseconds: UInt32 = 2_000
 
     let store: LedgerStore
     let requests: Mailbox<LedgerRequest>
@@ -99,7 +94,6 @@ struct LedgerLoop: ~Copyable {
                 continue
             }
             guard commit(turn) else { return }
-            if Self.changes(in: turn) >= Self.streamSize { usleep(Self.gatherMicroseconds) }
         }
         do throws(LedgerError) {
             try store.group { () throws(LedgerError) in try store.noteRun(nil) }
@@ -107,12 +101,6 @@ struct LedgerLoop: ~Copyable {
         } catch {
             // At a stop a ledger in trouble is left to the next start, as after a crash.
             if !error.isTransient { ports.broken(error) }
-        }
-    }
-
-    private static func changes(in turn: [LedgerRequest]) -> Int {
-        turn.reduce(0) { sum, request in
-            if case .apply(let changes, _) = request { sum + changes.count } else { sum }
         }
     }
 
