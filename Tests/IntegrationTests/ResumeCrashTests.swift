@@ -88,6 +88,8 @@ import Testing
         let failed = try daemon.finish("part.txt", "\(server.url("part"))\n")
         #expect(failed.folder == "failed")
         #expect(daemon.partFiles.count == 1)
+        // Killed before the list is closed in the ledger, a restart would write the retry list again.
+        #expect(try daemon.dlctl("wait", "part.txt").status == 1)
         // It stays over a restart.
         try daemon.restart(killing: true)
         #expect(daemon.partFiles.count == 1)

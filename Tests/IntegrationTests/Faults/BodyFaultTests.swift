@@ -147,7 +147,7 @@ private let etag: [(name: String, value: String)] = [("ETag", "\"v1\"")]
         async throws
     {
         // The deadline is for the good neighbour too.
-        let deadline = "\(2 * Patience.factor)s"
+        let deadline = "\(4 * Patience.factor)s"
         try await FaultCase.play(on: { try FaultBench(["timeouts": ["job": .text(deadline)]]) }) {
             _, server in
             var body = ScriptedReply(body: sample(9, 2000))
