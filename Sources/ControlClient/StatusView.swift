@@ -74,13 +74,12 @@ public enum StatusView {
             add("Audit", AuditView.progress(audit) + others, isBad ? .bad : .plain)
         }
         for disk in status.disks {
-            var words = "\(disk.path): \(Quantity.size(disk.free)) of \(Quantity.size(disk.total)) free"
+            let role = disk.role == "output" ? "" : "\(disk.role), "
+            var words = "\(role)\(disk.path): \(Quantity.size(disk.free)) of \(Quantity.size(disk.total)) free"
             if disk.isShort { words += ", \(Quantity.size(disk.reserve)) must stay free" }
             if disk.promised > 0 { words += ", \(Quantity.size(disk.promised)) of it promised" }
             if let why = disk.paused { words += "; paused: \(why)" }
-            add(
-                disk.role == "output" ? "Disk" : "Disk (\(disk.role))", words,
-                disk.isShort || disk.paused != nil ? .bad : .plain)
+            add("Disk", words, disk.isShort || disk.paused != nil ? .bad : .plain)
         }
         return lines
     }

@@ -13,16 +13,19 @@ public struct PartName: Sendable, Hashable, CustomStringConvertible {
 
     /// For a part that a job begins from zero; `old`: what its resume point names, which this must not be.
     ///
-    /// - Parameter mismatches: how often the job's file came with a wrong digest. That part is being removed while the
-    ///   next one begins, so the next has a name that none of its begins can have had.
-    public init(of job: JobID, after old: String?, mismatches: Int = 0) {
+    /// - Parameter first: the lowest generation that may be had: `next` of all parts that were asked to be removed. The
+    ///   removal of one may still be on its way when its job begins again.
+    public init(of job: JobID, after old: String?, from first: UInt32 = 0) {
         self.job = job
         guard let old, let last = PartName(old), last.job == job else {
-            generation = UInt32(min(max(mismatches, 0), 0xFFFF)) << 16
+            generation = first
             return
         }
-        generation = last.generation == .max ? 0 : last.generation + 1
+        generation = max(last.next, first)
     }
+
+    /// The generation after this one.
+    public var next: UInt32 { generation == .max ? 0 : generation + 1 }
 
     /// Reads a name; nil for a file that is no part.
     public init?(_ text: String) {

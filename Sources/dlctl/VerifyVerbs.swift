@@ -33,6 +33,8 @@ struct Verify: ParsableCommand {
     @Argument(help: "A list (id or name), or paths.")
     var targets: [String] = []
 
+    func validate() throws { _ = try scope() }
+
     func run() throws {
         var order = AuditOrder(try scope())
         order.repair = repair

@@ -146,6 +146,12 @@ private func reach(_ rig: DispatchRig, _ order: TransferOrder, _ bytes: Int64) {
         }
         #expect(attempts == 2)
         #expect(error.code == .digestMismatch)
+        // The removal is still on its way: the next part has another name.
+        rig.commit()
+        var again = DispatchRig.job(1, attempts: 2, options: options)
+        again.mismatches = 1
+        rig.arrive(again)
+        #expect(try first(rig).partName == "0000000000000001.1.part")
     }
 
     @Test(arguments: [false, true])

@@ -71,6 +71,17 @@ final class RunningPool: Sendable {
         }
     }
 
+    /// Kills the only worker so often, each time the one that took the last one's place.
+    func killWorker(times: Int) throws {
+        var old = try stateWhen("the worker is up") { $0.workers.count == 1 }.workers
+        for death in 1...times {
+            kill(old[0], SIGKILL)
+            old = try stateWhen("death \(death) was made good") {
+                $0.workerRestarts == death && $0.workers.count == 1 && $0.workers != old
+            }.workers
+        }
+    }
+
     func stateWhen(_ what: String, _ condition: (SumPoolState) -> Bool) throws -> SumPoolState {
         try eventuallySome(what, context: { "\(self.state)" }) { condition(state) ? state : nil }
     }

@@ -115,17 +115,10 @@ import Testing
         try folder.file("long", "x")
         #expect(truncate(folder.sub("long"), 1 << 40) == 0)
         let pool = try RunningPool(processes: 1)
-        var state = try pool.stateWhen("the worker is up") { $0.workers.count == 1 }
         pool.send(.digest(JobSeq(1), directory: folder.path, name: "long", .sha256))
         _ = try pool.stateWhen("it runs") { $0.running == 1 }
         for seq in Int64(2)...9 { pool.send(.sum(JobSeq(seq), SumRange(from: 0, to: UInt64(seq)))) }
-        for death in 1...2 {
-            kill(state.workers[0], SIGKILL)
-            let old = state.workers
-            state = try pool.stateWhen("death \(death) was made good") {
-                $0.workerRestarts == death && $0.workers.count == 1 && $0.workers != old
-            }
-        }
+        try pool.killWorker(times: 2)
         guard case .failed(_, let error) = try pool.answer(1) else {
             Issue.record("the long one did not fail")
             return

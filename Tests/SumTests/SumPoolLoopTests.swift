@@ -103,18 +103,11 @@ import Testing
 
     @Test func `a job whose workers die twice fails, and its neighbours do not`() throws {
         let pool = try RunningPool(processes: 1)
-        var state = try pool.stateWhen("the worker is up") { $0.workers.count == 1 }
         // The first in the hand is to blame; the second never ran.
         pool.send(.sum(JobSeq(1), Self.long))
         _ = try pool.stateWhen("it runs") { $0.running == 1 }
         pool.send(.sum(JobSeq(2), SumRange(from: 0, to: 10)))
-        for death in 1...2 {
-            kill(state.workers[0], SIGKILL)
-            let old = state.workers
-            state = try pool.stateWhen("death \(death) was made good") {
-                $0.workerRestarts == death && $0.workers.count == 1 && $0.workers != old
-            }
-        }
+        try pool.killWorker(times: 2)
         guard case .failed(_, let error) = try pool.answer(1) else {
             Issue.record("job 1 did not fail")
             return

@@ -93,7 +93,13 @@ extension DispatchLoop {
 
     mutating func discardPart(_ task: JobTask) {
         guard !task.partName.isEmpty else { return }
-        outbox.publish[0, default: []].append(.discard([task.partName], home: task.home))
+        remove([task.partName], home: task.home)
+    }
+
+    /// Parts that a job begins from here on have other names: the publisher removes when it comes to it.
+    mutating func remove(_ parts: [String], home: PartHome) {
+        for name in parts { firstPart = max(firstPart, PartName(name)?.next ?? 0) }
+        outbox.publish[0, default: []].append(.discard(parts, home: home))
     }
 
     private mutating func commitRest(_ rest: JobMachine.Rest, of task: JobTask) {

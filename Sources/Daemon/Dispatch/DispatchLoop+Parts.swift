@@ -138,7 +138,7 @@ extension DispatchLoop {
 
     mutating func partsExpired(_ parts: [ExpiredPart], isLast: Bool) {
         for (home, group) in Dictionary(grouping: parts, by: { mounts.home(of: $0.path) }) {
-            outbox.publish[0, default: []].append(.discard(group.map(\.name), home: home))
+            remove(group.map(\.name), home: home)
         }
         if !isLast { nextPartLook = min(nextPartLook, now + Self.partBatchInterval) }
     }

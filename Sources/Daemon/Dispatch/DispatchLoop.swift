@@ -110,6 +110,8 @@ struct DispatchLoop: ~Copyable {
     var activeSums = 0
     /// Local lists of digests that are being read.
     var activeReadings = 0
+    /// Above the generation of every part that was asked to be removed.
+    var firstPart: UInt32 = 0
     var checks = CheckAhead()
     var haltedLists: Set<ListID> = []
     /// When a host with a hold or a pace is looked at next.

@@ -112,10 +112,10 @@ final class JobTask {
         else { return nil }
         return known.size
     }
-    /// Of the part that lies there; the name of one to be begun is `freshPartName`.
+    /// Of the part that lies there; the name of one to be begun is `freshPartName(from:)`.
     var partName: String { part?.name ?? resume?.part ?? "" }
-    var freshPartName: String {
-        PartName(of: job.id, after: (resume ?? job.resume)?.part, mismatches: job.mismatches).description
+    func freshPartName(from first: UInt32) -> String {
+        PartName(of: job.id, after: (resume ?? job.resume)?.part, from: first).description
     }
 }
 

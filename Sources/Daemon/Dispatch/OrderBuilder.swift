@@ -11,10 +11,13 @@ import Transfer
 /// is flagged. What touches its own job (timeouts, tries, speed) it may set.
 struct OrderBuilder {
     let plan: DispatchPlan
+    /// The lowest generation of a part that is begun.
+    var firstPart: UInt32 = 0
 
     func order(for task: JobTask, url: DownloadURL) -> (order: TransferOrder, flags: [JobFlag]) {
         var flags: [JobFlag] = []
-        var order = TransferOrder(token: task.token, seq: task.seq, url: url, partName: task.freshPartName)
+        var order = TransferOrder(
+            token: task.token, seq: task.seq, url: url, partName: task.freshPartName(from: firstPart))
         request(&order, task: task, flags: &flags)
         limits(&order, task: task)
         policy(&order, task: task, flags: &flags)
