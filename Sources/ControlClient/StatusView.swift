@@ -75,7 +75,8 @@ public enum StatusView {
         }
         for disk in status.disks {
             let role = disk.role == "output" ? "" : "\(disk.role), "
-            var words = "\(role)\(disk.path): \(Quantity.size(disk.free)) of \(Quantity.size(disk.total)) free"
+            var words =
+                "\(role)\(disk.path): \(Quantity.size(disk.free)) of \(Quantity.size(disk.total)) free"
             if disk.isShort { words += ", \(Quantity.size(disk.reserve)) must stay free" }
             if disk.promised > 0 { words += ", \(Quantity.size(disk.promised)) of it promised" }
             if let why = disk.paused { words += "; paused: \(why)" }
