@@ -15,7 +15,7 @@ extension ScriptedServer {
     ) {
         route(path) { request in
             guard self.count(path) == 1 else { return answer(request) }
-            latch?.wait(atMost: .seconds(60))
+            latch?.wait(atMost: .seconds(60) * Patience.factor)
             var first = ScriptedFile(bytes, etag: etag).reply(to: .plain)
             first.ending = .cut(after: 30_000)
             return first
@@ -63,11 +63,12 @@ private func partial(
         try await FaultCase.play("\(#function) \(range)") { _, server in
             let hasLied = Latch()
             server.breaksOff("/liar") { request in
-                guard request.range != nil else { return file.reply(to: request) }
+                guard request.range == nil else { return partial(request, range: range) }
                 hasLied.open()
-                return partial(request, range: range)
+                return file.reply(to: request)
             }
-            // Breaks off once the lie is known: what it still asks for is asked for whole.
+            // Breaks off once the lie is known, told by the liar being asked for whole: what is missing here is
+            // asked for whole too.
             server.breaksOff("/again", after: hasLied) { file.reply(to: $0) }
             return FaultCase(
                 [
