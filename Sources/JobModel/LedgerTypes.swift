@@ -72,6 +72,8 @@ public struct ResumePoint: Sendable, Hashable, Codable {
     public var url: String
     /// Contiguous bytes from 0 known to be on disk.
     public var bytes: Int64
+    /// What is on the disk beyond them, in order, of a file that was fetched in segments; nil where there is nothing.
+    public var ranges: [ByteRange]?
     /// Length of the whole file as the server told it.
     public var total: Int64?
     /// Strong validators only; without one there is no resume point.
@@ -98,6 +100,10 @@ public struct ResumePoint: Sendable, Hashable, Codable {
 
     /// Every byte of the file is there.
     public var isWhole: Bool { total == bytes }
+    /// Bytes known to be on disk, wherever they lie.
+    public var known: Int64 { (ranges ?? []).reduce(bytes) { $0 &+ $1.count } }
+    /// One beyond the last byte known to be on disk.
+    public var extent: Int64 { max(bytes, ranges?.last?.end ?? 0) }
 }
 
 /// What the ledger knows of a file under a final path: stands on its own after the list is gone.

@@ -98,7 +98,7 @@ extension DispatchLoop {
         if let best = warm.min(by: { workerLoads[$0.key].active < workerLoads[$1.key].active }) {
             return best.key
         }
-        let open = host.machine.active + host.idleTotal
+        let open = host.machine.active + host.machine.segments + host.idleTotal
         if host.machine.stage == .http1, open >= host.machine.caps.connections { return nil }
         return leastLoaded(room: room)
     }
@@ -132,7 +132,12 @@ extension DispatchLoop {
         if host.active[worker] == 0 { host.active[worker] = nil }
         if keptConnection, host.machine.stage != .http2 { host.idle[worker, default: 0] += 1 }
         if host.machine.stage == .http2 { host.idle = host.active.isEmpty ? [worker: 1] : [:] }
-        host.lastUsed = now
+        slotFreed(key)
+    }
+
+    /// A slot of the host, and of a worker, is there for others.
+    mutating func slotFreed(_ key: HostKey) {
+        hosts[key]?.lastUsed = now
         freed(key)
         for starved in starvedHosts { freed(starved) }
         starvedHosts.removeAll()

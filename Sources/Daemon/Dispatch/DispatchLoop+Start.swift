@@ -14,6 +14,13 @@ extension DispatchLoop {
         case .running, .draining: _ = startHops()
         case .stopping, .ended: return
         }
+        startSegments(asked: true)
+        startQueued()
+        startSegments(asked: false)
+        reclaimSegments()
+    }
+
+    private mutating func startQueued() {
         guard case .running = mode else { return }
         startSuspect()
         while tasks.count < plan.window, workerLoads.reduce(0, { $0 + $1.active }) < budget.limit,

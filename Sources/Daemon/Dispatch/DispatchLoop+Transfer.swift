@@ -15,6 +15,10 @@ extension DispatchLoop {
             uplinkProved()
             freed(key)
         case .sized(_, let token, let total): sized(token, total: total)
+        case .segmentsWanted(_, let token, let count):
+            if let task = task(of: token) { segmentsWanted(task, count) }
+        case .segmentOver(let report):
+            if let task = task(of: report.token) { segmentEnded(report, of: task) }
         case .progress(_, let samples):
             for sample in samples {
                 guard let task = task(of: sample.token) else { continue }
@@ -43,6 +47,7 @@ extension DispatchLoop {
         noteProbe(task.seq)
         noteResponse(report, on: task, host: key)
         noteRanges(report.ranges, host: key)
+        endSegments(task)
         freeSlot(task, keptConnection: keepsConnection(report), end: end(of: report))
         switch report.result {
         case .complete(let part):

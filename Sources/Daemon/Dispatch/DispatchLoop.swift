@@ -105,6 +105,8 @@ struct DispatchLoop: ~Copyable {
     var hosts: [HostKey: HostEntry] = [:]
     var ranges: RangeMemory
     var hostsWithHops: Set<HostKey> = []
+    /// Jobs whose files come, or could come, over several connections.
+    var dividedJobs: Set<JobSeq> = []
     var starvedHosts: Set<HostKey> = []
     var workerLoads: [WorkerLoad]
     var activeSums = 0

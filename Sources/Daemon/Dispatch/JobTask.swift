@@ -44,6 +44,7 @@ final class JobTask {
     var slot: HostKey?
     /// What the transfer that is out is to that host.
     var role = HostMachine.Role.ordinary
+    var segments = SegmentSlots()
     var hops = 0
     var isFromPublic = false
     /// A redirect led to another origin: from there on nothing that was meant for the first is sent, also not on
@@ -99,6 +100,8 @@ final class JobTask {
     }
 
     var seq: JobSeq { job.seq }
+    /// Its list wants several connections, whoever else waits.
+    var asksForSegments: Bool { job.options.split.map { $0 > 1 } ?? false }
 
     /// The ledger lost this job, and what lies under its name can be checked: it may be done already.
     var mayBeRecovered: Bool {

@@ -23,6 +23,7 @@ struct OrderBuilder {
         policy(&order, task: task, flags: &flags)
         order.home = task.home
         order.resume = task.resume
+        order.segments = segments(for: task.job.options)
         order.condition = task.condition
         order.preflight = preflight(for: task)
         order.fileMode = plan.configuration.output.fileMode
@@ -95,6 +96,23 @@ struct OrderBuilder {
         }
         order.attemptDeadline = configuration.timeouts.attempt.map { task.attemptStarted + $0 }
     }
+
+    /// What a list asks for within what the config allows one file; the host's cap holds either way.
+    private func segments(for options: JobOptions) -> SegmentRules {
+        let configured = plan.configuration.segments
+        let least = max(Self.leastSegment, options.minSplitSize ?? configured.minSize)
+        let perServer = options.connectionsPerServer ?? .max
+        guard let split = options.split else {
+            let most = min(configured.perFile ?? Self.automaticSegments, perServer)
+            return SegmentRules(most: most, leastSize: least)
+        }
+        let most = min(split, perServer, configured.perFile ?? .max)
+        return SegmentRules(most: most, leastSize: least, isAsked: true)
+    }
+
+    /// As many as one file gets by itself at most.
+    static let automaticSegments = 16
+    static let leastSegment: Int64 = 1 << 20
 
     private func policy(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {
         let network = plan.configuration.network
