@@ -162,6 +162,8 @@ public struct QueuedJob: Sendable, Hashable {
     public var mismatches = 0
     /// Set for a job of dld's own, which fetches a list of digests.
     public var errand: DigestErrand?
+    /// Of a job with several URLs: what they have shown, and which one its lane's host belongs to.
+    public var mirrors: MirrorRecord?
     public init(
         seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: JobOptions,
         attempts: Int,
@@ -180,6 +182,12 @@ public struct QueuedJob: Sendable, Hashable {
         self.startedAt = startedAt
         self.waited = waited
         self.resume = resume
+    }
+
+    /// The host that it is queued for: that of the URL that it tries next. nil: it has no URL.
+    public var laneHost: HostKey? {
+        guard case .download(let urls, _) = work, !urls.isEmpty else { return nil }
+        return urls[min(max(0, mirrors?.next ?? 0), urls.count - 1)].host
     }
 }
 
@@ -207,6 +215,8 @@ public enum JobChange: Sendable, Hashable {
     /// Of a running attempt: this much is on the disk. Rides in a commit that nobody waits for; has no effect on a
     /// job that is not `active` any more.
     case checkpoint(JobSeq, fetchedBytes: Int64, resume: ResumePoint)
+    /// Its mirrors have shown something; its lane is that of `host` from here on, the next one's.
+    case mirrored(JobSeq, host: HostKey, record: MirrorRecord)
     /// Data is on disk; the rename may follow once this is committed.
     case publishing(
         JobSeq, part: String, path: OutputPath, device: UInt64, inode: UInt64, size: Int64, outcome: Outcome)
@@ -216,7 +226,8 @@ public enum JobChange: Sendable, Hashable {
     public var seq: JobSeq {
         switch self {
         case .active(let seq, _, _), .requeued(let seq, _, _, _, _), .waiting(let seq, _, _, _, _, _, _),
-            .paused(let seq, _, _, _), .checkpoint(let seq, _, _), .publishing(let seq, _, _, _, _, _, _),
+            .paused(let seq, _, _, _), .checkpoint(let seq, _, _), .mirrored(let seq, _, _),
+            .publishing(let seq, _, _, _, _, _, _),
             .ended(let seq, _):
             seq
         }

@@ -37,6 +37,8 @@ public final class LedgerStore {
     let hot = HotStatements()
     var changedLists: Set<ListID> = []
     var changedHosts: Set<HostID> = []
+    /// Lanes that jobs have come to from another one.
+    var joinedLanes: Set<LaneKey> = []
     var seqLimit: JobSeq
     var digestNews = DigestNews()
 

@@ -145,6 +145,7 @@ extension DispatchLoop {
 
     /// Lets parked lanes of the host back in, as many as it has room for.
     mutating func freed(_ key: HostKey) {
+        freeMirrored(by: key)
         guard key != .none else {
             board.hostFreed(key, slots: Self.maxSums - activeSums)
             return
@@ -172,6 +173,8 @@ extension DispatchLoop {
         hosts[key]?.machine.hold(until: now + delay, reason: reason)
         // The ledger keeps what was told last: never the shorter of two.
         guard hosts[key]?.machine.heldUntil != before else { return }
+        // Their jobs may have mirrors.
+        board.hostFreed(key, slots: board.parkedCount(at: key))
         let until = WallTime(milliseconds: WallClock.milliseconds()) + delay
         outbox.ledger.append(.hold(key, until: until, reason: reason))
         storeBarren(key)

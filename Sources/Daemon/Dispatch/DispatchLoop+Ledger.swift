@@ -113,6 +113,10 @@ extension DispatchLoop {
                 considerHost(key)
             }
             for key in hostsWithHops { considerHost(key) }
+            for key in Array(mirrorHosts.keys) {
+                freeMirrored(by: key)
+                considerHost(key)
+            }
         }
         if nextPartLook <= now { expireParts() }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }

@@ -74,6 +74,7 @@ extension DispatchLoop {
             task.response = report.response
             task.finalURL = task.url?.text
             if let key { noteAnswer(report.response, to: task, host: key) }
+            noteSize(report.response, of: task)
         }
         if report.response.httpStatus != nil, isPublic(report, task) { task.isFromPublic = true }
         task.timings.dns = report.timings.dns
@@ -218,14 +219,14 @@ extension DispatchLoop {
         do {
             target = try ParsedURL.parse(location)
         } catch {
-            return fail(task, JobError(.badURL, "redirect to \(Masking.url(location)): \(error)"))
+            return exhaust(task, JobError(.badURL, "redirect to \(Masking.url(location)): \(error)"))
         }
         let network = plan.configuration.network
         let policy = RedirectPolicy(
             maxRedirects: plan.configuration.limits.maxRedirects, protocols: network.protocols,
             allowsDowngrade: network.httpsDowngrade)
         let next = DownloadURL(text: target.text, scheme: target.scheme, host: HostKey(target.hostKeyText))
-        if let error = policy.verdict(from: from, to: next, hops: task.hops) { return fail(task, error) }
+        if let error = policy.verdict(from: from, to: next, hops: task.hops) { return exhaust(task, error) }
         task.hops += 1
         if !RedirectPolicy.isSameOrigin(from, next) { task.hasLeftOrigin = true }
         task.url = next

@@ -80,7 +80,7 @@ struct OrderBuilder {
     private func limits(_ order: inout TransferOrder, task: JobTask) {
         let options = task.job.options
         let configuration = plan.configuration
-        order.expectedSize = options.size
+        order.expectedSize = options.size ?? task.mirrors?.expectedSize
         order.hasDigest = options.checksum != nil
         order.maxFileSize = configuration.limits.maxFileSize
         if task.job.errand != nil, let limit = configuration.limits.maxChecksumsSize {
@@ -131,8 +131,7 @@ struct OrderBuilder {
     }
 
     private func isOwnOrigin(_ url: DownloadURL, of task: JobTask) -> Bool {
-        guard !task.hasLeftOrigin, case .download(let urls, _) = task.job.work else { return false }
-        let given = urls[(max(1, task.attempts) - 1) % urls.count]
+        guard !task.hasLeftOrigin, let given = task.givenURL else { return false }
         return RedirectPolicy.isSameOrigin(given, url)
     }
 

@@ -150,6 +150,8 @@ struct LedgerLoop: ~Copyable {
             if !digestWorks.isEmpty { try slice(&digestWorks, now: now, replies: &replies) }
             takeDigestNews(&digestWorks, replies: &replies)
         }
+        let joined = store.takeJoinedLanes()
+        if !joined.isEmpty { replies.dispatch.append(.reread(joined)) }
         // Counters are written by the commit: what stands on them is read after it.
         for row in try store.endedLists() where !ended.contains(row.id) {
             ended.insert(row.id)
