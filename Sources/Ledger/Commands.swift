@@ -171,7 +171,7 @@ extension LedgerStore {
         }
         switch row.state {
         case .admitting: return true
-        case .closed, .rejected: return false
+        case .closed, .rejected, .removing: return false
         case .running: return openJobs(row) > 0
         }
     }

@@ -51,6 +51,7 @@ extension LedgerStore {
         for (host, counts) in hosts {
             try hostUpdate.execute(arguments: StatementArguments(Self.values(counts) + [host.rawValue]))
             changedHosts.insert(host)
+            if counts.total < 0 { try forget(host, db) }
         }
         try db.cachedStatement(sql: "UPDATE total SET \(Self.adding)")
             .execute(arguments: StatementArguments(Self.values(total)))
@@ -77,6 +78,20 @@ extension LedgerStore {
                     """
             ).execute(arguments: [lane.list.rawValue, lane.host.rawValue])
         }
+    }
+
+    /// The host of removed jobs, where no other job names it and nothing is known of it. The row 0 is that of sums.
+    private func forget(_ host: HostID, _ db: Database) throws {
+        guard host.rawValue > 0 else { return }
+        let none = JobState.allCases.map { "n_\($0.name) = 0" }.joined(separator: " AND ")
+        let delete = try db.cachedStatement(
+            sql: """
+                DELETE FROM host WHERE id = ? AND \(none) AND held_until IS NULL AND barren = 0 \
+                AND lies_about_ranges = 0
+                """)
+        // Its number is given out again.
+        if let name = caches.hostNames.removeValue(forKey: host) { caches.hostIDs[name] = nil }
+        try delete.execute(arguments: [host.rawValue])
     }
 
     private static let adding = JobState.allCases.map { "n_\($0.name) = n_\($0.name) + ?" }.joined(

@@ -160,11 +160,6 @@ public final class LedgerStore {
         }
     }
 
-    /// Writes the WAL home as far as readers let it, without waiting for any. For a quiet moment.
-    public func checkpoint() throws(LedgerError) {
-        try read { _ = try $0.checkpoint(.passive) }
-    }
-
     /// Closes the file; the WAL is written home and removed. Nothing may be called after it.
     public func close() throws(LedgerError) {
         hot.forget()

@@ -53,6 +53,7 @@ extension DispatchLoop {
             }
             if why == nil, ledgerTrouble != nil { remark(.notice, "the ledger can be written again") }
             ledgerTrouble = why
+        case .longLog(let hold): logIsLong(hold)
         }
     }
 
