@@ -118,6 +118,13 @@ let package = Package(
         suite("CurlTests", ["Curl", "TestKit"]),
         suite("LinuxKitTests", ["LinuxKit", "Locking", "TestKit", system]),
         suite("JobModelTests", ["JobModel"]),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "Config", "ControlAPI", "ControlServer", "JobModel", "Spool", "Transfer", "TestKit",
+            ],
+            // libFuzzer's own way in (scripts/fuzz), and the inputs, read from where they lie.
+            exclude: ["FuzzerEntry.swift", "corpus"], swiftSettings: tests),
         suite("SpoolTests", ["Spool", "LinuxKit", "Locking", "JobModel", "TestKit", system]),
         suite(
             "LedgerTests", ["Ledger", "JobModel", "TestKit", .product(name: "GRDB", package: "GRDB.swift")]),

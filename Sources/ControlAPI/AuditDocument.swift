@@ -173,6 +173,7 @@ public struct AuditOrder: Codable, Sendable, Hashable {
             scopes.append(.list(list.reference))
         }
         if let paths = try read("paths", [String].self, "an array of strings") {
+            if paths.isEmpty { throw fault("paths names at least one file or folder") }
             scopes.append(.paths(paths))
         }
         guard scopes.count == 1 else { throw fault("exactly one of all, list and paths is to be given") }

@@ -17,8 +17,12 @@ public struct AuditPace: Sendable {
 
     public init(processes: Int) { self.processes = max(1, processes) }
 
+    /// Bytes a second; nil: as fast as it goes. One file is read no faster either.
+    public private(set) var rate: Int64?
+
     /// Bytes a second from now on; nil: as fast as it goes.
     public mutating func setRate(_ rate: Int64?, now: MonotonicTime) {
+        self.rate = rate
         guard let rate else { return bucket = nil }
         if bucket == nil {
             bucket = TokenBucket(rate: rate, burst: rate, now: now)

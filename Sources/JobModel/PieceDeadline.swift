@@ -12,5 +12,10 @@ public struct PieceDeadline: Sendable, Hashable {
     public init(silence: Duration) { self.silence = silence }
 
     /// For a piece that reads so many bytes (0: a sum): the silence, and a second for each `slowestRate` of them.
-    public func limit(bytes: Int64) -> Duration { silence + .seconds(max(0, bytes) / Self.slowestRate) }
+    /// - Parameter rate: bytes a second that it is held to; what that takes is no fault of the disk.
+    public func limit(bytes: Int64, rate: Int64? = nil) -> Duration {
+        let bytes = max(0, bytes)
+        let held = rate.map { Duration.seconds(bytes / max(1, $0)) } ?? .zero
+        return silence + .seconds(bytes / Self.slowestRate) + held
+    }
 }

@@ -10,8 +10,11 @@
 public enum SumFrame: Sendable, Hashable {
     /// Add every integer from `from` to `to`, both included. `submitted` is CLOCK_MONOTONIC in nanoseconds.
     case sum(ticket: UInt64, from: UInt64, to: UInt64, submitted: Int64)
-    /// Digest the file, or a span of it, whose descriptor comes with the same packet.
-    case digest(ticket: UInt64, algorithm: DigestAlgorithm, span: DigestSpan = .whole, submitted: Int64)
+    /// Digest the file, or a span of it, whose descriptor comes with the same packet; reading at most `rate` bytes a
+    /// second, nil: as fast as it goes.
+    case digest(
+        ticket: UInt64, algorithm: DigestAlgorithm, span: DigestSpan = .whole, rate: Int64? = nil,
+        submitted: Int64)
     /// The answer is no longer wanted. One that is already on its way may still come.
     case cancel(ticket: UInt64)
     /// Asks a peer for a sign of life; it answers `pong` with the same number.
@@ -38,7 +41,7 @@ public enum SumFrame: Sendable, Hashable {
     /// The job it is about; nil for what concerns the peer as a whole.
     public var ticket: UInt64? {
         switch self {
-        case .sum(let ticket, _, _, _), .digest(let ticket, _, _, _), .cancel(let ticket),
+        case .sum(let ticket, _, _, _), .digest(let ticket, _, _, _, _), .cancel(let ticket),
             .progress(let ticket),
             .summed(let ticket, _, _), .digested(let ticket, _, _), .failed(let ticket, _, _):
             ticket
@@ -84,12 +87,13 @@ extension SumFrame {
         case .sum(let ticket, let from, let to, let submitted):
             packet.append(1)
             for value in [ticket, from, to, UInt64(bitPattern: submitted)] { packet.append(little: value) }
-        case .digest(let ticket, let algorithm, let span, let submitted):
+        case .digest(let ticket, let algorithm, let span, let rate, let submitted):
             packet.append(2)
             packet.append(little: ticket)
             packet.append(little: UInt64(bitPattern: submitted))
             packet.append(little: UInt64(bitPattern: span.offset))
             packet.append(little: span.length.map { UInt64(bitPattern: $0) } ?? .max)
+            packet.append(little: UInt64(bitPattern: max(0, rate ?? 0)))
             packet.append(algorithm.frameCode)
         case .cancel(let ticket):
             packet.append(3)
@@ -177,7 +181,11 @@ private struct FrameBody {
             let ticket = try word()
             let submitted = try time()
             let span = try span()
-            return .digest(ticket: ticket, algorithm: try algorithm(), span: span, submitted: submitted)
+            let rate = try time()
+            guard rate >= 0 else { throw .badField }
+            return .digest(
+                ticket: ticket, algorithm: try algorithm(), span: span, rate: rate == 0 ? nil : rate,
+                submitted: submitted)
         case 3: return .cancel(ticket: try word())
         case 4: return .ping(try word())
         case 5: return .pong(try word())

@@ -9,7 +9,8 @@ import JobModel
 struct SumBook {
     enum Work: Sendable, Hashable {
         case sum(SumRange)
-        case digest(directory: String, name: String, DigestAlgorithm, span: DigestSpan = .whole)
+        case digest(
+            directory: String, name: String, DigestAlgorithm, span: DigestSpan = .whole, rate: Int64? = nil)
     }
     struct Job: Sendable, Hashable {
         let seq: JobSeq

@@ -6,8 +6,10 @@ public import JobModel
 public enum SumCommand: Sendable, Hashable {
     case sum(JobSeq, SumRange)
     /// Digests the part file `name` in `directory`. The loop opens it itself, when its turn comes.
-    /// With a span, that part of it.
-    case digest(JobSeq, directory: String, name: String, DigestAlgorithm, span: DigestSpan = .whole)
+    /// With a span, that part of it; with a rate, at most so many bytes a second.
+    case digest(
+        JobSeq, directory: String, name: String, DigestAlgorithm, span: DigestSpan = .whole,
+        rate: Int64? = nil)
     /// The same for a whole file that may be there: its size is told first, by `found`.
     case look(JobSeq, directory: String, name: String, DigestAlgorithm)
     /// The answer is no longer wanted; one that is already on its way may still be reported.

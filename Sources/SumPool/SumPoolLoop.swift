@@ -81,9 +81,10 @@ public struct SumPoolLoop: ~Copyable {
         let replaced: UInt64?
         switch command {
         case .sum(let seq, let range): replaced = book.add(seq, .sum(range), submitted: now)
-        case .digest(let seq, let directory, let name, let algorithm, let span):
-            replaced = book.add(
-                seq, .digest(directory: directory, name: name, algorithm, span: span), submitted: now)
+        case .digest(let seq, let directory, let name, let algorithm, let span, let rate):
+            let work = SumBook.Work.digest(
+                directory: directory, name: name, algorithm, span: span, rate: rate)
+            replaced = book.add(seq, work, submitted: now)
         case .look(let seq, let directory, let name, let algorithm):
             replaced = book.add(
                 seq, .digest(directory: directory, name: name, algorithm, span: .whole), submitted: now)
@@ -157,15 +158,16 @@ extension SumPoolLoop {
             switch job.work {
             case .sum(let range):
                 send(.sum(ticket: ticket, from: range.from, to: range.to, submitted: job.submitted))
-            case .digest(let directory, let name, let algorithm, let span):
-                handOver(ticket, job, directory: FilePath(directory), name: FilePath(name), algorithm, span)
+            case .digest(let directory, let name, let algorithm, let span, let rate):
+                let frame = SumFrame.digest(
+                    ticket: ticket, algorithm: algorithm, span: span, rate: rate, submitted: job.submitted)
+                handOver(frame, of: job, ticket, directory: FilePath(directory), name: FilePath(name))
             }
         }
     }
 
     private mutating func handOver(
-        _ ticket: UInt64, _ job: SumBook.Job, directory: FilePath, name: FilePath,
-        _ algorithm: DigestAlgorithm, _ span: DigestSpan
+        _ frame: SumFrame, of job: SumBook.Job, _ ticket: UInt64, directory: FilePath, name: FilePath
     ) {
         let tellsSize = looks.remove(job.seq) != nil
         do throws(SystemError) {
@@ -174,9 +176,7 @@ extension SumPoolLoop {
             let tree = try DirectoryTree(root: directory, capacity: 1)
             let file = try tree.open(name, .readOnly, options: [.nonBlocking])
             if tellsSize { events(.found(job.seq, size: try file.status(name.string).size)) }
-            send(
-                .digest(ticket: ticket, algorithm: algorithm, span: span, submitted: job.submitted),
-                passing: file.rawValue)
+            send(frame, passing: file.rawValue)
         } catch {
             _ = book.take(ticket)
             fail(job, .disk, "\(error)")
@@ -252,7 +252,7 @@ extension SumPoolLoop {
         let shown: String
         switch job.work {
         case .sum(let range): shown = "sum \(range.from)..\(range.to): \(message)"
-        case .digest(_, let name, _, _): shown = "digest of part \(Masking.text(name)): \(message)"
+        case .digest(_, let name, _, _, _): shown = "digest of part \(Masking.text(name)): \(message)"
         }
         events(.failed(job.seq, JobError(code, shown)))
     }

@@ -94,8 +94,8 @@ extension ForkedPool {
 
     /// The same for a digest. A descriptor that is no regular file fails the job.
     mutating func submit(
-        digest algorithm: DigestAlgorithm, _ span: DigestSpan = .whole, of file: consuming Descriptor,
-        ticket: UInt64, submitted time: Int64
+        digest algorithm: DigestAlgorithm, _ span: DigestSpan = .whole, rate: Int64? = nil,
+        of file: consuming Descriptor, ticket: UInt64, submitted time: Int64
     ) {
         let size: Int64
         do throws(SystemError) {
@@ -111,7 +111,8 @@ extension ForkedPool {
         }
         submitted[ticket] = time
         files[ticket] = HeldFile(file)
-        dealer.add(ticket, .file(algorithm, span: span, size: size), submitted: time, processes: self.size)
+        let work = Piece.Work.file(algorithm, span: span, size: size, rate: rate)
+        dealer.add(ticket, work, submitted: time, processes: self.size)
     }
 
     private mutating func reject(_ ticket: UInt64, _ message: String) {
@@ -180,10 +181,10 @@ extension ForkedPool {
             switch piece.work {
             case .terms(let range):
                 slot.send(.sum(ticket: piece.id, from: range.from, to: range.to, submitted: time))
-            case .file(let algorithm, let span, _):
-                slot.send(
-                    .digest(ticket: piece.id, algorithm: algorithm, span: span, submitted: time),
-                    file: files[piece.ticket])
+            case .file(let algorithm, let span, _, let rate):
+                let frame = SumFrame.digest(
+                    ticket: piece.id, algorithm: algorithm, span: span, rate: rate, submitted: time)
+                slot.send(frame, file: files[piece.ticket])
             }
             slot.work(on: dealer.hand(of: index).first, now: Monotonic.nanoseconds())
         }

@@ -44,7 +44,7 @@ extension ForkedPool {
         guard let since = slot.oldest?.since, let oldest = dealer.hand(of: slot.index).first else {
             return (silent, silence)
         }
-        let limit = deadline.limit(bytes: oldest.work.bytes)
+        let limit = deadline.limit(bytes: oldest.work.bytes, rate: oldest.work.rate)
         let late = since.addingReportingOverflow(limit.nanosecondsClamped).partialValue
         if silent <= late { return (silent, silence) }
         return (

@@ -102,9 +102,9 @@ private struct ServeLoop: ~Copyable {
         switch frame {
         case .sum(let ticket, let from, let to, let submitted):
             pool.submit(sum: SumRange(from: from, to: to), ticket: ticket, submitted: submitted)
-        case .digest(let ticket, let algorithm, let span, let submitted):
+        case .digest(let ticket, let algorithm, let span, let rate, let submitted):
             guard let file = passed.take() else { throw SumFrameError.badField }
-            pool.submit(digest: algorithm, span, of: file, ticket: ticket, submitted: submitted)
+            pool.submit(digest: algorithm, span, rate: rate, of: file, ticket: ticket, submitted: submitted)
         case .cancel(let ticket): pool.cancel(ticket)
         case .ping(let number): try send(.pong(number))
         case .resize(let processes): pool.resize(to: Int(clamping: processes))

@@ -15,12 +15,14 @@ extension WorkerLoop {
 
     /// nil: cancelled meanwhile.
     mutating func digest(
-        _ file: HeldFile, _ algorithm: DigestAlgorithm, _ span: DigestSpan, _ ticket: UInt64
+        _ file: HeldFile, _ algorithm: DigestAlgorithm, _ span: DigestSpan, _ rate: Int64?, _ ticket: UInt64
     ) throws -> Result<Checksum, Failure>? {
         guard var running = RunningDigest.make(algorithm) else { return .failure(Self.refused(algorithm)) }
         current.append(ticket)
         defer { current.removeLast() }
         var reader = SpanReader(file.descriptor.rawValue, span)
+        var pacing = rate.map { Pacing(rate: $0, started: Monotonic.nanoseconds()) }
+        let betweenLooks = Int(clamping: min(rate ?? .max, Int64(Self.bytesBetweenLooks)))
         var unlooked = 0
         var othersMayAt: Int64 = 0
         while true {
@@ -43,13 +45,39 @@ extension WorkerLoop {
                         fault: .unreadable, message: "the file ends at byte \(end), before its piece does"))
             }
             unlooked += taken
-            guard unlooked >= Self.bytesBetweenLooks else { continue }
+            pacing?.take(taken)
+            guard unlooked >= betweenLooks else { continue }
             unlooked = 0
-            try look()
-            if cancelled.remove(ticket) != nil { return nil }
-            try giveSign(ticket)
-            try serveOthers(&othersMayAt)
+            repeat {
+                try look()
+                if cancelled.remove(ticket) != nil { return nil }
+                try giveSign(ticket)
+                try serveOthers(&othersMayAt)
+            } while pause(pacing)
         }
+    }
+
+    /// How far a file that is read at a rate is ahead of it.
+    private struct Pacing {
+        let rate: Int64
+        let started: Int64
+        var bytes: Int64 = 0
+        mutating func take(_ count: Int) { bytes += Int64(count) }
+        /// CLOCK_MONOTONIC ns: what has been read may have been read then, no sooner.
+        var due: Int64 {
+            let (seconds, rest) = bytes.quotientAndRemainder(dividingBy: rate)
+            return started + seconds * 1_000_000_000 + Int64(Double(rest) / Double(rate) * 1e9)
+        }
+    }
+
+    /// Whether it slept for the rate's sake, and should look again.
+    private func pause(_ pacing: Pacing?) -> Bool {
+        guard let pacing else { return false }
+        let ahead = pacing.due - Monotonic.nanoseconds()
+        guard ahead > 0 else { return false }
+        // Short enough for a sign of life each second.
+        wait(atMost: .nanoseconds(min(ahead, 500_000_000)))
+        return true
     }
 
     /// What came meanwhile, which the dealer holds short. It may take half of the time, so that the long file comes to

@@ -6,12 +6,16 @@ import JobModel
 struct Piece: Sendable, Hashable {
     enum Work: Sendable, Hashable {
         case terms(SumRange)
-        /// A file or a span of it; `size` is its bytes, for the dealing and the deadline only.
-        case file(DigestAlgorithm, span: DigestSpan = .whole, size: Int64)
+        /// A file or a span of it; `size` is its bytes, for the dealing and the deadline only. `rate`: bytes a second at
+        /// most.
+        case file(DigestAlgorithm, span: DigestSpan = .whole, size: Int64, rate: Int64? = nil)
 
         /// Bytes to be read.
         var bytes: Int64 {
-            if case .file(_, _, let size) = self { max(0, size) } else { 0 }
+            if case .file(_, _, let size, _) = self { max(0, size) } else { 0 }
+        }
+        var rate: Int64? {
+            if case .file(_, _, _, let rate) = self { rate } else { nil }
         }
         var isLong: Bool { bytes > WorkerHand.longFile }
         /// One term is one, one byte four. At most 2^62, so that sixteen short ones and one of these cannot overflow.

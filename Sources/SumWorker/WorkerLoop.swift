@@ -83,6 +83,11 @@ struct WorkerLoop: ~Copyable {
         }
     }
 
+    /// Sleeps until something comes, or the time is over.
+    func wait(atMost limit: Duration) {
+        _ = Poll.ready([(link.descriptor, link.interest)], atMost: limit)
+    }
+
     mutating func performNext() throws { try perform(inbox.removeFirst()) }
 
     private mutating func perform(_ order: Order) throws {
@@ -96,9 +101,9 @@ struct WorkerLoop: ~Copyable {
             let total = Adder.total(SumRange(from: from, to: to))
             answer = .summed(
                 ticket: ticket, total: total, timings: timings(submitted, started, cpuBefore))
-        case .digest(let ticket, let algorithm, let span, let submitted):
+        case .digest(let ticket, let algorithm, let span, let rate, let submitted):
             guard let file = order.file else { throw SumFrameError.badField }
-            switch try digest(file, algorithm, span, ticket) {
+            switch try digest(file, algorithm, span, rate, ticket) {
             case .success(let checksum):
                 let lent = lentTime - lentBefore
                 answer = .digested(

@@ -31,7 +31,7 @@ struct PieceDealerTests {
                 let answer: PieceDealer.Answer
                 switch piece.work {
                 case .terms(let range): answer = .summed(closedForm(range))
-                case .file(let algorithm, _, _):
+                case .file(let algorithm, _, _, _):
                     answer = .digested(
                         Checksum(
                             algorithm: algorithm, bytes: [UInt8](repeating: 1, count: algorithm.byteCount)))

@@ -71,11 +71,16 @@ final class RunningPool: Sendable {
         }
     }
 
-    /// Kills the only worker so often, each time the one that took the last one's place.
+    /// Kills the only worker so often, each time the one that took the last one's place, and only when that is deep in
+    /// a long job: a worker that is killed while it comes up has nothing to its charge.
     func killWorker(times: Int) throws {
         var old = try stateWhen("the worker is up") { $0.workers.count == 1 }.workers
         for death in 1...times {
-            kill(old[0], SIGKILL)
+            let worker = old[0]
+            try eventually("worker \(worker) is at work") {
+                (Processes.processorTicks(of: worker) ?? 0) >= 10
+            }
+            kill(worker, SIGKILL)
             old = try stateWhen("death \(death) was made good") {
                 $0.workerRestarts == death && $0.workers.count == 1 && $0.workers != old
             }.workers
@@ -93,6 +98,14 @@ enum Processes {
         // A zombie is gone but for its number.
         guard let fields = stat(pid) else { return false }
         return fields.first != "Z"
+    }
+
+    /// CPU time so far, user and system, in ticks of 10 ms (proc(5)); nil: it is gone.
+    static func processorTicks(of pid: Int32) -> Int? {
+        guard let fields = stat(pid), fields.count > 12, let user = Int(fields[11]),
+            let system = Int(fields[12])
+        else { return nil }
+        return user + system
     }
 
     static func parent(of pid: Int32) -> Int32? {

@@ -18,7 +18,7 @@ struct SumFrameTests {
             .resize(processes: 17), .ready(.unknown), .ready(.confined), .ready(.open("why")),
         ]
         + [DigestSpan(offset: 0, length: 0), DigestSpan(offset: 1 << 40, length: nil)].compactMap { $0 }.map {
-            .digest(ticket: 7, algorithm: .sha1, span: $0, submitted: 3)
+            .digest(ticket: 7, algorithm: .sha1, span: $0, rate: 1 << 50, submitted: 3)
         }
         + DigestAlgorithm.allCases.flatMap { algorithm -> [SumFrame] in
             let bytes = (0..<algorithm.byteCount).map { UInt8($0) }

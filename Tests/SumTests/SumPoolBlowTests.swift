@@ -177,6 +177,22 @@ import Testing
         #expect(error.message.contains("ends at byte 9437184"))
     }
 
+    @Test func `a file with a rate is read no faster, and others are served meanwhile`() throws {
+        let folder = try TempDirectory()
+        try folder.file("large", [UInt8](repeating: 42, count: 96 << 20))
+        try folder.file("small", "x")
+        let pool = try RunningPool(processes: 1)
+        let started = ContinuousClock.now
+        pool.send(.digest(JobSeq(1), directory: folder.path, name: "large", .sha256, rate: 32 << 20))
+        pool.send(.digest(JobSeq(2), directory: folder.path, name: "small", .sha256))
+        // The one process that there is has the large file for three seconds, and the small one comes through.
+        #expect(try digest(pool.answer(2)).count == 64)
+        let ended = pool.events.contains { if case .digested(JobSeq(1), _, _) = $0 { true } else { false } }
+        #expect(!ended, "the small one waited for the large one")
+        #expect(try digest(pool.answer(1)).count == 64)
+        #expect(ContinuousClock.now - started >= .milliseconds(2900))
+    }
+
     @Test func `a file in the page cache is digested without a read from the disk`() throws {
         let folder = try TempDirectory()
         // Just written: every page is there.

@@ -96,7 +96,9 @@ extension AuditLoop {
         inHand[lastTicket] = file
         pace.began(file.size)
         ports.sums.send(
-            .digest(AuditTicket.seq(lastTicket), directory: setup.place.root, name: path, algorithm))
+            .digest(
+                AuditTicket.seq(lastTicket), directory: setup.place.root, name: path, algorithm,
+                rate: pace.rate))
     }
 
     mutating func sumReported(_ event: SumEvent) {
