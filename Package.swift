@@ -141,8 +141,8 @@ let package = Package(
         suite(
             "DaemonTests",
             [
-                "Daemon", "Transfer", "Publish", "SumPool", "LinuxKit", "JobModel", "Config", "ControlAPI",
-                "TestKit", logging,
+                "Daemon", "Transfer", "Publish", "Spool", "Ledger", "SumPool", "LinuxKit", "JobModel", "Config",
+                "ControlAPI", "TestKit", logging,
             ]),
         suite(
             "IntegrationTests",

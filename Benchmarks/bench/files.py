@@ -41,6 +41,18 @@ def small(bench, work, title, tls, place, where):
     return report, samples, [peer.name for peer in best]
 
 
+def by_hand(bench, report, fetch):
+    """The defaults beside numbers of connections (streams, over HTTP/2) set by hand."""
+    shipped = Dld(bench.build)
+    fixed = [Dld(bench.build, f"dld, {number}", "hosts.default",
+                 {"hosts": {"default": {"connections": number, "streams": number}}}) for number in (4, 8, 16, 32, 64)]
+    samples = rounds(fetch, [shipped, *fixed], bench.disk, bench.pairs)
+    report.contest("Defaults against `connections` and `streams` set by hand", samples, [shipped, *fixed])
+    best = fastest(samples, [one.name for one in fixed])
+    report.bar(f"defaults against the best set by hand ({best})",
+               ratio(walls(samples, shipped.name), walls(samples, best)), 1.1)
+
+
 def b1(bench):
     report, samples, names = small(
         bench, "B1", "10,000 files of 10 KiB over HTTP/1.1", False, bench.disk, bench.disk_kind)
@@ -52,6 +64,7 @@ def b1(bench):
     closed = ratio([s.more["closed"] for s in samples["dld"]], walls(samples, "dld"))
     report.note(f"Until the results are written and the list is in `done/`: {closed:.2f}x that time.")
     fetch = job(bench, "small", SMALL)
+    by_hand(bench, report, fetch)
     fetch = Job(fetch.urls[:1000], fetch.names[:1000], fetch.sources[:1000])
     python = [Dld(bench.build), peers.original(5), peers.original(1)]
     report.contest("A tenth of it against the Python that dld grew from", rounds(fetch, python, bench.disk, bench.pairs),
@@ -65,6 +78,7 @@ def b2(bench):
     first = fastest(samples, names)
     report.bar(f"durable against the fastest peer ({first})", ratio(walls(samples, first), walls(samples, "dld")), 1.2,
                at_most=False)
+    by_hand(bench, report, job(bench, "small", SMALL, True))
     return report
 
 

@@ -63,6 +63,7 @@ public struct HostMachine: Sendable, Hashable {
     public private(set) var needsScout = true
     private var isScoutOut = false
     private var cap = AdaptiveCap()
+    private var climb = GoodputClimb()
     private var nextStart = MonotonicTime(nanoseconds: 0)
 
     /// Connection failures in a row that open the breaker: from here on the host counts as dead until a scout
@@ -75,8 +76,8 @@ public struct HostMachine: Sendable, Hashable {
     /// Fewer transfers than configured, after trouble.
     public var isReduced: Bool { cap.isReduced }
 
-    /// Transfers at a time once a scout has shown that it serves.
-    public var capacity: Int { cap.level(of: ceiling) }
+    /// Transfers at a time once a scout has shown that it serves: no more than its trouble lets, nor than bring more.
+    public var capacity: Int { min(cap.level(of: ceiling), climb.level(of: ceiling)) }
 
     private var ceiling: Int {
         switch stage {
@@ -164,6 +165,27 @@ public struct HostMachine: Sendable, Hashable {
         return .ordinary
     }
 
+    /// A transfer's first answer has begun, a usable one. Told once a transfer, after `answered`.
+    public mutating func opened() {
+        if !cap.isReduced { climb.answered(ceiling: ceiling) }
+    }
+
+    /// Bytes have come of a transfer that goes on.
+    public mutating func progressed(_ bytes: Int64, now: MonotonicTime) {
+        guard !cap.isReduced else { return }
+        climb.progressed(bytes, inFlight: active, ceiling: ceiling, now: now)
+    }
+
+    /// A transfer has brought its file. Told before `finished`.
+    ///
+    /// - Parameters:
+    ///   - bytes: those that `progressed` was not told of.
+    ///   - wait: from the request to the first byte; nil where it is not known.
+    public mutating func brought(_ bytes: Int64, wait: Duration?, now: MonotonicTime) {
+        guard !cap.isReduced else { return }
+        climb.ended(bytes: bytes, wait: wait, inFlight: active, ceiling: ceiling, now: now)
+    }
+
     /// A transfer ended, for whatever reason.
     public mutating func finished(_ role: Role, _ end: AdaptiveCap.End) {
         active = max(0, active - 1)
@@ -171,6 +193,7 @@ public struct HostMachine: Sendable, Hashable {
         // One that was alone tells nothing about how many are too many.
         let counts = role == .ordinary || end == .success
         cap.ended(counts ? end : .neutral, ceiling: ceiling, inFlight: active + segments)
+        if counts, end == .trouble { climb.troubled() }
         guard role == .scout else { return }
         isScoutOut = false
         // A scout that ended without a header leaves the host as cold as it was.

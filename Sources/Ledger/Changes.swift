@@ -12,11 +12,21 @@ extension LedgerStore {
     @discardableResult
     public func apply(_ changes: [JobChange], now: WallTime) throws(LedgerError) -> [JobSeq] {
         var ignored: [JobSeq] = []
-        for change in changes {
-            try write { db in
-                guard let job = try head(change.seq, db), !job.state.isTerminal else {
+        try write { db in
+            for (index, change) in changes.enumerated() {
+                guard var job = try head(change.seq, db), !job.state.isTerminal else {
                     ignored.append(change.seq)
-                    return
+                    continue
+                }
+                // A start that is over already: the row changes once, by what follows.
+                if case .active(let seq, let attempts, let startedAt) = change, index + 1 < changes.count,
+                    case .publishing(seq, _, _, _, _, _, _) = changes[index + 1]
+                {
+                    job.attempts = attempts
+                    job.startedAt = job.startedAt ?? startedAt
+                    job.crashes = 0
+                    caches.remember(job)
+                    continue
                 }
                 try apply(change, to: job, now: now, db)
             }
@@ -27,7 +37,7 @@ extension LedgerStore {
     private func apply(_ change: JobChange, to job: JobHead, now: WallTime, _ db: Database) throws {
         switch change {
         case .active(_, let attempts, let startedAt):
-            let statement = try bindMove(job, to: .active, now: now, hot(.active, db))
+            let statement = try bindMove(job, to: .active, now: now, hot(.attempt, db))
             try statement.bind(attempts).bind(startedAt.rawValue).bind(job.seq.rawValue).run()
             try moved(job, to: .active, db)
             var job = job
@@ -57,8 +67,8 @@ extension LedgerStore {
                 .execute(arguments: [fetched, JSONColumn.text(resume), job.seq.rawValue])
         case .mirrored(_, let host, let record): try follow(job, to: host, record, db)
         case .publishing(_, let part, let path, let device, let inode, let size, var outcome):
-            let statement = try bindMove(job, to: .publishing, now: now, hot(.publishing, db))
-            try statement.bind(job.seq.rawValue).run()
+            let statement = try bindMove(job, to: .publishing, now: now, hot(.attempt, db))
+            try statement.bind(job.attempts).bind(job.startedAt?.rawValue).bind(job.seq.rawValue).run()
             try moved(job, to: .publishing, db)
             outcome.path = path
             try OutcomeColumns.write(hot(.outcome, db), job.seq, outcome)
@@ -137,12 +147,22 @@ extension LedgerStore {
         if outcome.state != .done, job.kind != .digestList { try leavePart(of: job, outcome, db) }
         try bindMove(job, to: outcome.state, now: now, hot(.ended, db)).bind(job.seq.rawValue).run()
         try moved(job, to: outcome.state, db)
-        try OutcomeColumns.write(hot(.outcome, db), job.seq, outcome)
+        if try !publishedAsFinal(job, outcome, db) {
+            try OutcomeColumns.write(hot(.outcome, db), job.seq, outcome)
+        }
         if try !settleFile(job, outcome, db) {
             try releaseClaims(job, endedAt: outcome.endedAt, db)
             try record(outcome, of: job, db)
         }
         if job.kind == .digestList { try digestErrandEnded(job.seq, outcome, db) }
         if outcome.state == .done, let bytes = outcome.bytes { deltas.add(bytes: bytes, list: job.lane.list) }
+    }
+
+    /// What `publishing` wrote stands, but for the times of the end; false: there is more to write.
+    private func publishedAsFinal(_ job: JobHead, _ outcome: Outcome, _ db: Database) throws -> Bool {
+        guard job.state == .publishing, outcome.state == .done, outcome.flags.isEmpty else { return false }
+        let statement = try hot(.outcomeEnded, db)
+        try OutcomeColumns.writeEnd(statement, job.seq, outcome)
+        return statement.changes > 0
     }
 }

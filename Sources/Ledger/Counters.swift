@@ -38,45 +38,25 @@ extension LedgerStore {
             try flush(db, lane, counts)
         }
         for list in deltas.bytes.keys where lists[list] == nil { lists[list] = StateCounts() }
-        let update = try db.cachedStatement(
-            sql: "UPDATE list SET bytes = bytes + ?, \(Self.adding) WHERE id = ?")
         for (list, counts) in lists {
-            var values: [Int64] = [deltas.bytes[list] ?? 0]
-            values.append(contentsOf: Self.values(counts))
-            values.append(list.rawValue)
-            try update.execute(arguments: StatementArguments(values))
+            try bind(counts, to: hot(.listCounts, db).bind(deltas.bytes[list] ?? 0)).bind(list.rawValue).run()
             changedLists.insert(list)
         }
-        let hostUpdate = try db.cachedStatement(sql: "UPDATE host SET \(Self.adding) WHERE id = ?")
         for (host, counts) in hosts {
-            try hostUpdate.execute(arguments: StatementArguments(Self.values(counts) + [host.rawValue]))
+            try bind(counts, to: hot(.hostCounts, db)).bind(host.rawValue).run()
             changedHosts.insert(host)
             if counts.total < 0 { try forget(host, db) }
         }
-        try db.cachedStatement(sql: "UPDATE total SET \(Self.adding)")
-            .execute(arguments: StatementArguments(Self.values(total)))
+        try bind(total, to: hot(.totals, db)).run()
     }
 
     private func flush(_ db: Database, _ lane: LaneKey, _ counts: StateCounts) throws {
-        let open = RowColumns.openStates.map { Int64(counts[$0]) }
-        guard open.contains(where: { $0 != 0 }) else { return }
-        try db.cachedStatement(
-            sql: """
-                INSERT INTO lane (list, host, n_queued, n_active, n_waiting, n_publishing, n_paused) \
-                VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n_queued = n_queued + \
-                excluded.n_queued, \
-                n_active = n_active + excluded.n_active, n_waiting = n_waiting + excluded.n_waiting, \
-                n_publishing = n_publishing + excluded.n_publishing, n_paused = n_paused + excluded.n_paused
-                """
-        ).execute(arguments: StatementArguments([lane.list.rawValue, lane.host.rawValue] + open))
+        guard RowColumns.openStates.contains(where: { counts[$0] != 0 }) else { return }
+        let statement = try hot(.lane, db).bind(lane.list.rawValue).bind(lane.host.rawValue)
+        for state in RowColumns.openStates { statement.bind(counts[state]) }
+        try statement.run()
         if counts.open < 0 {
-            try db.cachedStatement(
-                sql: """
-                    DELETE FROM lane WHERE list = ? AND host = ? AND n_queued = 0 AND n_active = 0 AND \
-                    n_waiting = 0 \
-                    AND n_publishing = 0 AND n_paused = 0
-                    """
-            ).execute(arguments: [lane.list.rawValue, lane.host.rawValue])
+            try hot(.emptyLane, db).bind(lane.list.rawValue).bind(lane.host.rawValue).run()
         }
     }
 
@@ -94,10 +74,9 @@ extension LedgerStore {
         try delete.execute(arguments: [host.rawValue])
     }
 
-    private static let adding = JobState.allCases.map { "n_\($0.name) = n_\($0.name) + ?" }.joined(
-        separator: ", ")
-    private static func values(_ counts: StateCounts) -> [Int64] {
-        JobState.allCases.map { Int64(counts[$0]) }
+    private func bind(_ counts: StateCounts, to statement: DirectStatement) -> DirectStatement {
+        for state in JobState.allCases { statement.bind(counts[state]) }
+        return statement
     }
 
     /// Lists whose counts, state or name changed since the last call, for the status snapshot. Outside a

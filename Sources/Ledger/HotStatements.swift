@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import GRDB
+internal import JobModel
 
 /// The statements that run for every job on its way, each prepared at its first use and kept with the connection.
 /// What they do is in docs/ARCHITECTURE.md; what runs once a list, a host or a trouble is not among them.
@@ -8,8 +9,9 @@ final class HotStatements {
     enum Query: Int, CaseIterable {
         case admit, head, queued
         case claim, fileRow, own
-        case active, publishing, published, ended, unpublish
-        case outcome, settleFile, releaseFile
+        case attempt, published, ended, unpublish
+        case outcome, outcomeEnded, settleFile, releaseFile
+        case lane, emptyLane, listCounts, hostCounts, totals
         case results
     }
 
@@ -48,9 +50,8 @@ extension HotStatements.Query {
             last_modified, content_type, published_at FROM file WHERE path = ?
             """
         case .own: "UPDATE file SET owner = ?, owner_url = ? WHERE path = ?"
-        case .active:
+        case .attempt:
             "UPDATE job SET \(Self.moved), attempts = ?, started_at = coalesce(started_at, ?) WHERE seq = ?"
-        case .publishing: "UPDATE job SET \(Self.moved) WHERE seq = ?"
         case .published:
             "INSERT OR REPLACE INTO publish (seq, part, path, device, inode, size) VALUES (?, ?, ?, ?, ?, ?)"
         case .ended:
@@ -61,6 +62,7 @@ extension HotStatements.Query {
         case .unpublish: "DELETE FROM publish WHERE seq = ?"
         case .outcome:
             "INSERT OR REPLACE INTO outcome (\(OutcomeColumns.columns)) VALUES (\(OutcomeColumns.marks))"
+        case .outcomeEnded: "UPDATE outcome SET ended_at = ?, t_publish = ?, t_total = ? WHERE seq = ?"
         // A path where nothing was ever published, by the job that owns it: `releaseFile` and the record in one.
         case .settleFile:
             """
@@ -73,6 +75,7 @@ extension HotStatements.Query {
             UPDATE file SET last_job = owner, last_url = owner_url, last_ended_at = ?, owner = NULL, \
             owner_url = NULL WHERE path = ? AND owner = ?
             """
+        case .lane, .emptyLane, .listCounts, .hostCounts, .totals: counting
         case .results:
             """
             SELECT \(ResultColumns.selected) FROM \(SpanPages.jobs) \
@@ -84,4 +87,29 @@ extension HotStatements.Query {
 
     /// What every change of state sets; the same order in `LedgerStore.bindMoved`.
     private static let moved = "state = ?, waited = ?, due = ?, since = ?, crashes = ?"
+
+    /// Once a group, for each list and host that it has touched.
+    private var counting: String {
+        switch self {
+        case .lane:
+            """
+            INSERT INTO lane (list, host, n_queued, n_active, n_waiting, n_publishing, n_paused) \
+            VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n_queued = n_queued + excluded.n_queued, \
+            n_active = n_active + excluded.n_active, n_waiting = n_waiting + excluded.n_waiting, \
+            n_publishing = n_publishing + excluded.n_publishing, n_paused = n_paused + excluded.n_paused
+            """
+        case .emptyLane:
+            """
+            DELETE FROM lane WHERE list = ? AND host = ? AND n_queued = 0 AND n_active = 0 AND n_waiting = 0 \
+            AND n_publishing = 0 AND n_paused = 0
+            """
+        case .listCounts: "UPDATE list SET bytes = bytes + ?, \(Self.adding) WHERE id = ?"
+        case .hostCounts: "UPDATE host SET \(Self.adding) WHERE id = ?"
+        case .totals: "UPDATE total SET \(Self.adding)"
+        default: preconditionFailure("\(self) counts nothing")
+        }
+    }
+
+    private static let adding = JobState.allCases.map { "n_\($0.name) = n_\($0.name) + ?" }
+        .joined(separator: ", ")
 }

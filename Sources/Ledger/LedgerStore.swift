@@ -41,9 +41,17 @@ public final class LedgerStore {
     var joinedLanes: Set<LaneKey> = []
     var seqLimit: JobSeq
     var digestNews = DigestNews()
+    /// What the ledger was opened with, and whether the connection syncs its commits now.
+    private let durability: LedgerDurability
+    private var syncs: Bool
 
-    private init(path: String, queue: DatabaseQueue, identity: String, key: UInt64, next: Int64) {
+    private init(
+        path: String, queue: DatabaseQueue, durability: LedgerDurability, identity: String, key: UInt64,
+        next: Int64
+    ) {
         self.path = path
+        self.durability = durability
+        syncs = durability == .full
         self.queue = queue
         self.identity = identity
         cipher = JobIDCipher(key: key)
@@ -80,7 +88,8 @@ public final class LedgerStore {
                     let next = try Int64.fetchOne(db, sql: "SELECT next_seq FROM total")
                 else { throw LedgerError(.corrupt, file: path, message: "meta or total is damaged") }
                 return LedgerStore(
-                    path: path, queue: queue, identity: try value("identity"), key: key, next: next)
+                    path: path, queue: queue, durability: durability, identity: try value("identity"),
+                    key: key, next: next)
             }
         } catch {
             throw LedgerError(error, file: path)
@@ -91,11 +100,17 @@ public final class LedgerStore {
     ///
     /// When `body` or the commit fails nothing of it is kept, and the same group may be run again if the
     /// error is transient: `body` must not have given anything away before this returns.
-    public func group<T>(_ body: () throws(LedgerError) -> T) throws(LedgerError) -> T {
+    ///
+    /// - Parameter mustLast: false where a power cut may take it back. The next group that must last makes it last
+    ///   too, for the WAL is one file and is synced in order.
+    public func group<T>(
+        mustLast: Bool = true, _ body: () throws(LedgerError) -> T
+    ) throws(LedgerError) -> T {
         precondition(current == nil, "ledger groups do not nest")
         var result: T?
         do {
             try queue.writeWithoutTransaction { db in
+                try sync(mustLast, db)
                 try db.inTransaction(.immediate) {
                     current = db
                     defer { current = nil }
@@ -112,6 +127,13 @@ public final class LedgerStore {
         deltas.removeAll()
         guard let result else { preconditionFailure("a committed group has a result") }
         return result
+    }
+
+    /// FULL and NORMAL differ in the sync of each commit only; checkpoints sync with both.
+    private func sync(_ mustLast: Bool, _ db: Database) throws {
+        guard durability == .full, syncs != mustLast else { return }
+        try db.execute(sql: mustLast ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
+        syncs = mustLast
     }
 
     /// What was remembered may come from a transaction that is no more.

@@ -37,6 +37,12 @@ enum OutcomeColumns {
         try statement.bind(outcome.value).bind(outcome.worker).run()
     }
 
+    /// Of `HotStatements.Query.outcomeEnded`.
+    static func writeEnd(_ statement: DirectStatement, _ seq: JobSeq, _ outcome: Outcome) throws {
+        try statement.bind(outcome.endedAt.rawValue).bind(known(outcome.timings.publish))
+            .bind(known(outcome.timings.total)).bind(seq.rawValue).run()
+    }
+
     static func delete(_ db: Database, _ seq: JobSeq) throws {
         try db.cachedStatement(sql: "DELETE FROM outcome WHERE seq = ?").execute(arguments: [seq.rawValue])
     }

@@ -6,8 +6,8 @@ import SystemPackage
 
 /// One list on its way from the spool into the ledger.
 ///
-/// Order of writes: file fsynced, row `admitting` committed, file renamed into `accepted/` and both directories
-/// fsynced, entries in batches that store how far they reach, `running`. Each step can be done again.
+/// Order of writes: file fsynced, row `admitting` committed, file renamed into `accepted/`, entries in batches that store
+/// how far they reach, both directories fsynced while the first is committed, `running`. Each step can be done again.
 final class Admission {
     enum Stage {
         /// A gzip file is unpacked once to its end before anything is taken from it; counts the text.
@@ -48,6 +48,8 @@ final class Admission {
     var uncommitted: [ListPosition] = []
     /// The ledger stands elsewhere: read again from there once nothing is under way.
     var rewindsTo: ListPosition?
+    /// It lies in `accepted/`, and a power cut may take that back.
+    var isMoveUnsynced = false
     var hasGoodEntry = false
     var firstFault: String?
 

@@ -161,6 +161,7 @@ final class AdmissionDesk {
                 .bad(slice.mark.line + 1, .badLine, "the list could not be read further: \(trouble)"))
         }
         send(entries, to: slice.mark, of: admission, row, defaults: reader.defaults ?? JobOptions())
+        syncMove(admission)
         if slice.isAtEnd {
             admission.stage = .committing
             conclude(admission)
@@ -260,6 +261,7 @@ final class AdmissionDesk {
 
     func finish(_ admission: Admission) {
         guard let list = admission.list else { return }
+        syncMove(admission)
         admission.stage = .finishing
         context.ask(.finish(list, admission.position))
     }

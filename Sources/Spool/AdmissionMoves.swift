@@ -81,13 +81,14 @@ extension AdmissionDesk {
         }
     }
 
-    /// Renames into `accepted/`, then reads. What was appended meanwhile is read too: reading starts after the move.
+    /// Renames into `accepted/`, then reads. What was appended meanwhile is read too: reading starts after the move. The
+    /// directories' fsync is `syncMove`'s, while the ledger commits the first batch.
     func accept(_ admission: Admission, _ row: ListRow) {
         do {
             let name = try moveToAccepted(admission, row)
-            try context.synchronize(.accepted, .spool)
             admission.fileName = FilePath(name)
             admission.place = .accepted
+            admission.isMoveUnsynced = true
         } catch {
             // The row is there and the file is open: its lines are safe. A restart looks for the file by its inode.
             context.remark(.warning, "\(error)", list: row.id, file: admission.name)
@@ -95,6 +96,15 @@ extension AdmissionDesk {
         context.tell(.accepted(row.id, name: admission.name))
         answer(admission, .success(row.id))
         recheck(admission)
+    }
+
+    /// The move lasts: before `running` is asked for, for until then a start finds the file in either place.
+    func syncMove(_ admission: Admission) {
+        guard admission.isMoveUnsynced else { return }
+        admission.isMoveUnsynced = false
+        do { try context.synchronize(.accepted, .spool) } catch {
+            context.remark(.warning, "\(error)", list: admission.list, file: admission.name)
+        }
     }
 
     private func moveToAccepted(_ admission: Admission, _ row: ListRow) throws(SystemError) -> String {

@@ -63,20 +63,17 @@ final class PartFolder {
 
     func forget() { directory = nil }
 
-    /// A new, empty part. One of that name that is left over from another life goes first.
+    /// A new, empty part. One of that name that is left over from another life goes first. The umask has had its say
+    /// about the mode.
     func create(_ name: String, mode: UInt32) throws(SystemError) -> Descriptor {
         let folder = try descriptor()
         let permissions = FilePermissions(rawValue: mode & 0o777)
-        let part: Descriptor
         do {
-            part = try open(name, [.create, .exclusiveCreate], permissions, folder)
+            return try open(name, [.create, .exclusiveCreate], permissions, folder)
         } catch  where error.code == .fileExists {
             remove(name)
-            part = try open(name, [.create, .exclusiveCreate], permissions, folder)
+            return try open(name, [.create, .exclusiveCreate], permissions, folder)
         }
-        // The umask must not decide what the finished file's mode is.
-        try part.setPermissions(permissions, name)
-        return part
     }
 
     /// The part that a resume point speaks of, with everything beyond the point cut off; nil where it is not

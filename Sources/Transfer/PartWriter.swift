@@ -29,10 +29,14 @@ final class PartWriter {
     private(set) var failure: SystemError?
 
     private init(
-        _ name: String, _ file: consuming Descriptor, at place: Int64, keepsRest: Bool = false,
+        _ name: String, _ file: consuming Descriptor, mode: UInt32? = nil, at place: Int64, keepsRest: Bool = false,
         pool: GatherPool, heartbeat: Heartbeat
     ) throws(SystemError) {
         let status = try file.status(name)
+        // The umask must not decide what the finished file's mode is; mostly it agrees.
+        if let mode, status.permissions.rawValue != mode & 0o777 {
+            try file.setPermissions(FilePermissions(rawValue: mode & 0o777), name)
+        }
         self.name = name
         device = status.device
         inode = status.inode
@@ -52,7 +56,8 @@ final class PartWriter {
         let heartbeat = folder.heartbeat
         heartbeat.enter("open part")
         defer { heartbeat.leave() }
-        return try PartWriter(name, folder.create(name, mode: mode), at: 0, pool: pool, heartbeat: heartbeat)
+        let file = try folder.create(name, mode: mode)
+        return try PartWriter(name, file, mode: mode, at: 0, pool: pool, heartbeat: heartbeat)
     }
 
     /// A part to go on with; nil where it is not the one that the resume point speaks of.

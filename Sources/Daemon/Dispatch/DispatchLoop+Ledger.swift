@@ -155,6 +155,7 @@ extension DispatchLoop {
         consider(uplink.machine.nextLook)
         consider(nextClockLook)
         consider(nextPartLook)
+        consider(starts.due)
         switch mode {
         case .draining(let until), .stopping(let until): consider(until)
         case .running, .ended: break

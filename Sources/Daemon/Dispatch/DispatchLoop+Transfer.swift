@@ -12,6 +12,7 @@ extension DispatchLoop {
         case .connected(_, let token, let isHTTP2, let isUsable):
             guard let task = task(of: token), let key = task.slot else { return }
             answered(isHTTP2: isHTTP2, isUsable: isUsable, to: task, host: key)
+            if isUsable { hosts[key]?.machine.opened() }
             uplinkProved()
             freed(key)
         case .sized(_, let token, let total): sized(token, total: total)
@@ -23,6 +24,7 @@ extension DispatchLoop {
             for sample in samples {
                 guard let task = task(of: sample.token) else { continue }
                 if sample.bytes > task.bytes { uplinkProved(lag: UplinkWatch.progressLag) }
+                noteGoodput(sample.bytes, of: task)
                 task.bytes = sample.bytes
                 task.total = sample.total
                 task.rate.sample(sample.bytes, now: now)
@@ -37,6 +39,20 @@ extension DispatchLoop {
         }
     }
 
+    /// Bytes that have come of a transfer that goes on: what its host brings.
+    private func noteGoodput(_ bytes: Int64, of task: JobTask) {
+        guard let key = task.slot, bytes > task.bytes else { return }
+        hosts[key]?.machine.progressed(bytes - task.bytes, now: now)
+    }
+
+    private func noteGoodput(_ report: TransferReport, of task: JobTask) {
+        guard let key = task.slot, case .complete = report.result else { return }
+        let timings = report.timings
+        let begun = max(0, timings.dns) &+ max(0, timings.connect) &+ max(0, timings.tls)
+        let wait = timings.firstByte > begun ? Duration.nanoseconds(timings.firstByte - begun) : nil
+        hosts[key]?.machine.brought(max(0, report.fetchedBytes - task.bytes), wait: wait, now: now)
+    }
+
     private func task(of token: UInt64) -> JobTask? { tokens[token].flatMap { tasks[$0] } }
 
     private mutating func finished(_ report: TransferReport) {
@@ -47,6 +63,7 @@ extension DispatchLoop {
         noteProbe(task.seq)
         noteResponse(report, on: task, host: key)
         noteRanges(report.ranges, host: key)
+        noteGoodput(report, of: task)
         endSegments(task)
         freeSlot(task, keptConnection: keepsConnection(report), end: end(of: report))
         switch report.result {

@@ -87,6 +87,7 @@ struct DispatchLoop: ~Copyable {
     let ports: Ports
     var plan: DispatchPlan
     var outbox = Outbox()
+    var starts = DeferredStarts()
     var mode = Mode.running
 
     var board = LaneBoard()
@@ -274,6 +275,8 @@ struct DispatchLoop: ~Copyable {
 
     /// Everything collected in this turn goes out, in batches. State changes go before what depends on them.
     private mutating func flush() {
+        // Whatever else is asked of the ledger, reads apart, must find the jobs started that were.
+        let changes = starts.sift(outbox.changes, now: now, mayWait: outbox.ledger.isEmpty && mayDeferStarts)
         for request in board.takeRequests() {
             switch request {
             case .lanes(let list, let after, let limit, let includesHeld):
@@ -283,12 +286,12 @@ struct DispatchLoop: ~Copyable {
             }
         }
         var ledger: [LedgerRequest] = []
-        if !outbox.changes.isEmpty {
+        if !changes.isEmpty {
             let ticket = nextTicket
             nextTicket += 1
             commits[ticket] = outbox.commits
             if !outbox.held.isEmpty { held[ticket] = outbox.held }
-            ledger.append(.apply(outbox.changes, ticket: ticket))
+            ledger.append(.apply(changes, ticket: ticket))
         }
         ledger += outbox.ledger
         ports.ledger.send(contentsOf: ledger)
@@ -298,6 +301,11 @@ struct DispatchLoop: ~Copyable {
         for (index, commands) in outbox.publish { ports.publishers[index].send(contentsOf: commands) }
         ports.sums.send(contentsOf: outbox.sums)
         outbox = Outbox()
+    }
+
+    /// Not while each start has to be known before its first byte, nor when the end is near.
+    private var mayDeferStarts: Bool {
+        if case .running = mode { !suspects.isCareful(now) } else { false }
     }
 
     /// Whether the loop is over: drained, stopped, or out of work where that is the end.

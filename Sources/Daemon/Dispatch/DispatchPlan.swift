@@ -20,8 +20,9 @@ struct DispatchPlan: Sendable {
     var credentials: [String: OriginCredential] = [:]
 
     var slotsPerWorker: Int { configuration.transfersPerWorker }
-    /// Jobs in the window at most: every slot busy, and as many again on their way through publish.
-    var window: Int { workers * slotsPerWorker * 4 + 256 }
+    /// Jobs in the window at most: every slot busy, and many times as many on their way through publish, where each step
+    /// waits for the disk once, however many take it together.
+    var window: Int { workers * slotsPerWorker * 8 + 1024 }
     var retry: RetryPolicy { configuration.retry }
 
     var uplink: UplinkMachine.Settings {

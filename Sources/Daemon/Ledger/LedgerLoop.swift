@@ -43,6 +43,10 @@ struct LedgerLoop: ~Copyable {
     static let sliceLimit = 2000
     static let dueLimit = 1000
     static let partLimit = 500
+    /// Nanoseconds between two looks at what the commits have changed, while turns follow each other.
+    static let newsInterval: Int64 = 50_000_000
+    /// Nanoseconds from the end of a turn in which changes of jobs wait for more of their kind.
+    static let gathering: Int64 = 5_000_000
 
     let store: LedgerStore
     let requests: Mailbox<LedgerRequest>
@@ -62,6 +66,8 @@ struct LedgerLoop: ~Copyable {
     var ended: Set<ListID> = []
     var isInTrouble = false
     var upkeep = Upkeep()
+    private var lastNews: Int64 = 0
+    private var lastTurn: Int64 = 0
 
     init(
         store: LedgerStore, requests: Mailbox<LedgerRequest>, spoolRequests: Mailbox<SpoolRequest>,
@@ -91,6 +97,7 @@ struct LedgerLoop: ~Copyable {
             var turn = requests.drain()
             pendingSpool += spoolRequests.drain()
             guard lookAtLog() else { return }
+            gather(&turn)
             if let stop = turn.firstIndex(where: { if case .stop = $0 { true } else { false } }) {
                 isStopping = true
                 turn.remove(at: stop)
@@ -102,6 +109,7 @@ struct LedgerLoop: ~Copyable {
             }
             upkeep.hasWorked = true
             guard commit(turn) else { return }
+            lastTurn = Monotonic.nanoseconds()
         }
         do throws(LedgerError) {
             try store.group { () throws(LedgerError) in try store.noteRun(nil) }
@@ -109,6 +117,22 @@ struct LedgerLoop: ~Copyable {
         } catch {
             // At a stop a ledger in trouble is left to the next start, as after a crash.
             if !error.isTransient { ports.broken(error) }
+        }
+    }
+
+    /// While changes of jobs stream in, those of a few milliseconds share a commit: pages, counts and locks are written
+    /// once a commit, whatever it holds. Whatever else is asked, and the first change after a while, is served at once.
+    private mutating func gather(_ turn: inout [LedgerRequest]) {
+        guard !turn.isEmpty, pendingSpool.isEmpty, works.isEmpty, surrenders.isEmpty, digestWorks.isEmpty
+        else {
+            return
+        }
+        while turn.allSatisfy(\.isChange) {
+            let left = lastTurn + Self.gathering - Monotonic.nanoseconds()
+            guard left > 0, bell.wait(atMost: .nanoseconds(left)) else { return }
+            turn += requests.drain()
+            pendingSpool += spoolRequests.drain()
+            guard pendingSpool.isEmpty else { return }
         }
     }
 
@@ -148,7 +172,10 @@ struct LedgerLoop: ~Copyable {
         var removals = self.removals
         var spool = pendingSpool
         var ended = self.ended
-        try store.group { () throws(LedgerError) in
+        let mustLast =
+            !(spool.isEmpty && works.isEmpty && surrenders.isEmpty && digestWorks.isEmpty && removals.isEmpty)
+            || turn.contains(where: \.mustLast)
+        try store.group(mustLast: mustLast) { () throws(LedgerError) in
             for request in turn {
                 if try serveHost(request, now: now, surrenders: &surrenders, replies: &replies) { continue }
                 try serve(request, now: now, works: &works, replies: &replies)
@@ -167,7 +194,22 @@ struct LedgerLoop: ~Copyable {
         }
         let joined = store.takeJoinedLanes()
         if !joined.isEmpty { replies.dispatch.append(.reread(joined)) }
-        // Counters are written by the commit: what stands on them is read after it.
+        // Counters are written by the commit: what stands on them is read after it. The next turn does, if it comes at once.
+        if requests.isEmpty || Monotonic.nanoseconds() - lastNews > Self.newsInterval {
+            try takeNews(&replies, &ended)
+            lastNews = Monotonic.nanoseconds()
+        }
+        self.works = works
+        self.surrenders = surrenders
+        self.digestWorks = digestWorks
+        self.removals = removals
+        pendingSpool = spool
+        self.ended = ended
+        return replies
+    }
+
+    /// Lists that have ended, and counts as they are shown.
+    private func takeNews(_ replies: inout Replies, _ ended: inout Set<ListID>) throws(LedgerError) {
         for row in try store.endedLists() where !ended.contains(row.id) {
             ended.insert(row.id)
             replies.spool.append(.listEnded(row))
@@ -178,13 +220,6 @@ struct LedgerLoop: ~Copyable {
         if !hosts.isEmpty {
             replies.dispatch.append(.hosts(Dictionary(hosts.map { ($0.host, $0.counts) }) { $1 }))
         }
-        self.works = works
-        self.surrenders = surrenders
-        self.digestWorks = digestWorks
-        self.removals = removals
-        pendingSpool = spool
-        self.ended = ended
-        return replies
     }
 
     /// The next of the spool's requests; admission may have to wait.
