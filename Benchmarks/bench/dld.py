@@ -67,6 +67,13 @@ class Daemon:
         hidden.write_text(text)
         os.rename(hidden, self.spool / name)
 
+    def drop_lines(self, name, lines):
+        """The same, of a list that is too long for one text."""
+        hidden = self.spool / f".{name}"
+        with open(hidden, "w") as file:
+            file.writelines(lines)
+        os.rename(hidden, self.spool / name)
+
     def ended(self, name):
         """Whether the list's results are there; anything but `done` ends the benchmark."""
         if (self.spool / "done" / name).exists():

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """B6, B7, B8: admission and memory at a million, the way from a drop to the request, a slow host beside a fast one."""
+import json
+import os
+import socket
 import socketserver
 import threading
 import time
 
-from .dld import Daemon, Dld, moment
-from .measure import Job, fresh, median, memory_of, run_program
+from . import plot
+from .dld import Daemon
+from .measure import Job, fresh, median, memory_of
 from .report import Report
 
 MILLION = 1_000_000
@@ -24,14 +28,20 @@ def wait_for(condition, seconds, step=0.01):
         time.sleep(step)
 
 
+def descriptors(pid):
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
+
+
 def status(daemon):
-    import json
     return json.loads(daemon.get("/v1/status"))
 
 
-def million(number):
-    """Hosts in 192.0.2.0/24's manner: names that are not asked for, since nothing starts (`connections` held)."""
-    return "".join(f"http://host{line % HOSTS}.invalid/{line}.bin\n" for line in range(number))
+def lines(number):
+    """Hosts that are not asked for, since nothing starts."""
+    return (f"http://host{line % HOSTS}.invalid/{line}.bin\n" for line in range(number))
 
 
 # Everything queued and nothing started: the disk is said to be too full.
@@ -39,7 +49,6 @@ HELD = {"limits": {"min_free": "100TiB"}, "log": {"level": "error"}}
 
 
 def queued(daemon, name="list.txt"):
-    import json
     lists = json.loads(daemon.get("/v1/lists"))["items"]
     for found in lists:
         if found["name"] == name and found["state"] != "admitting":
@@ -47,65 +56,99 @@ def queued(daemon, name="list.txt"):
     return False
 
 
+class Watch:
+    """Asks for the status all the time, and notes what the daemon holds; `with` ends it."""
+
+    def __init__(self, daemon):
+        self.daemon, self.over = daemon, threading.Event()
+        self.asked, self.rows = [], []
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        start = time.monotonic()
+        while not self.over.wait(0.02):
+            begin = time.monotonic()
+            self.daemon.get("/v1/status")
+            self.asked.append(time.monotonic() - begin)
+            log = self.daemon.folder / "state" / "ledger.db-wal"
+            self.rows.append((begin - start, self.daemon.memory("VmRSS"), descriptors(self.daemon.pid),
+                              log.stat().st_size / 1e6 if log.exists() else 0))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def admitted(bench, count):
+    """One list of so many lines: what it took, and what is there after it."""
+    with fresh(Job([], [], []), bench.disk) as folder, Daemon(bench.build, folder, HELD) as daemon:
+        time.sleep(0.5)
+        idle = daemon.memory("VmRSS")
+        hidden = daemon.spool / ".list.txt"
+        with open(hidden, "w") as file:
+            file.writelines(lines(count))
+        with Watch(daemon) as watch:
+            begin = time.monotonic()
+            hidden.rename(daemon.spool / "list.txt")
+            wait_for(lambda: queued(daemon), 600)
+            took = time.monotonic() - begin
+        found = {"rate": count / took, "growth": daemon.memory() - idle, "p99": 1000 * percentile(watch.asked, 0.99),
+                 "log": max((row[3] for row in watch.rows), default=0), "rows": watch.rows}
+        daemon.kill()
+        found["ready"] = daemon.start()
+        found["bytes"] = (folder / "state" / "ledger.db").stat().st_size / count
+        print(f"  {count:,} lines: {found['rate']:,.0f} a second, {found['growth']:.1f} MB above idle, status p99 "
+              f"{found['p99']:.1f} ms, ready again {found['ready']:.2f} s, {found['bytes']:.0f} bytes a job, "
+              f"log {found['log']:.0f} MB", flush=True)
+        return found
+
+
 def b6(bench):
     report = Report(
         "B6", "a list of 1,000,000 URLs of 1,000 hosts",
         "The disk is configured to be too full, so that all of them stay queued. Rate: from the drop until the ledger "
-        "has the last line. Memory: the daemon's highest after it, over that of the same daemon idle.")
-    rates, growth, small, latencies, ready, rows = [], [], [], [], [], []
-    text, few = million(MILLION), million(10_000)
+        "has the last line. Memory: the daemon's highest after it, over that of the same daemon idle. Log: the longest "
+        "file of the ledger's write-ahead log. 10,000,000 lines are told beside it, of one run.")
+    runs = {10_000: [], MILLION: []}
     for _ in range(max(3, bench.pairs // 2)):
-        for count, lines in ((10_000, few), (MILLION, text)):
-            with fresh(Job([], [], []), bench.disk) as folder, Daemon(bench.build, folder, HELD) as daemon:
-                time.sleep(0.5)
-                idle = daemon.memory("VmRSS")
-                asked, over = [], threading.Event()
-                def ask():
-                    while not over.wait(0.02):
-                        begin = time.monotonic()
-                        daemon.get("/v1/status")
-                        asked.append(time.monotonic() - begin)
-                thread = threading.Thread(target=ask)
-                thread.start()
-                begin = time.monotonic()
-                daemon.drop("list.txt", lines)
-                wait_for(lambda: queued(daemon), 300)
-                took = time.monotonic() - begin
-                over.set()
-                thread.join()
-                grown = daemon.memory() - idle
-                if count == MILLION:
-                    rates.append(count / took)
-                    growth.append(grown)
-                    latencies += asked
-                    daemon.kill()
-                    ready.append(daemon.start())
-                    ledger = (folder / "state" / "ledger.db").stat().st_size
-                    rows.append(ledger / count)
-                else:
-                    small.append(grown)
-                print(f"  {count:,} lines: {count / took:,.0f} a second, {grown:.1f} MB above idle, status p99 "
-                      f"{1000 * percentile(asked, 0.99):.1f} ms", flush=True)
-    aria2 = aria2_memory(bench, text)
-    report.table("dld", ["", "lines a second", "memory above idle MB", "status p99 ms", "ready after kill -9 s",
-                         "ledger bytes a job"],
-                 [["1,000,000", f"{median(rates):,.0f}", f"{median(growth):.1f}",
-                   f"{1000 * percentile(latencies, 0.99):.1f}", f"{median(ready):.2f}", f"{median(rows):.0f}"],
-                  ["10,000", "", f"{median(small):.1f}", "", "", ""]])
-    report.bar("lines a second from the drop to the ledger", median(rates), 100_000, at_most=False, unit="lines/s")
-    report.bar("memory above idle at 1,000,000", median(growth), 30, unit="MB")
-    report.bar("memory at 1,000,000 over that at 10,000", median(growth) - median(small), 5, unit="MB")
-    report.bar("status p99 during it", 1000 * percentile(latencies, 0.99), 50, unit="ms")
-    report.bar("ready after kill -9", median(ready), 1, unit="s")
-    report.note(f"aria2 with the same list as its input file: {aria2:.0f} MB after ten seconds.")
+        for count, found in runs.items():
+            found.append(admitted(bench, count))
+    runs[10 * MILLION] = [admitted(bench, 10 * MILLION)]
+    middle = {count: {key: median([run[key] for run in found]) for key in found[0] if key != "rows"}
+              for count, found in runs.items()}
+    report.table(
+        "dld", ["lines", "a second", "memory above idle MB", "status p99 ms", "ready after kill -9 s",
+                "ledger bytes a job", "log MB"],
+        [[f"{count:,}", f"{run['rate']:,.0f}", f"{run['growth']:.1f}", f"{run['p99']:.1f}", f"{run['ready']:.2f}",
+          f"{run['bytes']:.0f}", f"{run['log']:.0f}"] for count, run in middle.items()])
+    few, all, most = (middle[count] for count in runs)
+    report.bar("lines a second from the drop to the ledger", all["rate"], 100_000, at_most=False, unit="lines/s")
+    report.bar("memory above idle at 1,000,000", all["growth"], 30, unit="MB")
+    report.bar("memory at 1,000,000 over that at 10,000", all["growth"] - few["growth"], 5, unit="MB")
+    report.bar("memory at 10,000,000 over that at 1,000,000", most["growth"] - all["growth"], 5, unit="MB")
+    report.bar("status p99 during 1,000,000", all["p99"], 50, unit="ms")
+    report.bar("status p99 during 10,000,000", most["p99"], 50, unit="ms")
+    report.bar("ready after kill -9 with 1,000,000", all["ready"], 1, unit="s")
+    report.bar("ready after kill -9 with 10,000,000", most["ready"], 1, unit="s")
+    report.note(f"aria2 with the same list as its input file: {aria2_memory(bench):.0f} MB after ten seconds.")
+    rows = runs[10 * MILLION][0]["rows"]
+    report.note(plot.write(
+        "soak-B6", "10,000,000 lines going into the ledger", "seconds", [row[0] for row in rows],
+        [("resident memory, MB", [row[1] for row in rows]), ("open descriptors", [row[2] for row in rows]),
+         ("write-ahead log, MB", [row[3] for row in rows])]))
     return report
 
 
-def aria2_memory(bench, text):
+def aria2_memory(bench):
     import subprocess
     with fresh(Job([], [], []), bench.disk) as folder:
         listing = folder / "list"
-        listing.write_text(text)
+        with open(listing, "w") as file:
+            file.writelines(lines(MILLION))
         process = subprocess.Popen(["aria2c", "--no-conf", "--quiet", "-i", str(listing), "-d", str(folder)],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(10)
@@ -162,6 +205,36 @@ class Slow(socketserver.ThreadingTCPServer):
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
 
 
+def beside_dead(bench, urls):
+    """Seconds of a good list: alone, while ten million lines of a dead host come in, after they did; status p99 in ms."""
+    took = []
+    with socket.socket() as refusing:
+        # Bound and not listening: refuses, and nobody else gets the port.
+        refusing.bind(("127.0.0.4", 0))
+        dead = f"http://127.0.0.4:{refusing.getsockname()[1]}"
+        config = {"retry": {"max_attempts": 0}, "log": {"level": "error"}, "output": {"exists": "overwrite"}}
+        with fresh(Job([], [], []), bench.disk) as folder, Daemon(bench.build, folder, config) as daemon:
+            def good(name):
+                begin = time.monotonic()
+                daemon.drop(name, "".join(f"{url}\n" for url in urls))
+                wait_for(lambda: daemon.ended(name), 600)
+                took.append(time.monotonic() - begin)
+                print(f"  {len(urls):,} good jobs, {name}: {took[-1]:.3f} s", flush=True)
+            time.sleep(0.5)
+            good("alone.txt")
+            hidden = daemon.spool / ".list.txt"
+            with open(hidden, "w") as file:
+                file.writelines(f"{dead}/{line}\n" for line in range(10 * MILLION))
+            with Watch(daemon) as watch:
+                hidden.rename(daemon.spool / "list.txt")
+                wait_for(lambda: (daemon.spool / "accepted" / "list.txt").exists(), 60)
+                good("during.txt")
+                wait_for(lambda: queued(daemon), 900)
+                good("after.txt")
+            daemon.kill()
+    return *took, 1000 * percentile(watch.asked, 0.99)
+
+
 def b8(bench):
     report = Report("B8", "10,000 jobs for a slow host ahead of 1,000 for a fast one",
                     "The slow host answers after a second. Measured: from the drop until the fast host's last job, alone "
@@ -184,8 +257,12 @@ def b8(bench):
                     print(f"  {len(urls):,} jobs: {found[-1]:.3f} s", flush=True)
                     daemon.kill()
         server.shutdown()
+    dead = beside_dead(bench, [f"{origin.plain}/{file}" for file in bench.data.files("small", 1_000, 10 << 10)])
     report.table("Until the fast host's last file", ["", "median s", "min to max"],
                  [["alone", f"{median(alone):.2f}", f"{min(alone):.2f} to {max(alone):.2f}"],
                   ["behind 10,000 slow ones", f"{median(behind):.2f}", f"{min(behind):.2f} to {max(behind):.2f}"]])
+    report.note(f"A list of 10,000,000 lines of a host that refuses connections, dropped first: the fast host's list took "
+                f"{dead[1]:.2f} s while it was being admitted, {dead[2]:.2f} s once it was in the ledger, {dead[0]:.2f} s "
+                f"alone. Status p99 {dead[3]:.1f} ms.")
     report.bar("behind the slow host against alone", median([b / a for a, b in zip(alone, behind)]), 1.1)
     return report

@@ -143,7 +143,7 @@ struct ConfigReader {
     }
 
     private func readSegments(_ section: ConfigSection, _ config: inout Configuration) {
-        config.segments.perFile = section.integer("per_file", config.segments.perFile, in: 1...64)
+        config.segments.perFile = section.count("per_file", orAutomatic: 1...64)
         config.segments.minSize = section.size("min_size", config.segments.minSize, in: (1 << 20)...Int64.max)
         config.segments.checkpointBytes = section.size(
             "checkpoint_bytes", config.segments.checkpointBytes, in: (64 << 10)...Int64.max)

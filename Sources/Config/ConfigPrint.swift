@@ -109,7 +109,7 @@ extension Configuration {
     private func laterEntries(masked: Bool) -> [ConfigEntry] {
         var list: [ConfigEntry] = []
         func add(_ path: String..., json: String) { list.append(ConfigEntry(path: path, json: json)) }
-        add("segments", "per_file", json: String(segments.perFile))
+        add("segments", "per_file", json: segments.perFile.map(String.init) ?? "null")
         add("segments", "min_size", json: Self.text(size: segments.minSize))
         add("segments", "checkpoint_bytes", json: Self.text(size: segments.checkpointBytes))
         add("segments", "checkpoint_interval", json: Self.text(segments.checkpointInterval))

@@ -106,6 +106,21 @@ extension ConfigSection {
         }
     }
 
+    /// A count that null, the standard, leaves to dld.
+    func count(_ key: String, orAutomatic range: ClosedRange<Int>) -> Int? {
+        read(
+            key, nil,
+            expected:
+                "a whole number from \(range.lowerBound) to \(range.upperBound), or null: as many as help"
+        ) {
+            if $0 == .null { return .some(nil) }
+            guard case .integer(let number) = $0, let value = Int(exactly: number), range ~= value else {
+                return nil
+            }
+            return value
+        }
+    }
+
     /// A count whose standard is the number of cores; null asks for it too.
     func count(_ key: String, perCore standard: Int, in range: ClosedRange<Int>) -> Int {
         read(

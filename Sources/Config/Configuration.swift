@@ -129,10 +129,10 @@ public struct Configuration: Sendable, Hashable {
 
     /// Files fetched in pieces.
     public struct Segments: Sendable, Hashable {
-        /// Connections for one file.
-        public var perFile = 1
-        /// Files smaller than this are never split.
-        public var minSize: Int64 = 64 << 20
+        /// Connections for one file at most; nil: as many as bring something, and what lists ask for.
+        public var perFile: Int?
+        /// No range smaller than this is split off.
+        public var minSize: Int64 = 1 << 20
         /// A running transfer's bytes are made sure of after so many more of them.
         public var checkpointBytes: Int64 = 16 << 20
         /// The same by time, where any have come.

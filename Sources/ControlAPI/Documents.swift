@@ -53,6 +53,7 @@ public struct ListDocument: Codable, Sendable, Hashable {
             case .running: self = .running
             case .closed: self = .closed
             case .rejected: self = .rejected
+            case .removing: self = .closed
             }
         }
         /// Nothing more will happen to the list.
@@ -82,7 +83,7 @@ public struct ListDocument: Codable, Sendable, Hashable {
         switch row.state {
         case .admitting, .running: "accepted/"
         case .rejected: "rejected/"
-        case .closed: row.counts.failed + row.counts.cancelled == 0 ? "done/" : "failed/"
+        case .closed, .removing: row.counts.failed + row.counts.cancelled == 0 ? "done/" : "failed/"
         }
     }
 

@@ -60,6 +60,14 @@ extension EasyHandle {
     /// Bytes from `first` to the end. Not `RESUME_FROM`: that one ends with an error of its own where the
     /// server answers 200. Nothing of the answer is checked. The libcurl option is `CURLOPT_RANGE`.
     public func setRange(from first: Int64) throws(CurlError) { try set(CURLOPT_RANGE, "\(first)-") }
+    /// Bytes from `first` to `last`, that one included; otherwise as above.
+    public func setRange(from first: Int64, through last: Int64) throws(CurlError) {
+        try set(CURLOPT_RANGE, "\(first)-\(last)")
+    }
+    /// Its connection is not kept. May be said while the transfer runs; a handle of ours takes it.
+    func forbidReuse() {
+        try? set(CURLOPT_FORBID_REUSE, 1)  // 7.88.1 knows it: there is nothing it could say
+    }
     /// The libcurl option is `CURLOPT_USERAGENT`.
     public func setUserAgent(_ text: String) throws(CurlError) { try set(CURLOPT_USERAGENT, text) }
     /// The libcurl option is `CURLOPT_REFERER`.

@@ -165,6 +165,14 @@ public struct ConnectionLimits: Sendable, Hashable {
         return slot.easy?.error(result)
     }
 
+    /// Has a running transfer's connection closed with it, once no other transfer uses it. libcurl 7.88.1 leaves an HTTP/2
+    /// stream that is stopped as it is until its connection is used again: the server goes on sending.
+    /// The libcurl option is `CURLOPT_FORBID_REUSE`.
+    public func forbidReuse(_ key: TransferKey) {
+        guard let slot = running[key.address] else { return }
+        slot.easy?.forbidReuse()
+    }
+
     private mutating func release(_ address: UInt, _ slot: Slot, _ easy: consuming EasyHandle) {
         unsafe _ = curl_multi_remove_handle(raw, easy.raw)
         running[address] = nil

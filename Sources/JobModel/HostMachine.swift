@@ -49,6 +49,8 @@ public struct HostMachine: Sendable, Hashable {
     public private(set) var stage: Stage = .cold
     /// Transfers out, over all workers.
     public private(set) var active = 0
+    /// Connections beside those, for segments of files.
+    public private(set) var segments = 0
     public private(set) var heldUntil: MonotonicTime?
     public private(set) var holdReason: String?
     /// Rounds of connection failures in a row, without a response in between.
@@ -87,8 +89,36 @@ public struct HostMachine: Sendable, Hashable {
 
     /// Transfers that may start now, holds and paces apart.
     public var room: Int {
-        if needsScout { return isScoutOut || active >= capacity ? 0 : 1 }
-        return max(0, capacity - active)
+        // On HTTP/2 transfers share one connection; segments have theirs beside it.
+        let taken = stage == .http2 ? active : active + segments
+        if needsScout { return isScoutOut || taken >= capacity ? 0 : 1 }
+        return max(0, capacity - taken)
+    }
+
+    /// Whether a transfer that is under way may have one more connection.
+    public func segmentVerdict(now: MonotonicTime) -> Verdict {
+        if let heldUntil, heldUntil > now { return .wait(until: heldUntil, .hostHeld) }
+        let isFull: Bool
+        switch stage {
+        case .cold, .scouting: isFull = true
+        case .http1: isFull = active + segments >= capacity
+        // After trouble one connection is enough there.
+        case .http2: isFull = isReduced || 1 + segments >= caps.connections
+        }
+        if needsScout || isFull { return .full(.hostLimit) }
+        return nextStart > now ? .wait(until: nextStart, .rateLimit) : .start
+    }
+
+    /// A further connection was allowed. Precondition: `segmentVerdict` said `.start`.
+    public mutating func segmentStarted(now: MonotonicTime) {
+        segments += 1
+        pace(now)
+    }
+
+    /// One of them ended.
+    public mutating func segmentEnded(_ end: AdaptiveCap.End) {
+        segments = max(0, segments - 1)
+        cap.ended(end, ceiling: ceiling, inFlight: active + segments)
     }
 
     public func verdict(now: MonotonicTime) -> Verdict {
@@ -105,13 +135,16 @@ public struct HostMachine: Sendable, Hashable {
         active += 1
         if stage == .cold { stage = .scouting }
         if let heldUntil, heldUntil <= now { endHold() }
-        if let rate = caps.requestsPerSecond, rate > 0 {
-            // A pace, not a bucket: bursts are what hosts complain about.
-            nextStart = max(nextStart, now) + .seconds(1 / rate)
-        }
+        pace(now)
         guard needsScout else { return .ordinary }
         isScoutOut = true
         return .scout
+    }
+
+    /// A pace, not a bucket: bursts are what hosts complain about.
+    private mutating func pace(_ now: MonotonicTime) {
+        guard let rate = caps.requestsPerSecond, rate > 0 else { return }
+        nextStart = max(nextStart, now) + .seconds(1 / rate)
     }
 
     /// A response's head came: the host lives and shows what it speaks.
@@ -159,7 +192,7 @@ public struct HostMachine: Sendable, Hashable {
         if end == .success { served &+= 1 }
         // One that was alone tells nothing about how many are too many.
         let counts = role == .ordinary || end == .success
-        cap.ended(counts ? end : .neutral, ceiling: ceiling, inFlight: active)
+        cap.ended(counts ? end : .neutral, ceiling: ceiling, inFlight: active + segments)
         if counts, end == .trouble { climb.troubled() }
         guard role == .scout else { return }
         isScoutOut = false
@@ -218,7 +251,7 @@ public struct HostMachine: Sendable, Hashable {
 
     /// Nothing would be lost by forgetting this host.
     public func isForgettable(now: MonotonicTime) -> Bool {
-        active == 0 && !isHeld(now: now) && nextStart <= now
+        active == 0 && segments == 0 && !isHeld(now: now) && nextStart <= now
     }
 }
 

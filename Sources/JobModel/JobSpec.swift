@@ -35,6 +35,12 @@ public struct JobOptions: Sendable, Hashable, Codable {
     public var connectTimeoutSeconds: Double?
     /// Bytes a second; a transfer slower than this over the stall window ends as `stalled`.
     public var lowestSpeed: Int64?
+    /// Connections that the file is to have; 1: no segments.
+    public var split: Int?
+    /// Connections that the file may have at most.
+    public var connectionsPerServer: Int?
+    /// Bytes below which no range of it is split off.
+    public var minSplitSize: Int64?
     public var exists: ExistsPolicy?
     public var remoteTime: Bool?
     /// Higher first; 0 when nil.
@@ -51,8 +57,10 @@ public struct JobOptions: Sendable, Hashable, Codable {
     enum CodingKeys: String, CodingKey {
         case id, out, dir, checksum, checksums, size, headers, referer, username, password, proxy, exists,
             priority,
-            pause
+            pause, split
         case checksumsDigest = "checksums_digest"
+        case connectionsPerServer = "max_connection_per_server"
+        case minSplitSize = "min_split_size"
         case userAgent = "user_agent"
         case maxRate = "max_rate"
         case maxAttempts = "max_attempts"
@@ -94,6 +102,9 @@ public struct JobOptions: Sendable, Hashable, Codable {
         merged.timeoutSeconds = timeoutSeconds ?? defaults.timeoutSeconds
         merged.connectTimeoutSeconds = connectTimeoutSeconds ?? defaults.connectTimeoutSeconds
         merged.lowestSpeed = lowestSpeed ?? defaults.lowestSpeed
+        merged.split = split ?? defaults.split
+        merged.connectionsPerServer = connectionsPerServer ?? defaults.connectionsPerServer
+        merged.minSplitSize = minSplitSize ?? defaults.minSplitSize
         merged.exists = exists ?? defaults.exists
         merged.remoteTime = remoteTime ?? defaults.remoteTime
         merged.priority = priority ?? defaults.priority

@@ -45,6 +45,8 @@ public enum ListState: Int, Sendable, Codable, CaseIterable {
     case closed = 2
     /// It held no good entry; the file lies in `rejected/`.
     case rejected = 3
+    /// It ended longer ago than `retention.lists`: its files are gone and its rows are going. Nobody is shown it.
+    case removing = 4
 
     public var name: String {
         switch self {
@@ -52,6 +54,7 @@ public enum ListState: Int, Sendable, Codable, CaseIterable {
         case .running: "running"
         case .closed: "closed"
         case .rejected: "rejected"
+        case .removing: "removing"
         }
     }
 }

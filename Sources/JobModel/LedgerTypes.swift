@@ -72,6 +72,8 @@ public struct ResumePoint: Sendable, Hashable, Codable {
     public var url: String
     /// Contiguous bytes from 0 known to be on disk.
     public var bytes: Int64
+    /// What is on the disk beyond them, in order, of a file that was fetched in segments; nil where there is nothing.
+    public var ranges: [ByteRange]?
     /// Length of the whole file as the server told it.
     public var total: Int64?
     /// Strong validators only; without one there is no resume point.
@@ -98,6 +100,10 @@ public struct ResumePoint: Sendable, Hashable, Codable {
 
     /// Every byte of the file is there.
     public var isWhole: Bool { total == bytes }
+    /// Bytes known to be on disk, wherever they lie.
+    public var known: Int64 { (ranges ?? []).reduce(bytes) { $0 &+ $1.count } }
+    /// One beyond the last byte known to be on disk.
+    public var extent: Int64 { max(bytes, ranges?.last?.end ?? 0) }
 }
 
 /// What the ledger knows of a file under a final path: stands on its own after the list is gone.
@@ -156,6 +162,8 @@ public struct QueuedJob: Sendable, Hashable {
     public var mismatches = 0
     /// Set for a job of dld's own, which fetches a list of digests.
     public var errand: DigestErrand?
+    /// Of a job with several URLs: what they have shown, and which one its lane's host belongs to.
+    public var mirrors: MirrorRecord?
     public init(
         seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: JobOptions,
         attempts: Int,
@@ -174,6 +182,12 @@ public struct QueuedJob: Sendable, Hashable {
         self.startedAt = startedAt
         self.waited = waited
         self.resume = resume
+    }
+
+    /// The host that it is queued for: that of the URL that it tries next. nil: it has no URL.
+    public var laneHost: HostKey? {
+        guard case .download(let urls, _) = work, !urls.isEmpty else { return nil }
+        return urls[min(max(0, mirrors?.next ?? 0), urls.count - 1)].host
     }
 }
 
@@ -201,6 +215,8 @@ public enum JobChange: Sendable, Hashable {
     /// Of a running attempt: this much is on the disk. Rides in a commit that nobody waits for; has no effect on a
     /// job that is not `active` any more.
     case checkpoint(JobSeq, fetchedBytes: Int64, resume: ResumePoint)
+    /// Its mirrors have shown something; its lane is that of `host` from here on, the next one's.
+    case mirrored(JobSeq, host: HostKey, record: MirrorRecord)
     /// Data is on disk; the rename may follow once this is committed.
     case publishing(
         JobSeq, part: String, path: OutputPath, device: UInt64, inode: UInt64, size: Int64, outcome: Outcome)
@@ -210,7 +226,8 @@ public enum JobChange: Sendable, Hashable {
     public var seq: JobSeq {
         switch self {
         case .active(let seq, _, _), .requeued(let seq, _, _, _, _), .waiting(let seq, _, _, _, _, _, _),
-            .paused(let seq, _, _, _), .checkpoint(let seq, _, _), .publishing(let seq, _, _, _, _, _, _),
+            .paused(let seq, _, _, _), .checkpoint(let seq, _, _), .mirrored(let seq, _, _),
+            .publishing(let seq, _, _, _, _, _, _),
             .ended(let seq, _):
             seq
         }

@@ -176,6 +176,9 @@ extension ResultRecord {
         if let timeout = options.timeoutSeconds { json.field("timeout", timeout) }
         if let timeout = options.connectTimeoutSeconds { json.field("connect_timeout", timeout) }
         if let speed = options.lowestSpeed { json.field("lowest_speed", speed) }
+        if let split = options.split { json.field("split", split) }
+        if let most = options.connectionsPerServer { json.field("max_connection_per_server", most) }
+        if let size = options.minSplitSize { json.field("min_split_size", size) }
         text("exists", options.exists?.rawValue)
         if let remoteTime = options.remoteTime { json.field("remote_time", remoteTime) }
         if let check = options.checkCertificate { json.field("check_certificate", check) }

@@ -111,6 +111,11 @@ public struct RetryPolicy: Sendable, Hashable {
         }
     }
 
+    /// A rest of the job's own after so many attempts, whatever its host says. `random` as below.
+    public func pause(_ code: ErrorCode, attempts: Int, random: Double) -> Duration {
+        backOff(code, round: attempts) * (random.isFinite ? max(0, min(1, random)) : 0.5)
+    }
+
     /// The longest that a server may make us wait.
     public static let longestRetryAfter: Duration = .seconds(3600)
     /// A server that breaks the protocol three times will break it again, whatever `maxAttempts` says.

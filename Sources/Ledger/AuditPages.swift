@@ -102,13 +102,12 @@ extension LedgerReader {
     ) throws -> AuditSlice {
         let statement = try db.cachedStatement(
             sql: """
-                SELECT \(PublishedColumns.selected), j.seq, j.state FROM span s CROSS JOIN job j \
-                ON j.seq BETWEEN s.first AND s.last LEFT JOIN outcome o ON o.seq = j.seq \
-                LEFT JOIN file f ON f.path = o.path \(PublishedColumns.owner) \
-                WHERE s.list = ? AND s.last > ? AND j.seq > ? ORDER BY s.first, j.seq LIMIT ?
+                SELECT \(PublishedColumns.selected), j.seq, j.state FROM \(SpanPages.jobs) \
+                LEFT JOIN outcome o ON o.seq = j.seq LEFT JOIN file f ON f.path = o.path \
+                \(PublishedColumns.owner) WHERE \(SpanPages.condition) ORDER BY s.first, j.seq LIMIT ?
                 """)
-        let cursor = try Row.fetchCursor(
-            statement, arguments: [list.rawValue, after.rawValue, after.rawValue, limit])
+        let arguments = StatementArguments(SpanPages.values(list, after) + [Int64(limit)])
+        let cursor = try Row.fetchCursor(statement, arguments: arguments)
         var slice = AuditSlice(entries: [], next: nil)
         var looked = 0
         var last = after

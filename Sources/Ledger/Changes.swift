@@ -65,6 +65,7 @@ extension LedgerStore {
             // It gets on: crashes before this were not its doing, or cost it no progress.
             try db.cachedStatement(sql: "UPDATE job SET fetched = ?, resume = ?, crashes = 0 WHERE seq = ?")
                 .execute(arguments: [fetched, JSONColumn.text(resume), job.seq.rawValue])
+        case .mirrored(_, let host, let record): try follow(job, to: host, record, db)
         case .publishing(_, let part, let path, let device, let inode, let size, var outcome):
             let statement = try bindMove(job, to: .publishing, now: now, hot(.attempt, db))
             try statement.bind(job.attempts).bind(job.startedAt?.rawValue).bind(job.seq.rawValue).run()

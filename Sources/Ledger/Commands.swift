@@ -158,7 +158,8 @@ extension LedgerStore {
         if let gate = job.gate { try rewant(gate, now: now, db) }
         try move(
             job, to: .queued, waited: 0, now: now, db,
-            also: "attempts = 0, mismatches = 0, started_at = NULL, admitted_at = ?", [admitted])
+            also: "attempts = 0, mismatches = 0, mirrors = NULL, started_at = NULL, admitted_at = ?",
+            [admitted])
     }
 
     /// Open: jobs may still be begun anew. A running list of which every job has ended is not, though it is
@@ -170,7 +171,7 @@ extension LedgerStore {
         }
         switch row.state {
         case .admitting: return true
-        case .closed, .rejected: return false
+        case .closed, .rejected, .removing: return false
         case .running: return openJobs(row) > 0
         }
     }

@@ -45,6 +45,7 @@ extension LedgerStore {
         for (host, counts) in hosts {
             try bind(counts, to: hot(.hostCounts, db)).bind(host.rawValue).run()
             changedHosts.insert(host)
+            if counts.total < 0 { try forget(host, db) }
         }
         try bind(total, to: hot(.totals, db)).run()
     }
@@ -57,6 +58,20 @@ extension LedgerStore {
         if counts.open < 0 {
             try hot(.emptyLane, db).bind(lane.list.rawValue).bind(lane.host.rawValue).run()
         }
+    }
+
+    /// The host of removed jobs, where no other job names it and nothing is known of it. The row 0 is that of sums.
+    private func forget(_ host: HostID, _ db: Database) throws {
+        guard host.rawValue > 0 else { return }
+        let none = JobState.allCases.map { "n_\($0.name) = 0" }.joined(separator: " AND ")
+        let delete = try db.cachedStatement(
+            sql: """
+                DELETE FROM host WHERE id = ? AND \(none) AND held_until IS NULL AND barren = 0 \
+                AND lies_about_ranges = 0
+                """)
+        // Its number is given out again.
+        if let name = caches.hostNames.removeValue(forKey: host) { caches.hostIDs[name] = nil }
+        try delete.execute(arguments: [host.rawValue])
     }
 
     private func bind(_ counts: StateCounts, to statement: DirectStatement) -> DirectStatement {

@@ -6,21 +6,26 @@ public import JobModel
 /// What becomes of the jobs of one host, over all lists. Slices, as commands on whole lists: a dead host may have
 /// ten million. Jobs of paused lists are not touched: nobody waits for them. Inside a group.
 extension LedgerStore {
-    /// Fails up to `limit` queued and waiting jobs of a host.
+    /// Fails up to `limit` queued and waiting jobs of a host; those that have another mirror go on there.
     public func giveUpSlice(
         host: HostID, error: JobError, limit: Int, now: WallTime
     ) throws(LedgerError) -> Slice {
         try write { db in
             var changed = 0
+            var passedOn = 0
             for list in try openLists(of: host, db) where changed < limit {
                 var jobs = try queued(list, host, limit: limit - changed, db)
                 if changed + jobs.count < limit {
                     jobs += try waiting(list, host, limit: limit - changed - jobs.count, db)
                 }
-                for job in jobs { try endResting(job, .failed, error, now: now, db) }
+                for job in jobs {
+                    if try surrender(job, error, now: now, db) { passedOn += 1 }
+                }
                 changed += jobs.count
             }
-            return Slice(changed: changed, isComplete: changed < limit)
+            var slice = Slice(changed: changed, isComplete: changed < limit)
+            slice.passedOn = passedOn
+            return slice
         }
     }
 

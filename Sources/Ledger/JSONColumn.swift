@@ -13,6 +13,7 @@ enum JSONColumn {
         text.flatMap { decode(JobOptions.self, $0) } ?? empty
     }
     static func text(_ resume: ResumePoint?) -> String? { resume.flatMap(encode) }
+    static func text(_ mirrors: MirrorRecord) -> String? { encode(mirrors) }
     static func resume(_ text: String?) -> ResumePoint? {
         text.flatMap { decode(ResumePoint.self, $0) }
     }

@@ -5,14 +5,14 @@ internal import JobModel
 
 /// The columns that make a `QueuedJob`, and those that decide about a change.
 enum JobColumns {
-    /// Of a table named `j`; 20 columns.
+    /// Of a table named `j`; 21 columns.
     static let queued = """
         j.seq, j.list, j.host, j.line, j.rank, j.kind, j.urls, j.mirror_hosts, j.path, j.options, j.gid, \
         j.attempts, \
         j.fetched, j.waited, j.started_at, j.admitted_at, j.resume, j.crashes, \
-        j.mismatches, j.listed
+        j.mismatches, j.listed, j.mirrors
         """
-    static let queuedCount = 20
+    static let queuedCount = 21
 
     static func queued(
         _ row: some ColumnReading, host: HostKey, defaults: JobOptions, cipher: JobIDCipher
@@ -37,6 +37,10 @@ enum JobColumns {
             startedAt: row.time(14), waited: row.number(13), resume: JSONColumn.resume(row.text(16)))
         job.crashes = Int(row.number(17))
         job.mismatches = Int(row.number(18))
+        if case .download(let urls, _) = work, urls.count > 1 {
+            let record = JSONColumn.decode(MirrorRecord.self, row.text(20))
+            job.mirrors = MirrorMachine(hosts: urls.map(\.host), record: record, lane: host).record
+        }
         if let listed = row.text(19), job.options.checksum == nil { job.options.checksum = Checksum(listed) }
         if kind == .digestList {
             job.errand = DigestErrand(

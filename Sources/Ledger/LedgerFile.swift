@@ -3,6 +3,7 @@
 internal import FoundationEssentials
 internal import GRDB
 internal import Glibc
+internal import JobModel
 
 /// Making, opening and upgrading the database file. Everything that reads or writes it goes through SQLite:
 /// one open and close by hand would drop the locks SQLite holds on it in this process.
@@ -32,6 +33,7 @@ enum LedgerFile {
             try tune(db, durability: durability)
             if found < steps.count {
                 try copy(db, path: path, version: found)
+                try pack(db)
                 try migrate(db, from: found, programVersion: programVersion, steps: steps)
             } else {
                 try refreshViews(db, programVersion: programVersion)
@@ -40,13 +42,16 @@ enum LedgerFile {
         return queue
     }
 
+    /// How long a lock from outside is waited for.
+    static let busyMilliseconds = 5000
+
     static func configuration(readonly: Bool) -> Configuration {
         var configuration = Configuration()
         configuration.label = readonly ? "dld.ledger.read" : "dld.ledger"
         configuration.readonly = readonly
         // No foreign keys: rows are written in millions, and the audit checks what they would.
         configuration.foreignKeysEnabled = false
-        configuration.busyMode = .timeout(5)
+        configuration.busyMode = .timeout(Double(busyMilliseconds) / 1000)
         return configuration
     }
 
@@ -63,7 +68,7 @@ enum LedgerFile {
         try db.execute(sql: "PRAGMA cache_size = -16384")
         try db.execute(sql: "PRAGMA mmap_size = 0")
         try db.execute(sql: "PRAGMA temp_store = MEMORY")
-        _ = try Int64.fetchOne(db, sql: "PRAGMA journal_size_limit = 67108864")
+        _ = try Int64.fetchOne(db, sql: "PRAGMA journal_size_limit = \(LogBound.idleBytes)")
         // 16 MiB of pages between automatic checkpoints: pages hit again and again are written home once.
         _ = try Int64.fetchOne(db, sql: "PRAGMA wal_autocheckpoint = 4096")
     }
@@ -86,6 +91,8 @@ enum LedgerFile {
         let queue = try DatabaseQueue(path: path, configuration: configuration(readonly: false))
         try restrict(path)
         try queue.writeWithoutTransaction { db in
+            // Before the first table. Pages that lists leave are given back a few at a time: see `FilePacking`.
+            try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
             try db.execute(sql: "PRAGMA application_id = \(LedgerSchema.applicationID)")
             try migrate(db, from: 0, programVersion: programVersion, steps: steps)
         }
@@ -123,6 +130,13 @@ enum LedgerFile {
         // VACUUM INTO takes an empty file as it is, with its mode.
         try db.execute(sql: "VACUUM INTO ?", arguments: [target])
         syncDirectory(of: path)
+    }
+
+    /// A ledger of before: only a VACUUM lets it give pages back, and an upgrade has copied it anyway.
+    private static func pack(_ db: Database) throws {
+        guard try Int.fetchOne(db, sql: "PRAGMA auto_vacuum") == 0 else { return }
+        try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
+        try db.execute(sql: "VACUUM")
     }
 
     /// Each step in a transaction of its own, the version with it: a crash leaves one version or the next.

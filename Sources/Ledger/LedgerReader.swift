@@ -45,7 +45,7 @@ public final class LedgerReader {
         let bound = LedgerReader.bound(limit)
         return try read { db in
             let statement = try db.cachedStatement(
-                sql: RowColumns.listQuery + " WHERE id > ? ORDER BY id LIMIT ?")
+                sql: RowColumns.listQuery + " WHERE id > ? AND state < 4 ORDER BY id LIMIT ?")
             let cursor = try Row.fetchCursor(
                 statement, arguments: [after?.rawValue ?? 0, LedgerStore.pageLimit])
             var rows: [ListRow] = []
@@ -63,7 +63,7 @@ public final class LedgerReader {
     /// One list; nil where there is none. Throws `LedgerError`; the reader's thread.
     public func list(_ id: ListID) throws(LedgerError) -> ListRow? {
         try read { db in
-            let statement = try db.cachedStatement(sql: RowColumns.listQuery + " WHERE id = ?")
+            let statement = try db.cachedStatement(sql: RowColumns.listQuery + " WHERE id = ? AND state < 4")
             return try Row.fetchOne(statement, arguments: [id.rawValue]).map(RowColumns.list)
         }
     }
@@ -72,7 +72,7 @@ public final class LedgerReader {
     public func list(newestNamed name: String) throws(LedgerError) -> ListRow? {
         try read { db in
             let statement = try db.cachedStatement(
-                sql: RowColumns.listQuery + " WHERE name = ? ORDER BY id DESC LIMIT 1")
+                sql: RowColumns.listQuery + " WHERE name = ? AND state < 4 ORDER BY id DESC LIMIT 1")
             return try Row.fetchOne(statement, arguments: [name]).map(RowColumns.list)
         }
     }

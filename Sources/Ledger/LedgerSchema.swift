@@ -57,7 +57,7 @@ enum LedgerSchema {
         """,
         "CREATE INDEX lane_ready ON lane (list, host) WHERE n_queued > 0",
         // kind: 0 download, 1 sum, 2 bad line, 3 (version 3) list of digests. urls: mirrors with TAB between, or `sum:FROM..TO`.
-        // mirror_hosts: the hosts of the second and further mirrors, TAB between. rank: minus the priority.
+        // mirror_hosts: the hosts of all mirrors (before version 3: of the second and further ones), TAB between. rank: minus the priority.
         // claim: a second path this job owns (a numbered name). since: when the wait began. options, resume:
         // JSON, NULL when empty.
         """
@@ -132,11 +132,15 @@ enum LedgerSchema {
         "CREATE INDEX host_lies ON host (name) WHERE lies_about_ranges",
     ]
 
-    /// Digests of files and lists of them; audits; jobs that wait, by host: to be requeued or given up without a look at
-    /// the others of their list.
+    /// Digests of files and lists of them; audits; lists by age; what mirrors have shown; jobs that wait, by host: to be
+    /// requeued or given up without a look at the others of their list.
     static let version3 =
-        DigestSchema.statements + AuditSchema.statements
-        + ["CREATE INDEX job_waiting_host ON job (host, list, seq) WHERE state = 2"]
+        DigestSchema.statements + AuditSchema.statements + RetentionSchema.statements
+        + [
+            "CREATE INDEX job_waiting_host ON job (host, list, seq) WHERE state = 2",
+            // JSON: what the job's URLs have shown. `host` is that of the one that is tried next.
+            "ALTER TABLE job ADD COLUMN mirrors TEXT",
+        ]
 
     private static let openCounts =
         ["queued", "active", "waiting", "publishing", "paused"]

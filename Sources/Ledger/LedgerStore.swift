@@ -37,6 +37,8 @@ public final class LedgerStore {
     let hot = HotStatements()
     var changedLists: Set<ListID> = []
     var changedHosts: Set<HostID> = []
+    /// Lanes that jobs have come to from another one.
+    var joinedLanes: Set<LaneKey> = []
     var seqLimit: JobSeq
     var digestNews = DigestNews()
     /// What the ledger was opened with, and whether the connection syncs its commits now.
@@ -178,11 +180,6 @@ public final class LedgerStore {
                 RowColumns.counts($0, from: 0)
             } ?? StateCounts()
         }
-    }
-
-    /// Writes the WAL home as far as readers let it, without waiting for any. For a quiet moment.
-    public func checkpoint() throws(LedgerError) {
-        try read { _ = try $0.checkpoint(.passive) }
     }
 
     /// Closes the file; the WAL is written home and removed. Nothing may be called after it.

@@ -36,7 +36,9 @@ public struct Slice: Sendable, Hashable {
     public var changed: Int
     /// No row of the list is left that the verb could change.
     public var isComplete: Bool
-    /// All fields, in order.
+    /// Of those changed: jobs that go on at another mirror.
+    public var passedOn = 0
+    /// The first two fields, in order.
     public init(changed: Int, isComplete: Bool) {
         self.changed = changed
         self.isComplete = isComplete

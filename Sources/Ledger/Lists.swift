@@ -65,12 +65,11 @@ extension LedgerStore {
         return try existing(list)
     }
 
-    /// The file held no good entry: state `rejected`. The rows of its bad lines go, the first 10,000 here and
-    /// what is left by `removeSlice`.
+    /// The file held no good entry: state `rejected`. The rows of its bad lines are left to
+    /// `removeSlice`.
     public func reject(_ list: ListID, reason: String, now: WallTime) throws(LedgerError) {
         try update(list, "state = 3, reason = ?, ended_at = ?", [reason, now.rawValue], only: "state < 2")
         try write { try dropDigestLists(of: list, $0) }
-        _ = try removeSlice(list: list, limit: 10_000)
     }
 
     /// The list file lies under `finalName` in `done/` or `failed/`, its results beside it.

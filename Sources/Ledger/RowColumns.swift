@@ -61,15 +61,18 @@ enum WorkColumns {
     }
     /// NULL for one URL: its host is the lane's.
     static func mirrorHosts(_ urls: [DownloadURL]) -> String? {
-        urls.count < 2 ? nil : urls.dropFirst().map(\.host.rawValue).joined(separator: "\t")
+        urls.count < 2 ? nil : urls.map(\.host.rawValue).joined(separator: "\t")
     }
     static func downloads(urls: String, host: HostKey, mirrorHosts: String?) -> [DownloadURL] {
+        let texts = texts(urls)
         var hosts = [host]
         if let mirrorHosts {
-            hosts += mirrorHosts.utf8.split(separator: tab, omittingEmptySubsequences: false)
+            let told = mirrorHosts.utf8.split(separator: tab, omittingEmptySubsequences: false)
                 .map { HostKey(String(Substring($0))) }
+            // Rows of before version 3 lack the first one's, which was the lane's for good then.
+            hosts = told.count < texts.count ? hosts + told : told
         }
-        return texts(urls).enumerated().map { index, text in
+        return texts.enumerated().map { index, text in
             DownloadURL(text: text, scheme: scheme(of: text), host: index < hosts.count ? hosts[index] : host)
         }
     }

@@ -73,11 +73,11 @@ extension LedgerStore {
         }
     }
 
-    /// Lists by id, after `after`, of any state.
+    /// Lists by id, after `after`, of any state but `removing`.
     public func lists(after: ListID?, limit: Int) throws(LedgerError) -> [ListRow] {
         try read { db in
             let statement = try db.cachedStatement(
-                sql: RowColumns.listQuery + " WHERE id > ? ORDER BY id LIMIT ?")
+                sql: RowColumns.listQuery + " WHERE id > ? AND state < 4 ORDER BY id LIMIT ?")
             return try Row.fetchCursor(statement, arguments: [after?.rawValue ?? 0, max(1, limit)])
                 .map(RowColumns.list).readAll()
         }

@@ -28,10 +28,14 @@ public struct FileStatus: Sendable, Hashable {
     public var changedNanoseconds: Int64
 
     /// Milliseconds since 1970 UTC; held within Int64 whatever a damaged inode says.
-    public var modifiedMilliseconds: Int64 {
-        let (scaled, overflow) = modifiedSeconds.multipliedReportingOverflow(by: 1000)
-        if overflow { return modifiedSeconds < 0 ? .min : .max }
-        let (sum, overflowed) = scaled.addingReportingOverflow(modifiedNanoseconds / 1_000_000)
+    public var modifiedMilliseconds: Int64 { Self.milliseconds(modifiedSeconds, modifiedNanoseconds) }
+    /// The same of the last change of anything.
+    public var changedMilliseconds: Int64 { Self.milliseconds(changedSeconds, changedNanoseconds) }
+
+    private static func milliseconds(_ seconds: Int64, _ nanoseconds: Int64) -> Int64 {
+        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1000)
+        if overflow { return seconds < 0 ? .min : .max }
+        let (sum, overflowed) = scaled.addingReportingOverflow(nanoseconds / 1_000_000)
         return overflowed ? .max : sum
     }
 

@@ -14,7 +14,7 @@ struct JSONOptionsReader {
         "proxy",
         "max_rate", "max_attempts", "retry_delay", "timeout", "connect_timeout", "lowest_speed", "exists",
         "remote_time",
-        "priority", "pause", "check_certificate",
+        "priority", "pause", "check_certificate", "split", "max_connection_per_server", "min_split_size",
     ]
 
     /// - Parameters:
@@ -53,6 +53,10 @@ struct JSONOptionsReader {
         options.retryDelaySeconds = try seconds("retry_delay", OptionValues.delays)
         options.timeoutSeconds = try seconds("timeout", OptionValues.limits)
         options.connectTimeoutSeconds = try seconds("connect_timeout", OptionValues.limits)
+        options.split = try integer("split", OptionValues.connections).map { Int($0) }
+        options.connectionsPerServer = try integer("max_connection_per_server", OptionValues.connections)
+            .map { Int($0) }
+        options.minSplitSize = try bytes("min_split_size").map { max($0, OptionValues.leastSplit) }
         options.remoteTime = try value("remote_time", Bool.self, "true or false")
         options.pause = try value("pause", Bool.self, "true or false")
         options.checkCertificate = try value("check_certificate", Bool.self, "true or false")

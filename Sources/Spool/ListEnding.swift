@@ -93,17 +93,10 @@ final class ListEnding {
         {
             return false
         }
-        if try folder.status(of: name.results) != nil { return try isOurs(name.results) }
+        if try folder.status(of: name.results) != nil {
+            return try context.isResults(name.results, of: row.id, in: place)
+        }
         // Beside results of ours the retry list is ours too: both were free when they were begun.
         return try folder.status(of: name.failed) == nil
-    }
-
-    /// Results begin with the list's id, and ids are never used again.
-    private func isOurs(_ name: String) throws(SystemError) -> Bool {
-        let folder = context.directories[place]
-        let file = try Descriptor.open(
-            FilePath(name), .readOnly, options: [.noFollow, .nonBlocking], in: folder.descriptor.rawValue)
-        let begin = Array("{\"list\":\(row.id),".utf8)
-        return try file.read(upTo: begin.count, name) == begin
     }
 }

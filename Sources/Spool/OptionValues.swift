@@ -109,6 +109,9 @@ enum OptionValues {
     /// All headers of an entry together, in bytes.
     static let headersLimit = 65_536
     static let priorities: ClosedRange<Int64> = -1_000_000...1_000_000
+    static let connections: ClosedRange<Int64> = 1...64
+    /// aria2 takes no less, and here it is made that.
+    static let leastSplit: Int64 = 1 << 20
     static let attempts: ClosedRange<Int64> = 0...1_000_000
     static let delays: ClosedRange<Double> = 0...86_400
     static let limits: ClosedRange<Double> = 1...86_400

@@ -58,6 +58,15 @@ final class SpoolContext {
         return try isSame(status, device: device, inode: inode)
     }
 
+    /// Whether these are the results of that list: they begin with its id, and ids are never used again.
+    func isResults(_ name: String, of list: ListID, in place: SpoolPlace) throws(SystemError) -> Bool {
+        let folder = directories[place]
+        let file = try Descriptor.open(
+            FilePath(name), .readOnly, options: [.noFollow, .nonBlocking], in: folder.descriptor.rawValue)
+        let begin = Array("{\"list\":\(list),".utf8)
+        return try file.read(upTo: begin.count, name) == begin
+    }
+
     /// Whether a file of the spool is the one that the ledger noted.
     ///
     /// A file system may bear another device number since a reboot (device mapper, loop, NFS). Then no file has the

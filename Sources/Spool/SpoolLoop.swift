@@ -16,6 +16,7 @@ public struct SpoolLoop: ~Copyable {
     private let desk: AdmissionDesk
     private let results: ResultsDesk
     private let digests: DigestDesk
+    private let retention: RetentionDesk
     /// Made once the ledger's own lists are known: a scan before that could take one of their files as a new list.
     private var watch: SpoolWatch?
     private var adds: [(file: String, name: String, ticket: UInt64)] = []
@@ -43,6 +44,7 @@ public struct SpoolLoop: ~Copyable {
         desk = AdmissionDesk(context: context, cipher: cipher, nextSeq: nextSeq)
         results = ResultsDesk(context: context)
         digests = DigestDesk(context: context)
+        retention = RetentionDesk(context: context)
     }
 
     /// Returns after `stop`. What was not acknowledged by then is done again at the next start.
@@ -60,6 +62,7 @@ public struct SpoolLoop: ~Copyable {
             }
             desk.step()
             digests.step()
+            if watch != nil { retention.step(now: now) }
             tellIdle()
             sleep(now)
         }
@@ -80,7 +83,11 @@ public struct SpoolLoop: ~Copyable {
         case .add(let path, let name, let ticket): add(path, name, ticket)
         case .readDigests(let order): digests.add(order)
         case .digestsTaken(let id): digests.taken(id)
-        case .settings(let settings): context.settings = settings
+        case .expired(let rows): retention.expired(rows)
+        case .forgotten(let list, let row): retention.forgotten(list, row)
+        case .settings(let settings):
+            context.settings = settings
+            retention.changed()
         case .rescan: watch?.requestScan()
         case .stop: isStopped = true
         }
@@ -115,14 +122,16 @@ public struct SpoolLoop: ~Copyable {
 
     private func sleep(_ now: MonotonicTime) {
         let canTake = desk.hasRoom && (watch?.isReady ?? false)
-        if desk.isReady || digests.isReady || canTake {
+        if desk.isReady || digests.isReady || retention.isReady || canTake {
             if !inbox.isEmpty { bell.silence() }
             return
         }
         // The watchdog wants a mark every few seconds.
         var limit: Duration = .seconds(2)
         if let watch, desk.hasRoom { limit = min(limit, watch.wait(now: now)) }
-        if let due = results.due { limit = min(limit, max(.zero, due - now)) }
+        for due in [results.due, retention.due] {
+            if let due { limit = min(limit, max(.zero, due - now)) }
+        }
         var descriptors = [bell.descriptor]
         if let descriptor = watch?.descriptor { descriptors.append(descriptor) }
         _ = Poll.readable(descriptors, atMost: limit)

@@ -18,6 +18,10 @@ public enum SpoolRequest: Sendable {
     case close(ListID, finalName: String)
     /// Lines of a list of digests; answered by `digestsTaken`. At most two are unanswered.
     case digests(DigestBatch)
+    /// Lists that ended before then, a page of them after that one; answered by `expired`.
+    case expired(before: WallTime, after: ListRow?, limit: Int)
+    /// The list's files are gone: its rows go. Answered by `forgotten` once the last has gone.
+    case forget(ListID)
 }
 
 /// What the spool is told.
@@ -40,6 +44,11 @@ public enum SpoolMessage: Sendable {
     /// A list of digests is there to be read; `SpoolEvent.digestsRead` tells its end.
     case readDigests(DigestReading)
     case digestsTaken(DigestListID)
+    /// A page of lists that are old enough to go, the oldest first.
+    case expired([ListRow])
+    /// Nothing of the list is left in the ledger; nil: it had not ended, and stays. Also of a removal that an earlier run
+    /// began.
+    case forgotten(ListID, ListRow?)
     case settings(SpoolSettings)
     case rescan
     case stop
@@ -60,6 +69,8 @@ public enum SpoolEvent: Sendable {
     case rejected(name: String, reason: String)
     /// Results are written and committed; `folder` is `done` or `failed`.
     case closed(ListID, folder: String)
+    /// It ended so long ago that its files and its rows have gone (`retention.lists`).
+    case removed(ListRow)
     /// Something the user of that list, or the operator, should know. Texts are escaped and masked.
     case remark(level: SpoolLevel, message: String, list: ListID?, file: String, line: Int?)
     /// All its lines are in the ledger, so many were good; or why not.

@@ -29,12 +29,15 @@ public struct SpoolSettings: Sendable {
     public var protocols: Set<String>
     /// Bytes of one file; an entry that says its `size` is larger is a bad line. nil is no limit.
     public var maxFileSize: Int64?
+    /// Lists that ended longer ago are removed; nil keeps all.
+    public var listRetention: Duration?
 
     public init(
         spool: String, quiet: Duration = .seconds(5), rescanInterval: Duration = .seconds(30),
         layout: OutputLayout,
         outputRoot: String, maxListSize: Int64? = nil, maxSumTerms: UInt128 = 10_000_000_000_000,
-        protocols: Set<String> = ["http", "https"], maxFileSize: Int64? = nil
+        protocols: Set<String> = ["http", "https"], maxFileSize: Int64? = nil,
+        listRetention: Duration? = nil
     ) {
         self.spool = spool
         self.quiet = quiet
@@ -45,6 +48,7 @@ public struct SpoolSettings: Sendable {
         self.maxSumTerms = maxSumTerms
         self.protocols = protocols
         self.maxFileSize = maxFileSize
+        self.listRetention = listRetention
     }
 
     /// What reading needs of these.

@@ -8,8 +8,11 @@ import JobModel
 /// so that a wrong value which a later line replaces costs nothing.
 struct TextOptions: Sendable {
     enum Name: String, CaseIterable {
-        case out, dir, checksum, checksums, referer, pause, gid, id, exists, priority, timeout, `continue`
+        case out, dir, checksum, checksums, referer, pause, gid, id, exists, priority, timeout, split,
+            `continue`
         case checksumsDigest = "checksums-digest"
+        case maxConnections = "max-connection-per-server"
+        case minSplitSize = "min-split-size"
         case userAgent = "user-agent"
         case maxDownloadLimit = "max-download-limit"
         case httpUser = "http-user"
@@ -102,6 +105,11 @@ struct TextOptions: Sendable {
         options.maxAttempts = try read(.maxTries) { (text) throws(OptionValues.Mistake) in
             Int(try OptionValues.integer(text, OptionValues.attempts))
         }
+        options.split = try read(.split, Self.connections)
+        options.connectionsPerServer = try read(.maxConnections, Self.connections)
+        options.minSplitSize = try read(.minSplitSize, OptionValues.ariaSize).map {
+            max($0, OptionValues.leastSplit)
+        }
         options.retryDelaySeconds = try read(.retryWait) { (text) throws(OptionValues.Mistake) in
             try OptionValues.seconds(text, OptionValues.delays)
         }
@@ -111,6 +119,10 @@ struct TextOptions: Sendable {
         options.connectTimeoutSeconds = try read(.connectTimeout) { (text) throws(OptionValues.Mistake) in
             try OptionValues.seconds(text, OptionValues.limits)
         }
+    }
+
+    private static func connections(_ text: String) throws(OptionValues.Mistake) -> Int {
+        Int(try OptionValues.integer(text, OptionValues.connections))
     }
 
     /// `exists=` before aria2's three words; any word given here is read together with the list's others.

@@ -22,32 +22,41 @@ final class ActiveTransfer {
     /// What lies there from before, whether or not this request goes on from it; nil once it is known to be gone.
     var old: ResumePoint?
     var ranges = RangeConduct.fair
-    var key: TransferKey?
     var reception: Reception?
+    /// Once its file comes over several connections.
+    var divided: DividedTransfer?
+    /// Of a part that is begun: another one each time.
+    var partName: String
     /// Body bytes of earlier requests of this order.
     var fetchedBefore: Int64 = 0
     var newConnections = 0
+    /// Nothing of its part is believed any more.
+    var isSpoiled = false
     var restarts = 0
     var continuations = 0
     /// Bytes of an earlier attempt that are part of the file.
     var keptBytes: Int64 {
         // Dropped, refused, or answered with the whole file: nothing of it was kept.
         let isFromZero = restarts > 0 || resume == nil || reception?.machine.start == 0
-        return isFromZero ? 0 : order.resume?.bytes ?? 0
+        return isFromZero ? 0 : order.resume?.known ?? 0
     }
     private var shownBytes: Int64 = -1
     private var checkpointed: (bytes: Int64, time: MonotonicTime)?
 
     init(_ order: TransferOrder) {
         self.order = order
+        partName = order.partName
         resume = order.resume
         old = order.resume
     }
 
+    /// The request that libcurl has of it, where there is but one.
+    var key: TransferKey? { reception?.key }
+
     /// How far it is, if that has changed since the last call.
     func progress() -> TransferProgress? {
         guard let reception else { return nil }
-        let bytes = reception.writer?.size ?? 0
+        let bytes = divided?.bytes ?? reception.writer?.size ?? 0
         guard bytes != shownBytes else { return nil }
         shownBytes = bytes
         return TransferProgress(
@@ -58,14 +67,19 @@ final class ActiveTransfer {
     /// this thread never waits for the disk.
     func checkpoint(_ settings: TransferSettings, now: MonotonicTime) -> Checkpoint? {
         guard let reception, let writer = reception.writer, !writer.isUntouched else { return nil }
-        let last = checkpointed ?? (reception.machine.start ?? 0, now)
+        let start = reception.machine.start ?? 0
+        let last = checkpointed ?? (start > 0 ? resume?.known ?? start : 0, now)
         checkpointed = last
-        let size = writer.size
+        let size = divided?.bytes ?? writer.size
         let isDue =
             size - last.bytes >= settings.checkpointBytes
             || now - last.time >= settings.checkpointInterval && size > last.bytes
-        guard isDue, writer.flush() else { return nil }
-        checkpointed = (writer.flushedSize, now)
+        guard isDue, divided?.flush() ?? writer.flush() else { return nil }
+        checkpointed = (size, now)
+        if let divided {
+            let running = divided.requests.values.reduce(fetchedBefore) { $0 + $1.fetchedBytes }
+            return divided.point().map { Checkpoint(resume: $0, fetchedBytes: running) }
+        }
         return reception.machine.resumePoint(
             bytes: writer.flushedSize, device: writer.device, inode: writer.inode, part: writer.name
         ).map { Checkpoint(resume: $0, fetchedBytes: fetchedBefore + reception.fetchedBytes) }
@@ -84,6 +98,7 @@ final class ActiveTransfer {
     }
 
     private func point(_ reception: Reception, _ writer: PartWriter, _ keeping: Keeping) -> ResumePoint? {
+        if isSpoiled { return nil }
         let isSound: Bool
         switch keeping {
         case .nothing: return nil
@@ -91,14 +106,15 @@ final class ActiveTransfer {
         case .flushed, .synced: if writer.isUntouched { return resume }
         }
         switch keeping {
-        case .synced(isDurable: true): isSound = writer.synchronize()
-        case .synced, .flushed, .nothing: isSound = writer.flush()
+        case .synced(isDurable: true): isSound = divided?.flush() ?? true && writer.synchronize()
+        case .synced, .flushed, .nothing: isSound = divided?.flush() ?? writer.flush()
         }
         // After a failed write what lies before it is fine; after an I/O error or a failed sync nothing is.
         if !isSound {
             if case .synced = keeping { return nil }
             if writer.failure?.code == .ioError { return nil }
         }
+        if let divided { return divided.point() }
         return reception.machine.resumePoint(
             bytes: writer.flushedSize, device: writer.device, inode: writer.inode, part: writer.name)
     }

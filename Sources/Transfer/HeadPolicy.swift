@@ -7,7 +7,7 @@ import JobModel
 enum HeadPolicy {
     static func plan(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
         switch head.status {
-        case 200, 204: whole(ask, head)
+        case 200, 204: ask.end == nil ? whole(ask, head) : wholeForPiece(ask, head)
         case 206: range(ask, head)
         case 304 where ask.hasCondition: discard(.notModified, head)
         case 301, 302, 303, 307, 308: redirect(ask, head)
@@ -39,6 +39,17 @@ enum HeadPolicy {
         return .body(.init(start: 0, end: total, total: total, isFramed: isFramed))
     }
 
+    /// A segment wants its range and nothing else. That the whole comes says why it does not get it.
+    private static func wholeForPiece(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
+        let isSame =
+            ask.resume?.etag.map { same(head.strongETag, $0) }
+            ?? same(head.strongLastModified, ask.resume?.lastModified)
+        return .over(
+            isSame
+                ? .restart(reason: "the whole file to a range", .ignores)
+                : .otherVersion(reason: "the file has changed while it was being fetched"))
+    }
+
     /// A length that need not be waited for.
     private static func refusal(of total: Int64?, _ ask: ResponseAsk) -> JobError? {
         guard let total else { return nil }
@@ -57,7 +68,7 @@ enum HeadPolicy {
         guard let resume = ask.resume else {
             return failed(JobError(.protocol, "a partial answer (206) to a whole request"), ask, head)
         }
-        if let doubt = doubt(about: head, resume) {
+        if let doubt = doubt(about: head, resume, end: ask.end) {
             return .over(.restart(reason: doubt.reason, doubt.conduct))
         }
         guard let range = ContentRange(head.contentRanges[0]), let total = range.total else {
@@ -72,13 +83,15 @@ enum HeadPolicy {
     ///
     /// Missing counts as changed: a server that ignores If-Range shows itself in nothing else.
     private static func doubt(
-        about head: ResponseHead, _ resume: ResumePoint
+        about head: ResponseHead, _ resume: ResumePoint, end: Int64?
     ) -> (reason: String, conduct: RangeConduct)? {
         let type = head.contentType?.lowercased() ?? ""
         guard head.contentRanges.count == 1, !type.hasPrefix("multipart/byteranges"),
             let range = ContentRange(head.contentRanges[0])
         else { return ("a 206 without one proper Content-Range", .lies) }
-        guard range.first == resume.bytes else { return ("a 206 for another range", .lies) }
+        guard range.first == resume.bytes, range.last < end ?? .max else {
+            return ("a 206 for another range", .lies)
+        }
         guard let total = range.total else {
             return ("a 206 that does not tell the file's length", .ignores)
         }

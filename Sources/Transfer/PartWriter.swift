@@ -22,13 +22,15 @@ final class PartWriter {
     /// Where the next write goes: all before it is with the kernel.
     private var place: Int64
     private var writtenBack: Int64
+    /// There is more of the file beyond its place: it does not end here.
+    private let keepsRest: Bool
     /// Of a resumed part, until the answer has said that it may go on: nothing is changed before.
     private(set) var isUntouched: Bool
     private(set) var failure: SystemError?
 
     private init(
-        _ name: String, _ file: consuming Descriptor, mode: UInt32? = nil, at place: Int64, pool: GatherPool,
-        heartbeat: Heartbeat
+        _ name: String, _ file: consuming Descriptor, mode: UInt32? = nil, at place: Int64, keepsRest: Bool = false,
+        pool: GatherPool, heartbeat: Heartbeat
     ) throws(SystemError) {
         let status = try file.status(name)
         // The umask must not decide what the finished file's mode is; mostly it agrees.
@@ -43,6 +45,7 @@ final class PartWriter {
         self.place = place
         writtenBack = place
         isUntouched = place > 0
+        self.keepsRest = keepsRest
         self.file = consume file
     }
 
@@ -65,10 +68,31 @@ final class PartWriter {
         heartbeat.enter("open part")
         defer { heartbeat.leave() }
         guard let file = try folder.open(name, from: point) else { return nil }
-        return try PartWriter(name, file, at: point.bytes, pool: pool, heartbeat: heartbeat)
+        return try PartWriter(
+            name, file, at: point.bytes, keepsRest: point.ranges != nil, pool: pool, heartbeat: heartbeat)
     }
 
-    /// Bytes of the file that the kernel has.
+    /// Writes elsewhere in the same file, in large runs of its own.
+    func branch(at place: Int64) throws(SystemError) -> PartWriter {
+        let copy: Descriptor
+        switch file {
+        case .some(let file): copy = try file.duplicate()
+        case nil: preconditionFailure("a part that was given away is not written to")
+        }
+        let branch = try PartWriter(name, copy, at: place, keepsRest: true, pool: pool, heartbeat: heartbeat)
+        branch.isUntouched = false
+        return branch
+    }
+
+    /// Of the file, whoever wrote it.
+    func fileSize() throws(SystemError) -> Int64 {
+        switch file {
+        case .some(let file): try file.status(name).size
+        case nil: preconditionFailure("a part that was given away is not looked at")
+        }
+    }
+
+    /// Everything up to here, or where this writer goes on, is with the kernel.
     var flushedSize: Int64 { place }
     /// Bytes of the file so far, gathered ones included.
     var size: Int64 { place + Int64(buffer?.count ?? 0) }
@@ -78,6 +102,7 @@ final class PartWriter {
         precondition(start == place, "a part goes on where it ends")
         if isUntouched {
             isUntouched = false
+            if keepsRest { return failure == nil }
             attempt("truncate part") { () throws(SystemError) in try file!.truncate(to: start, name) }
         }
         return failure == nil

@@ -16,6 +16,8 @@ struct RateGate {
         let epoch: Int
     }
     private var own: TokenBucket?
+    /// In place of its own, where several connections share what one transfer may have.
+    private var shared: RateLimiter?
     private let host: RateLimiter?
     private let total: RateLimiter?
     private var turn: Turn?
@@ -28,7 +30,13 @@ struct RateGate {
         self.total = total
     }
 
-    var isLimited: Bool { own != nil || host != nil || total != nil }
+    var isLimited: Bool { own != nil || shared != nil || host != nil || total != nil }
+
+    /// The transfer's own rate is shared from now on.
+    mutating func share(_ limiter: RateLimiter) {
+        own = nil
+        shared = limiter
+    }
 
     /// nil: the block may pass, and is paid for; else when to offer it again. That is at most a second ahead, for rates
     /// may be changed meanwhile.
@@ -55,7 +63,9 @@ struct RateGate {
 
     private mutating func look(_ now: MonotonicTime) -> (wait: Duration?, epoch: Int) {
         let (forHost, forTotal) = (host?.look(now: now), total?.look(now: now))
-        let waits = [own?.charge(0, now: now), forHost?.wait, forTotal?.wait]
+        let waits = [
+            own?.charge(0, now: now), shared?.look(now: now).wait, forHost?.wait, forTotal?.wait,
+        ]
         return (waits.compactMap { $0 }.max(), (forHost?.epoch ?? 0) + (forTotal?.epoch ?? 0))
     }
 
@@ -63,6 +73,7 @@ struct RateGate {
     mutating func close(now: MonotonicTime) {
         guard credit > 0 else { return }
         own?.refund(credit, now: now)
+        shared?.refund(credit, now: now)
         host?.refund(credit, now: now)
         total?.refund(credit, now: now)
         credit = 0
@@ -74,6 +85,7 @@ struct RateGate {
         let missing = bytes - credit
         guard missing > 0 else { return }
         _ = own?.charge(missing, now: now)
+        shared?.charge(missing, now: now)
         host?.charge(missing, now: now)
         total?.charge(missing, now: now)
         credit = bytes

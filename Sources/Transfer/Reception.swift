@@ -10,8 +10,10 @@ final class LoopNotes {
     var firstHeads: [(token: UInt64, isHTTP2: Bool, isUsable: Bool)] = []
     /// Tokens of answers whose length has become known, and the length.
     var sizes: [(token: UInt64, total: Int64)] = []
-    /// Tokens that paused themselves.
-    var paused: [UInt64] = []
+    /// Tokens of answers whose file other connections may bring parts of.
+    var divisible: [UInt64] = []
+    /// Those that paused themselves.
+    var paused: [Reception] = []
     /// Our ports of the connections that servers have said a GOAWAY on, the latest last. A port that is given out again
     /// soon makes one attempt of another transfer free.
     private(set) var goneAway: [Int] = []
@@ -37,6 +39,12 @@ struct ReceptionTools {
 /// the loop's thread; what goes wrong is parked here, and libcurl only learns "abort".
 final class Reception: TransferSink {
     let order: TransferOrder
+    /// While libcurl has the request.
+    var key: TransferKey?
+    /// Where its segment ends: what comes beyond is another's. It may be moved while the answer comes.
+    var limit = Int64.max
+    /// The answer went on beyond its segment, and was stopped there.
+    private(set) var isCut = false
     /// A part has been begun from zero; what lay there before is gone.
     private(set) var hasBegunAnew = false
     private(set) var machine: ResponseMachine
@@ -59,15 +67,21 @@ final class Reception: TransferSink {
     private var gate: RateGate
     /// The part of an earlier attempt, if one lies there.
     private let oldPart: String?
+    /// Name of a part that is begun.
+    private let partName: String
+    /// Not the first of the file: the host has shown what it speaks, and there is room.
+    private let isSegment: Bool
 
     /// - Parameters:
     ///   - writer: the part to go on with, checked.
     ///   - oldPart: what goes when the first byte of another version, or of the whole, has come.
     init(
-        order: TransferOrder, ask: ResponseAsk, writer: PartWriter?, oldPart: String?, tools: ReceptionTools,
-        now: MonotonicTime
+        order: TransferOrder, ask: ResponseAsk, writer: PartWriter?, oldPart: String? = nil,
+        partName: String, isSegment: Bool = false, tools: ReceptionTools, now: MonotonicTime
     ) {
         self.order = order
+        self.partName = partName
+        self.isSegment = isSegment
         self.writer = writer
         self.oldPart = oldPart
         self.tools = tools
@@ -98,7 +112,7 @@ final class Reception: TransferSink {
         if isStopped { return .abort }
         let step = machine.takeHeader(line)
         // An interim answer shows nothing yet.
-        if !hasTold, machine.head.status >= 200 {
+        if !hasTold, !isSegment, machine.head.status >= 200 {
             hasTold = true
             let isUsable = !HeadPolicy.isRefusal(machine.head.status)
             tools.notes.firstHeads.append((order.token, machine.head.isHTTP2, isUsable))
@@ -113,11 +127,17 @@ final class Reception: TransferSink {
         }
     }
 
-    /// Once the length is known of what is worth asking for room.
+    /// Once the length is known of what is worth asking for room, or for more connections.
     private func noteSize() {
-        guard !hasToldSize, tools.asksForRoom, case .body = machine.state else { return }
+        guard !hasToldSize, !isSegment, case .body(let plan) = machine.state else { return }
         hasToldSize = true
-        guard let total = machine.total, total >= DiskGovernor.leastAsked else { return }
+        let missing = machine.ask.resume.flatMap { plan.start > 0 ? $0 : nil }
+        if let known = missing?.ranges?.first { limit = known.start }
+        let isLarge = plan.total.map { ($0 - plan.start) / 2 >= order.segments.leastSize } ?? false
+        if missing?.ranges != nil || (order.segments.most > 1 && isLarge), machine.isDivisible {
+            tools.notes.divisible.append(order.token)
+        }
+        guard tools.asksForRoom, let total = machine.total, total >= DiskGovernor.leastAsked else { return }
         awaitsRoom = true
         tools.notes.sizes.append((order.token, total))
     }
@@ -139,7 +159,7 @@ final class Reception: TransferSink {
         let count = Int64(block.byteCount)
         if gate.isLimited, let due = gate.offer(count, now: Clock.now()) {
             pausedUntil = due
-            tools.notes.paused.append(order.token)
+            tools.notes.paused.append(self)
             return .pause
         }
         pausedUntil = nil
@@ -147,7 +167,7 @@ final class Reception: TransferSink {
         switch machine.takeBody(count) {
         case .drop: return .proceed
         case .write(let place):
-            if openPart(at: place), writer!.append(block) { return .proceed }
+            if openPart(at: place), take(block, at: place) { return isCut ? .abort : .proceed }
             localError = localError ?? writer?.failure
         case .stop: break
         }
@@ -155,9 +175,28 @@ final class Reception: TransferSink {
         return .abort
     }
 
+    /// Writes what belongs to its segment.
+    private func take(_ block: borrowing RawSpan, at place: Int64) -> Bool {
+        let room = max(0, limit - place)
+        guard room <= block.byteCount else { return writer!.append(block) }
+        // The whole of what was asked for ends by itself, and leaves a connection.
+        isCut = limit < machine.end ?? .max
+        isStopped = isCut
+        return writer!.append(block.extracting(first: Int(room)))
+    }
+
     func connectionGoesAway(localPort: Int) { tools.notes.noteGoAway(localPort: localPort) }
 
     func unpaused() { pausedUntil = nil }
+
+    /// Its transfer's own rate is for several connections from now on.
+    func share(_ limiter: RateLimiter) { gate.share(limiter) }
+
+    /// Hands over the count of what has come, for good.
+    func takeFetched() -> Int64 {
+        defer { fetchedBytes = 0 }
+        return fetchedBytes
+    }
 
     /// The request is over: what was paid for in advance goes back.
     func settleRates() { gate.close(now: Clock.now()) }
@@ -174,7 +213,7 @@ final class Reception: TransferSink {
                 if let oldPart { tools.folders[order.home].remove(oldPart) }
                 hasBegunAnew = true
                 writer = try PartWriter.create(
-                    order.partName, mode: order.fileMode, in: tools.folders[order.home], pool: tools.pool)
+                    partName, mode: order.fileMode, in: tools.folders[order.home], pool: tools.pool)
             }
         } catch {
             tools.folders[order.home].forget()

@@ -16,7 +16,8 @@ enum RequestSetup {
         try easy.setProtocols(order.protocols)
         try easy.setProxy(order.proxy ?? "")
         try easy.setVerification(order.checkCertificate, caFile: order.caFile)
-        try easy.setHTTPVersion(.http2OverTLS)
+        // A stream would share its connection with the others': a segment is there to have one of its own.
+        try easy.setHTTPVersion(ask.end == nil ? .http2OverTLS : .http1)
         try easy.setWaitsForMultiplex(order.waitsForMultiplex)
         try easy.setConnectTimeout(order.connectTimeout)
         try easy.setLowSpeedLimit(order.lowestSpeed ?? 1, for: order.stallTimeout)
@@ -31,7 +32,14 @@ enum RequestSetup {
         if let username = order.username {
             try easy.setCredentials(user: username, password: order.password ?? "")
         }
-        if let resume = ask.resume { try easy.setRange(from: resume.bytes) }
+        if let resume = ask.resume {
+            // What lies beyond a gap is there already.
+            if let end = ask.end ?? resume.ranges?.first?.start {
+                try easy.setRange(from: resume.bytes, through: end - 1)
+            } else {
+                try easy.setRange(from: resume.bytes)
+            }
+        }
         try easy.setHeaders(fields(order, ask))
     }
 

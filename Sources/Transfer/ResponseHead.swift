@@ -26,6 +26,8 @@ struct ResponseHead: Sendable, Equatable {
     private(set) var contentDispositions: [[UInt8]] = []
     private(set) var hasTwoLocations = false
     private(set) var isChunked = false
+    /// `Accept-Ranges: bytes`: it says that it knows ranges.
+    private(set) var acceptsRanges = false
     private(set) var byteCount = 0
 
     enum Line: Equatable { case status, field, end, tooLarge }
@@ -54,7 +56,8 @@ struct ResponseHead: Sendable, Equatable {
     }
 
     private enum Field {
-        case length, range, type, etag, modified, date, retryAfter, location, transferEncoding, disposition
+        case length, range, ranges, type, etag, modified, date, retryAfter, location, transferEncoding,
+            disposition
         case rateLimit(RateLimitFields.Name)
     }
 
@@ -67,7 +70,9 @@ struct ResponseHead: Sendable, Equatable {
         case 11: equals(name, "retry-after") ? .retryAfter : nil
         case 12: equals(name, "content-type") ? .type : nil
         case 13:
-            equals(name, "content-range") ? .range : equals(name, "last-modified") ? .modified : nil
+            equals(name, "content-range")
+                ? .range
+                : equals(name, "last-modified") ? .modified : equals(name, "accept-ranges") ? .ranges : nil
         case 14: equals(name, "content-length") ? .length : nil
         case 15: equals(name, "ratelimit-reset") ? .rateLimit(.reset) : nil
         case 17:
@@ -87,6 +92,7 @@ struct ResponseHead: Sendable, Equatable {
         // An unreadable one is kept as such: strictness is for who reads it. Four are enough to disagree.
         case .length: if contentLengths.count < 4 { contentLengths.append(value ?? "?") }
         case .range: if contentRanges.count < 4 { contentRanges.append(value ?? "?") }
+        case .ranges: acceptsRanges = Self.equals(bytes, "bytes")
         case .type: contentType = value
         // Two that differ are none: "?" is no strong one, and equals nothing that was kept.
         case .etag: etag = etag == nil || etag == value ? value ?? "?" : "?"
@@ -183,6 +189,8 @@ extension ResponseHead {
     /// The ETag if it is a strong one in plain ASCII: a weak one is no validator for ranges (RFC 9110
     /// 13.1.5).
     var strongETag: String? { etag.flatMap { Self.isStrong($0) ? $0 : nil } }
+
+    var hasStrongValidator: Bool { strongETag != nil || strongLastModified != nil }
 
     static func isStrong(_ etag: String) -> Bool {
         let bytes = Array(etag.utf8)

@@ -7,8 +7,10 @@ import JobModel
 struct ResponseAsk: Sendable {
     /// Where redirects are resolved against.
     var base: ParsedURL
-    /// A range was asked for, from `resume.bytes` to the end, with If-Range.
+    /// A range was asked for, from `resume.bytes` on, with If-Range.
     var resume: ResumePoint?
+    /// Of a segment: one beyond the last byte asked for. Else it was the end of the file.
+    var end: Int64?
     /// A condition was sent, so 304 is an answer.
     var hasCondition = false
     var expectedSize: Int64?
@@ -27,6 +29,10 @@ enum ResponseEnding: Sendable, Equatable {
     case more(from: Int64)
     /// The resume point is no good: the same request once more, from zero.
     case restart(reason: String, RangeConduct)
+    /// All that was asked for of a segment.
+    case piece
+    /// To a segment: the file is not the one that the others are of.
+    case otherVersion(reason: String)
     case notModified
     case redirect(location: String)
     case failed(JobError, retryAfter: Duration?)
@@ -148,6 +154,7 @@ struct ResponseMachine: Sendable {
         case .body(let plan):
             guard isClean else { return .broken }
             let size = plan.start + plan.received
+            if let goal = ask.end, size >= goal { return .piece }
             if let end = plan.end, size < end { return Self.truncated(size, of: end) }
             if let total = plan.total, size < total {
                 return plan.received > 0 ? .more(from: size) : Self.truncated(size, of: total)
@@ -184,10 +191,25 @@ struct ResponseMachine: Sendable {
         switch state {
         case .over(.restart(_, let conduct)), .discard(.restart(_, let conduct), _): conduct
         // The very version that was asked for, and yet all of it.
-        case .body(let plan) where plan.start == 0:
+        case .body(let plan) where plan.start == 0 && ask.end == nil:
             HeadPolicy.same(head.strongETag, ask.resume?.etag) ? .ignores : .fair
         case .head, .body, .discard, .over: .fair
         }
+    }
+
+    /// Whether other connections may bring parts of the same file: its length and version are known, and the server
+    /// says, or has shown, that it knows ranges.
+    var isDivisible: Bool {
+        guard ask.isHTTP, ask.end == nil, case .body(let plan) = state, plan.total != nil else {
+            return false
+        }
+        return head.status == 206 || (head.acceptsRanges && head.hasStrongValidator)
+    }
+
+    /// One beyond the last byte that this answer brings.
+    var end: Int64? {
+        if case .body(let plan) = state { return plan.end }
+        return nil
     }
 
     /// What a later attempt may go on with; the part holds `bytes` of the file. nil without a strong

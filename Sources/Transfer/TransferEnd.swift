@@ -27,15 +27,21 @@ extension TransferLoop {
         case .notModified: leave(transfer, .notModified, reading)
         case .redirect(let location): leave(transfer, .redirect(location: location), reading)
         case .failed(let jobError, let retryAfter):
-            var failure = TransferFailure(jobError)
-            failure.retryAfter = retryAfter
-            failure.uplink = .answered
-            fail(transfer, failure, reading)
+            fail(transfer, Self.answered(jobError, retryAfter), reading)
+        case .piece, .otherVersion: preconditionFailure("an answer to a segment that was not asked for")
         case .broken: fail(transfer, brokenFailure(transfer, reception, error, reading), reading)
         }
     }
 
-    private func brokenFailure(
+    /// What an answer told, not the network.
+    static func answered(_ error: JobError, _ retryAfter: Duration? = nil) -> TransferFailure {
+        var failure = TransferFailure(error)
+        failure.retryAfter = retryAfter
+        failure.uplink = .answered
+        return failure
+    }
+
+    func brokenFailure(
         _ transfer: ActiveTransfer, _ reception: Reception, _ error: CurlError?, _ reading: TransferReading
     ) -> TransferFailure {
         // OK without an answer: not seen, and no file either way.
@@ -124,8 +130,8 @@ extension TransferLoop {
         again(transfer, from: nil)
     }
 
-    private mutating func again(_ transfer: ActiveTransfer, from point: ResumePoint?) {
-        transfer.fetchedBefore += transfer.reception?.fetchedBytes ?? 0
+    mutating func again(_ transfer: ActiveTransfer, from point: ResumePoint?) {
+        transfer.fetchedBefore += transfer.reception?.takeFetched() ?? 0
         transfer.reception?.settleRates()
         transfer.reception?.close()
         if point == nil, let old = transfer.old { tools.folders[transfer.order.home].remove(old.part) }
@@ -144,6 +150,7 @@ extension TransferLoop {
 
     mutating func fail(_ transfer: ActiveTransfer, _ failure: TransferFailure, _ reading: TransferReading?) {
         var failure = failure
+        if transfer.divided != nil { endRequests(transfer) }
         // What is too long or of another length than announced is not worth going on with.
         let isWorthless = failure.error.code == .tooLarge || failure.error.code == .badLength
         failure.resume = transfer.settlePart(tools, keeping: isWorthless ? .nothing : .flushed)
@@ -153,18 +160,23 @@ extension TransferLoop {
 
     mutating func report(_ transfer: ActiveTransfer, _ result: TransferResult, _ reading: TransferReading?) {
         forget(transfer)
+        divided.remove(transfer.order.token)
+        let reading = transfer.divided?.firstReading ?? reading
         var report = TransferReport(
             token: transfer.order.token, seq: transfer.order.seq, worker: worker, result: result)
         report.newConnections = transfer.newConnections
         report.fetchedBytes = transfer.fetchedBefore
         if let reception = transfer.reception {
             reception.settleRates()
-            report.fetchedBytes += reception.fetchedBytes
+            report.fetchedBytes += reception.takeFetched()
             report.response = Facts.response(reception.machine, reading)
         }
         report.resumedBytes = transfer.keptBytes
         report.ranges = transfer.ranges
         if let reading { report.timings = Facts.timings(reading) }
+        if let since = transfer.divided?.since {
+            report.timings.transfer = max(0, (Clock.now() - since).nanosecondsClamped)
+        }
         events.append(.finished(report))
     }
 }

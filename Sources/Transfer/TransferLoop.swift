@@ -35,8 +35,10 @@ public struct TransferLoop: ~Copyable {
     private let heartbeat: Heartbeat
     var multi: MultiHandle
     var active: [UInt64: ActiveTransfer] = [:]
-    private var tokens: [TransferKey: UInt64] = [:]
-    private var paused: [UInt64] = []
+    var tokens: [TransferKey: UInt64] = [:]
+    private var paused: [Reception] = []
+    /// Transfers whose files come in segments.
+    var divided: Set<UInt64> = []
     var events: [TransferEvent] = []
     private var nextProgress = MonotonicTime(nanoseconds: 0)
     private var isStopping = false
@@ -100,6 +102,8 @@ public struct TransferLoop: ~Copyable {
         case .connectionLimits(let cacheSize, let perHost, let streams):
             multi.set(ConnectionLimits(cacheSize: cacheSize, perHost: perHost, streams: streams))
         case .granted(let token): goOn(token)
+        case .openSegment(let token): openSegment(token)
+        case .closeSegments(let token, let count): closeSegments(token, count)
         case .forgetFolders: tools.folders.forgetAll()
         case .stop(let keepsParts):
             isStopping = true
@@ -108,7 +112,8 @@ public struct TransferLoop: ~Copyable {
     }
 
     private mutating func cancel(_ transfer: ActiveTransfer, keepsPart: Bool) {
-        let reading = transfer.key.flatMap { multi.remove($0) }
+        let reading =
+            transfer.divided == nil ? transfer.key.flatMap { multi.remove($0) } : endRequests(transfer)
         let resume = transfer.settlePart(
             tools, keeping: keepsPart ? .synced(isDurable: settings.isDurable) : .nothing)
         report(transfer, .cancelled(resume: resume), reading)
@@ -125,6 +130,8 @@ public struct TransferLoop: ~Copyable {
             events.append(.sized(worker: worker, token: note.token, total: note.total))
         }
         tools.notes.sizes.removeAll(keepingCapacity: true)
+        for token in tools.notes.divisible { divide(token) }
+        tools.notes.divisible.removeAll(keepingCapacity: true)
         paused += tools.notes.paused
         tools.notes.paused.removeAll(keepingCapacity: true)
     }
@@ -134,7 +141,25 @@ public struct TransferLoop: ~Copyable {
             guard let token = tokens[finished.key], let transfer = active[token] else {
                 preconditionFailure("worker \(worker): a transfer ended that was not started")
             }
-            settle(transfer, finished.error, finished.reading)
+            ended(transfer, finished.key, finished.error, finished.reading)
+        }
+    }
+
+    private mutating func ended(
+        _ transfer: ActiveTransfer, _ key: TransferKey, _ error: CurlError?, _ reading: TransferReading
+    ) {
+        if let divided = transfer.divided, let id = divided.id(of: key) {
+            settleSegment(transfer, divided, id, error, reading)
+        } else {
+            settle(transfer, error, reading)
+        }
+    }
+
+    /// Goes on with a paused request. What was refused is offered again in here, and may be refused again.
+    private mutating func unpause(_ reception: Reception) {
+        guard let key = reception.key, let token = tokens[key], let transfer = active[token] else { return }
+        if let error = multi.unpause(key), let reading = multi.remove(key) {
+            ended(transfer, key, error, reading)
         }
     }
 
@@ -142,18 +167,14 @@ public struct TransferLoop: ~Copyable {
         guard !paused.isEmpty else { return }
         let waiting = paused
         paused.removeAll(keepingCapacity: true)
-        for token in waiting {
-            guard let transfer = active[token], let key = transfer.key,
-                let due = transfer.reception?.pausedUntil
-            else { continue }
+        for reception in waiting {
+            guard reception.key != nil, let due = reception.pausedUntil else { continue }
             if due > now {
-                paused.append(token)
+                paused.append(reception)
                 continue
             }
-            transfer.reception?.unpaused()
-            if let error = multi.unpause(key), let reading = multi.remove(key) {
-                settle(transfer, error, reading)
-            }
+            reception.unpaused()
+            unpause(reception)
         }
         // The refused blocks were offered again just now, and some may have been refused again.
         takeNotes()
@@ -161,17 +182,14 @@ public struct TransferLoop: ~Copyable {
 
     /// Its length was told, and there is room.
     private mutating func goOn(_ token: UInt64) {
-        guard let transfer = active[token], let reception = transfer.reception, reception.roomGranted(),
-            let key = transfer.key
-        else { return }
-        if let error = multi.unpause(key), let reading = multi.remove(key) {
-            settle(transfer, error, reading)
-        }
+        guard let reception = active[token]?.reception, reception.roomGranted() else { return }
+        unpause(reception)
     }
 
     private mutating func takeProgress(_ now: MonotonicTime) {
         guard now >= nextProgress, !active.isEmpty else { return }
         nextProgress = now + Self.progressStep
+        lookAtSegments(now)
         let moved = active.values.compactMap { $0.progress() }
         if !moved.isEmpty { events.append(.progress(worker: worker, moved)) }
         let checkpoints = active.values.compactMap { transfer in
@@ -190,8 +208,8 @@ public struct TransferLoop: ~Copyable {
 
     private func sleep(_ now: MonotonicTime) -> Duration {
         var limit = active.isEmpty ? Self.longestSleep : Self.progressStep
-        for token in paused {
-            if let due = active[token]?.reception?.pausedUntil { limit = min(limit, max(.zero, due - now)) }
+        for reception in paused where reception.key != nil {
+            if let due = reception.pausedUntil { limit = min(limit, max(.zero, due - now)) }
         }
         return limit
     }
@@ -201,7 +219,7 @@ extension TransferLoop {
     /// Gives a transfer's request to libcurl and remembers both under their names.
     mutating func enter(_ transfer: ActiveTransfer, _ easy: consuming EasyHandle) throws(CurlError) {
         let key = try multi.add(easy)
-        transfer.key = key
+        transfer.reception?.key = key
         tokens[key] = transfer.order.token
         active[transfer.order.token] = transfer
     }
@@ -209,7 +227,7 @@ extension TransferLoop {
     /// The request is over; another of the same transfer may follow.
     mutating func forget(_ transfer: ActiveTransfer) {
         if let key = transfer.key { tokens[key] = nil }
-        transfer.key = nil
+        transfer.reception?.key = nil
         active[transfer.order.token] = nil
     }
 }

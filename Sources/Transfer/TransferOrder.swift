@@ -45,6 +45,8 @@ public struct TransferOrder: Sendable {
     public var asksRanges = true
     /// The finished file will be compared with a digest that the list gave.
     public var hasDigest = false
+    /// How many connections the file may have.
+    public var segments = SegmentRules.none
     public var condition: Condition?
     public var preflight: Preflight?
     /// Length that the file must have, bytes.
@@ -97,6 +99,10 @@ public enum TransferCommand: Sendable {
     case connectionLimits(cacheSize: Int, perHost: Int, streams: Int)
     /// There is room for what `sized` told: its bytes may come.
     case granted(token: UInt64)
+    /// One more connection may be opened for this transfer. Answered by one `segmentOver`, unless the transfer ends.
+    case openSegment(token: UInt64)
+    /// Its connections beside the first are wanted elsewhere: as many end, what they have is kept.
+    case closeSegments(token: UInt64, count: Int)
     /// Closes the open directories of parts: a disk has gone or come.
     case forgetFolders
     /// Cancels all, reports, and ends the thread.

@@ -11,6 +11,10 @@ public enum TransferEvent: Sendable {
     /// The answer has told the length of a file that is to ask for its room. Nothing of it is taken before
     /// `granted`; who has no room cancels.
     case sized(worker: Int, token: UInt64, total: Int64)
+    /// So many connections beside the first would find something to do; told again when that changes.
+    case segmentsWanted(worker: Int, token: UInt64, count: Int)
+    /// A connection that was allowed is over: its slot is free. The end of a transfer frees all of its own.
+    case segmentOver(SegmentReport)
     /// Four times a second at most, only transfers that moved since the last time.
     case progress(worker: Int, [TransferProgress])
     /// So much of these parts is with the kernel, and could be gone on from once it is on the disk. By bytes and
@@ -19,6 +23,17 @@ public enum TransferEvent: Sendable {
     case finished(TransferReport)
     /// The worker's thread has nothing left and ends, after `stop`.
     case stopped(worker: Int)
+}
+
+/// How one connection of a transfer ended that was not its first.
+public struct SegmentReport: Sendable, Hashable {
+    public var token: UInt64
+    public var worker: Int
+    public var load = AdaptiveCap.End.neutral
+    /// What the host asked for, clamped.
+    public var retryAfter: Duration?
+    /// It idles in the worker's cache now.
+    public var keptConnection = false
 }
 
 /// How far one transfer is.

@@ -27,6 +27,10 @@ extension TransferLoop {
         request(transfer)
     }
 
+    static var jobOver: TransferFailure {
+        TransferFailure(JobError(.jobDeadline, "the job's time is over"))
+    }
+
     private func preflight(_ order: TransferOrder) throws(SystemError) -> TransferResult? {
         guard let preflight = order.preflight else { return nil }
         tools.folders.heartbeat.enter("stat output")
@@ -47,7 +51,7 @@ extension TransferLoop {
         let order = transfer.order
         let now = Clock.now()
         if let deadline = order.deadline, deadline <= now {
-            fail(transfer, TransferFailure(JobError(.jobDeadline, "the job's time is over")), nil)
+            fail(transfer, Self.jobOver, nil)
             return
         }
         if let deadline = order.attemptDeadline, deadline <= now {
@@ -64,7 +68,8 @@ extension TransferLoop {
                 isHTTP: order.url.scheme == "http" || order.url.scheme == "https",
                 now: Clock.wall())
             let reception = Reception(
-                order: order, ask: ask, writer: writer, oldPart: transfer.old?.part, tools: tools, now: now)
+                order: order, ask: ask, writer: writer, oldPart: transfer.old?.part,
+                partName: transfer.partName, tools: tools, now: now)
             transfer.reception = reception
             if let denied = deniedBehindProxy(order, ask.base) {
                 fail(transfer, denied, nil)
@@ -85,7 +90,7 @@ extension TransferLoop {
     ///
     /// A rested handle that libcurl still ties to a shared HTTP/2 connection refuses its buffer size as a bad
     /// argument (seen with 7.88.1, a few in a thousand). Letting go of it unties it; a fresh one takes its place.
-    private mutating func readyEasy(
+    mutating func readyEasy(
         _ order: TransferOrder, _ ask: ResponseAsk, _ sink: Reception, _ now: MonotonicTime
     ) throws(CurlError) -> EasyHandle {
         let rested = try multi.takeEasy()

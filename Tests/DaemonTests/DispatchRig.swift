@@ -16,6 +16,9 @@ final class DispatchRig {
     /// Transfers handed out and not yet ended, in order.
     var orders: [TransferOrder] = []
     var cancels: [UInt64] = []
+    /// Connections that transfers were given beside their first, and those asked back.
+    var opened: [UInt64] = []
+    var closed: [UInt64] = []
     var changes: [JobChange] = []
     var ledger: [LedgerRequest] = []
     var discarded: [String] = []
@@ -140,6 +143,9 @@ final class DispatchRig {
             switch command {
             case .start(let order): orders.append(order)
             case .cancel(let token, _): cancels.append(token)
+            case .openSegment(let token): opened.append(token)
+            case .closeSegments(let token, let count):
+                closed += Array(repeating: token, count: count)
             default: break
             }
         }

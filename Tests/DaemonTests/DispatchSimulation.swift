@@ -133,7 +133,7 @@ final class DispatchSimulation {
             rows[change.seq] = .waiting(due: due)
             jobs[change.seq]?.attempts = attempts
             jobs[change.seq]?.resume = resume
-        case .paused, .checkpoint: break
+        case .paused, .checkpoint, .mirrored: break
         case .publishing: rows[change.seq] = .publishing
         case .ended:
             rows[change.seq] = .ended

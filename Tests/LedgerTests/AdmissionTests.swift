@@ -108,6 +108,9 @@ import Testing
                 )
             })
         try store.group { () throws(LedgerError) in try store.reject(list, reason: "nothing good", now: t0) }
+        let slice = try store.group { () throws(LedgerError) in try store.removeSlice(list: list, limit: 100)
+        }
+        #expect(slice == Slice(changed: 50, isComplete: true))
         let row = try #require(try store.list(list))
         #expect(row.state == .rejected)
         #expect(row.counts.total == 0)

@@ -20,6 +20,7 @@ final class StandInLedger: Sendable {
         var nextID: Int64 = 1
         var refusal: JobError?
         var digests: [DigestListID: [DigestBatch.Line]] = [:]
+        var forgotten: [ListID] = []
     }
     let state = Guarded(State())
     private let inbox: Mailbox<SpoolMessage>
@@ -130,9 +131,25 @@ final class StandInLedger: Sendable {
             return [page(list, rest, limit, state.rows[list])]
         case .close(let list, let name):
             state.rows[list]?.state = .closed
+            state.rows[list]?.finalName = name
+            state.rows[list]?.endedAt = WallTime(milliseconds: WallClock.milliseconds())
             state.closed[list] = name
             return [.closed(list)]
+        case .expired(let time, let after, let limit):
+            return [.expired(expired(before: time, after: after, limit, state))]
+        case .forget(let list):
+            state.forgotten.append(list)
+            return [.forgotten(list, state.rows.removeValue(forKey: list))]
         }
+    }
+
+    private static func expired(
+        before time: WallTime, after: ListRow?, _ limit: Int, _ state: State
+    ) -> [ListRow] {
+        let rows = state.rows.values.filter { row in
+            row.state == .closed && (row.endedAt ?? time) < time && (after.map { $0.id < row.id } ?? true)
+        }
+        return Array(rows.sorted { $0.id < $1.id }.prefix(limit))
     }
 
     private static func page(

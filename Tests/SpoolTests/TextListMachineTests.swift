@@ -139,11 +139,23 @@ func code(_ entry: ListEntry) -> ErrorCode? {
     }
 
     @Test func `other aria2 options are noted once, unknown names warned of once`() throws {
-        let entry = "http://a/1\n split=5\n nonsense-here=1\n"
+        let entry = "http://a/1\n uri-selector=inorder\n nonsense-here=1\n"
         let (entries, remarks) = try textEntries(entry + entry)
         #expect(entries.count == 2 && entries.allSatisfy { code($0) == nil })
         #expect(remarks.map(\.level) == [.note, .warning])
         #expect(remarks.map(\.line) == [2, 3])
+    }
+
+    @Test func `how many connections a file may have is the list's to ask, within bounds`() throws {
+        let words = " split=8\n max-connection-per-server=4\n min-split-size=20M\n"
+        let options = try textEntries("http://a/1\n" + words).entries[0].options
+        #expect(options.split == 8 && options.connectionsPerServer == 4 && options.minSplitSize == 20 << 20)
+        // aria2 takes no less than a mebibyte.
+        #expect(
+            try textEntries("http://a/1\n min-split-size=1K\n").entries[0].options.minSplitSize == 1 << 20)
+        for bad in ["split=0", "split=65", "max-connection-per-server=x", "min-split-size=-1"] {
+            #expect(code(try textEntries("http://a/1\n \(bad)\n").entries[0]) == .badOption)
+        }
     }
 
     @Test func `a limit of 0 clears a default and is dropped elsewhere`() throws {

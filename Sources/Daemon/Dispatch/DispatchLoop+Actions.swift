@@ -106,6 +106,7 @@ extension DispatchLoop {
         // Stopped by a wish, not by a fault: the attempt is not charged.
         if task.machine.request != nil { task.attempts = max(task.job.attempts, task.attempts - 1) }
         task.rested = rest
+        noteMirrors(task)
         let change: JobChange
         switch rest {
         case .waiting:

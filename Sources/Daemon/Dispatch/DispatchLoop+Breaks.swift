@@ -40,16 +40,24 @@ extension DispatchLoop {
             for: broken, random: Double.random(in: 0..<1, using: &random))
         if !verdict.isCharged { task.attempts = max(0, task.attempts - 1) }
         if let time = verdict.hold, let key { hold(key, for: time, reason: error.code.name) }
+        if case .machine = blame {
+            carryOut(verdict.fate, of: task)
+        } else {
+            carryOut(passedOn(verdict.fate, of: task, error), of: task)
+        }
+        // Last: what else runs on that disk may be stopped by it.
+        if verdict.pausesForDisk { diskBroke(task.home, systemCode, error.message) }
+    }
+
+    mutating func carryOut(_ fate: RetryPolicy.Fate, of task: JobTask) {
         let keepsPart = task.resume != nil
-        switch verdict.fate {
+        switch fate {
         case .retry(let delay):
             task.retryDelay = delay
             act(task.machine.handle(.broke(.waiting, keepsPart: keepsPart)), on: task)
         case .requeue: act(task.machine.handle(.broke(.requeued, keepsPart: keepsPart)), on: task)
         case .giveUp(let error): fail(task, error)
         }
-        // Last: what else runs on that disk may be stopped by it.
-        if verdict.pausesForDisk { diskBroke(task.home, systemCode, error.message) }
     }
 
     private func deadline(of task: JobTask) -> BrokenAttempt.Deadline? {
@@ -93,7 +101,7 @@ extension DispatchLoop {
     /// queued again.
     private mutating func othersTakeTurns(_ task: JobTask, _ key: HostKey, _ host: HostEntry) -> Bool {
         // One that was redirected here is queued for another host.
-        guard case .download(let urls, _) = task.job.work, urls.first?.host == key else { return false }
+        guard task.job.laneHost == key else { return false }
         if board.hasJobs(of: key) {
             host.hasTurnsWaiting = true
             return true

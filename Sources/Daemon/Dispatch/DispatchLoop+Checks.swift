@@ -28,9 +28,7 @@ extension DispatchLoop {
     mutating func mayCheckAhead(_ entry: LaneBoard.Entry) -> Bool {
         guard isChecked(entry.job, entry.claim) else { return false }
         if checks.out < checkLimit { return true }
-        if case .download(let urls, _) = entry.job.work, let host = urls.first?.host {
-            checks.waiting.insert(host)
-        }
+        if let host = entry.job.laneHost { checks.waiting.insert(host) }
         return false
     }
 
@@ -47,7 +45,7 @@ extension DispatchLoop {
     /// The file in place is another one, or there is none: fetched after all.
     mutating func checkDiffers(_ task: JobTask) {
         if task.isCheckedAhead, task.machine.request == nil {
-            guard case .download(let urls, _) = task.job.work, beginAttempt(task, urls) != nil else { return }
+            guard beginAttempt(task) != nil else { return }
         }
         act(task.machine.handle(.checkDiffers), on: task)
     }

@@ -45,19 +45,19 @@ extension DispatchLoop {
 
     private func missingBytes(of job: QueuedJob) -> Int64? {
         guard let total = job.options.size ?? job.resume?.total ?? sizes[job.seq] else { return nil }
-        return max(0, total - (job.resume?.bytes ?? 0))
+        return max(0, total - (job.resume?.known ?? 0))
     }
 
     /// A transfer goes out: what is known of its size is promised.
     mutating func promiseRoom(_ task: JobTask) {
         guard let total = task.job.options.size ?? task.resume?.total ?? sizes[task.seq] else { return }
-        disks.promise(task.token, task.home, bytes: total - (task.resume?.bytes ?? 0))
+        disks.promise(task.token, task.home, bytes: total - (task.resume?.known ?? 0))
     }
 
     /// The answer has told its length: promised, or the job is put back before it fills the disk.
     mutating func sized(_ token: UInt64, total: Int64) {
         guard let seq = tokens[token], let task = tasks[seq] else { return }
-        let needs = max(0, total - (task.resume?.bytes ?? 0))
+        let needs = max(0, total - (task.resume?.known ?? 0))
         disks.release(token)
         switch disks.verdict(task.home, needs: needs) {
         case .start, .unknown:

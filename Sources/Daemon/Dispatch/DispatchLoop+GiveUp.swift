@@ -132,7 +132,7 @@ extension DispatchLoop {
         while let seq = host.hops.popFirst() {
             guard let task = tasks[seq] else { continue }
             switch task.machine.state {
-            case .hopping, .ready: fail(task, error)
+            case .hopping, .ready: exhaust(task, error)
             default: continue
             }
         }
@@ -163,7 +163,7 @@ extension DispatchLoop {
         let error = JobError(.hostUnavailable, "\(key), where it was redirected to, is held (\(reason))")
         task.error = error
         if let limit, host.barren.total(now: now) >= limit {
-            fail(task, error)
+            exhaust(task, error)
         } else {
             judge(task, error, .awaited(until - now), host: nil)
         }

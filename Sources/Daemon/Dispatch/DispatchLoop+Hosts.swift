@@ -98,7 +98,7 @@ extension DispatchLoop {
         if let best = warm.min(by: { workerLoads[$0.key].active < workerLoads[$1.key].active }) {
             return best.key
         }
-        let open = host.machine.active + host.idleTotal
+        let open = host.machine.active + host.machine.segments + host.idleTotal
         if host.machine.stage == .http1, open >= host.machine.caps.connections { return nil }
         return leastLoaded(room: room)
     }
@@ -132,7 +132,12 @@ extension DispatchLoop {
         if host.active[worker] == 0 { host.active[worker] = nil }
         if keptConnection, host.machine.stage != .http2 { host.idle[worker, default: 0] += 1 }
         if host.machine.stage == .http2 { host.idle = host.active.isEmpty ? [worker: 1] : [:] }
-        host.lastUsed = now
+        slotFreed(key)
+    }
+
+    /// A slot of the host, and of a worker, is there for others.
+    mutating func slotFreed(_ key: HostKey) {
+        hosts[key]?.lastUsed = now
         freed(key)
         for starved in starvedHosts { freed(starved) }
         starvedHosts.removeAll()
@@ -140,6 +145,7 @@ extension DispatchLoop {
 
     /// Lets parked lanes of the host back in, as many as it has room for.
     mutating func freed(_ key: HostKey) {
+        freeMirrored(by: key)
         guard key != .none else {
             board.hostFreed(key, slots: Self.maxSums - activeSums)
             return
@@ -167,6 +173,8 @@ extension DispatchLoop {
         hosts[key]?.machine.hold(until: now + delay, reason: reason)
         // The ledger keeps what was told last: never the shorter of two.
         guard hosts[key]?.machine.heldUntil != before else { return }
+        // Their jobs may have mirrors.
+        board.hostFreed(key, slots: board.parkedCount(at: key))
         let until = WallTime(milliseconds: WallClock.milliseconds()) + delay
         outbox.ledger.append(.hold(key, until: until, reason: reason))
         storeBarren(key)

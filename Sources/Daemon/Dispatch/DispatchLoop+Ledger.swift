@@ -53,6 +53,7 @@ extension DispatchLoop {
             }
             if why == nil, ledgerTrouble != nil { remark(.notice, "the ledger can be written again") }
             ledgerTrouble = why
+        case .longLog(let hold): logIsLong(hold)
         }
     }
 
@@ -113,6 +114,10 @@ extension DispatchLoop {
                 considerHost(key)
             }
             for key in hostsWithHops { considerHost(key) }
+            for key in Array(mirrorHosts.keys) {
+                freeMirrored(by: key)
+                considerHost(key)
+            }
         }
         if nextPartLook <= now { expireParts() }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }

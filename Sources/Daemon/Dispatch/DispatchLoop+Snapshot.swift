@@ -17,7 +17,7 @@ extension DispatchLoop {
         view.isDirty = !tasks.isEmpty
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         view.arriving = tasks.values.reduce(Int64(0)) { sum, task in
-            task.slot == nil ? sum : sum &+ max(0, task.bytes &- (task.resume?.bytes ?? 0))
+            task.slot == nil ? sum : sum &+ max(0, task.bytes &- (task.resume?.known ?? 0))
         }
         view.rate.sample(view.metrics.fetchedBytes &+ view.arriving, now: now)
         view.jobRate.sample(Int64(view.metrics.jobsDone + view.metrics.jobsFailed), now: now)
@@ -120,10 +120,10 @@ extension DispatchLoop {
         document.rateLimit = host.rateLimit
         switch host.machine.stage {
         case .http2:
-            document.connections = host.active.isEmpty ? host.idleTotal : 1
+            document.connections = (host.active.isEmpty ? host.idleTotal : 1) + host.machine.segments
             document.httpVersion = "2"
         case .http1:
-            document.connections = host.machine.active + host.idleTotal
+            document.connections = host.machine.active + host.machine.segments + host.idleTotal
             document.httpVersion = "1.1"
         case .cold, .scouting: document.connections = host.machine.active
         }
@@ -190,6 +190,10 @@ extension DispatchLoop {
             worker.active = workerLoads[index].active
             worker.connections = hosts.values.reduce(0) {
                 $0 + ($1.active[index] ?? 0) + ($1.idle[index] ?? 0)
+            }
+            for seq in dividedJobs {
+                guard let task = tasks[seq], task.worker == index else { continue }
+                worker.connections += task.segments.held
             }
             worker.rate = tasks.values.reduce(0) {
                 $0 + ($1.worker == index && $1.slot != nil ? $1.rate.bytesPerSecond : 0)

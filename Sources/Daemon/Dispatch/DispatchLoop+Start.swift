@@ -14,6 +14,13 @@ extension DispatchLoop {
         case .running, .draining: _ = startHops()
         case .stopping, .ended: return
         }
+        startSegments(asked: true)
+        startQueued()
+        startSegments(asked: false)
+        reclaimSegments()
+    }
+
+    private mutating func startQueued() {
         guard case .running = mode else { return }
         startSuspect()
         while tasks.count < plan.window, workerLoads.reduce(0, { $0 + $1.active }) < budget.limit,
@@ -29,7 +36,9 @@ extension DispatchLoop {
         swap(&board, &self.board)
         var starved: [HostKey] = []
         var soonest = hostLook
-        let pick = board.next(ahead: { self.mayCheckAhead($0) }) { key in
+        let pick = board.next(
+            ahead: { self.mayCheckAhead($0) }, elsewhere: { self.mayGoElsewhere($0, from: $1) }
+        ) { key in
             let verdict = self.verdict(for: key)
             if case .wait(let until, _) = verdict { soonest = min(soonest, until) }
             guard case .start = verdict, key != .none, key != .files else { return verdict }
@@ -40,7 +49,7 @@ extension DispatchLoop {
         swap(&board, &self.board)
         // The host has room, the worker that must take it has not: looked at again when a slot comes free.
         starvedHosts.formUnion(starved)
-        hostLook = soonest
+        hostLook = min(hostLook, soonest)
         return pick
     }
 
@@ -85,11 +94,9 @@ extension DispatchLoop {
 
     /// The first transfer of an attempt.
     private mutating func startAttempt(_ task: JobTask) {
-        guard case .download(let urls, _) = task.job.work, let lane = urls.first?.host,
-            let url = beginAttempt(task, urls)
-        else { return }
+        guard let url = beginAttempt(task) else { return }
         _ = task.machine.handle(.started)
-        if url.host == lane {
+        if url.host == task.job.laneHost || mayStart(at: url.host) {
             send(task)
         } else {
             // A mirror on another host waits for that host's slot like a redirect does.
@@ -98,8 +105,9 @@ extension DispatchLoop {
     }
 
     /// An attempt is charged, and its mirror chosen.
-    mutating func beginAttempt(_ task: JobTask, _ urls: [DownloadURL]) -> DownloadURL? {
-        guard !urls.isEmpty else { return nil }
+    mutating func beginAttempt(_ task: JobTask) -> DownloadURL? {
+        if let mirror = elsewhere(task) { task.mirrors?.take(mirror) }
+        guard let url = task.givenURL else { return nil }
         task.attempts += 1
         let wall = WallTime(milliseconds: WallClock.milliseconds())
         if task.startedAt == nil { task.startedAt = wall }
@@ -111,7 +119,6 @@ extension DispatchLoop {
         }
         outbox.changes.append(.active(task.seq, attempts: task.attempts, startedAt: task.startedAt ?? wall))
         task.isActiveUncommitted = true
-        let url = urls[(task.attempts - 1) % urls.count]
         task.url = url
         task.hops = 0
         task.isFromPublic = false

@@ -91,21 +91,23 @@ extension DispatchLoop {
 
     /// The file is another than was asked for: once more, then never.
     private mutating func mismatched(_ task: JobTask, wanted: Checksum, found: Checksum) {
-        switch MismatchPolicy.verdict(earlier: task.job.mismatches) {
+        let verdict = MismatchPolicy.verdict(earlier: task.job.mismatches)
+        let plain = MismatchPolicy.error(wanted: wanted, found: found, keptAs: nil)
+        switch passedOn(verdict, of: task, plain) {
         case .fetchAgain:
-            let error = MismatchPolicy.error(wanted: wanted, found: found, keptAs: nil)
             remark(
                 .notice, "a file has a wrong digest, it is fetched again from zero",
-                [("job", "\(task.job.id)"), ("why", error.message)])
+                [("job", "\(task.job.id)"), ("why", plain.message)])
             discardPart(task)
             task.part = nil
             task.resume = nil
-            task.error = error
+            task.error = plain
             task.retryDelay = .zero
             act(task.machine.handle(.broke(.waiting, keepsPart: false)), on: task)
         case .fail:
             let kept = quarantinePart(of: task)
-            fail(task, MismatchPolicy.error(wanted: wanted, found: found, keptAs: kept))
+            let error = MismatchPolicy.error(wanted: wanted, found: found, keptAs: kept)
+            fail(task, task.mirrors?.summary(error) ?? error)
         }
     }
 

@@ -16,6 +16,10 @@ extension DispatchLoop {
             uplinkProved()
             freed(key)
         case .sized(_, let token, let total): sized(token, total: total)
+        case .segmentsWanted(_, let token, let count):
+            if let task = task(of: token) { segmentsWanted(task, count) }
+        case .segmentOver(let report):
+            if let task = task(of: report.token) { segmentEnded(report, of: task) }
         case .progress(_, let samples):
             for sample in samples {
                 guard let task = task(of: sample.token) else { continue }
@@ -60,6 +64,7 @@ extension DispatchLoop {
         noteResponse(report, on: task, host: key)
         noteRanges(report.ranges, host: key)
         noteGoodput(report, of: task)
+        endSegments(task)
         freeSlot(task, keptConnection: keepsConnection(report), end: end(of: report))
         switch report.result {
         case .complete(let part):
@@ -86,6 +91,7 @@ extension DispatchLoop {
             task.response = report.response
             task.finalURL = task.url?.text
             if let key { noteAnswer(report.response, to: task, host: key) }
+            noteSize(report.response, of: task)
         }
         if report.response.httpStatus != nil, isPublic(report, task) { task.isFromPublic = true }
         task.timings.dns = report.timings.dns
@@ -230,14 +236,14 @@ extension DispatchLoop {
         do {
             target = try ParsedURL.parse(location)
         } catch {
-            return fail(task, JobError(.badURL, "redirect to \(Masking.url(location)): \(error)"))
+            return exhaust(task, JobError(.badURL, "redirect to \(Masking.url(location)): \(error)"))
         }
         let network = plan.configuration.network
         let policy = RedirectPolicy(
             maxRedirects: plan.configuration.limits.maxRedirects, protocols: network.protocols,
             allowsDowngrade: network.httpsDowngrade)
         let next = DownloadURL(text: target.text, scheme: target.scheme, host: HostKey(target.hostKeyText))
-        if let error = policy.verdict(from: from, to: next, hops: task.hops) { return fail(task, error) }
+        if let error = policy.verdict(from: from, to: next, hops: task.hops) { return exhaust(task, error) }
         task.hops += 1
         if !RedirectPolicy.isSameOrigin(from, next) { task.hasLeftOrigin = true }
         task.url = next

@@ -106,7 +106,11 @@ struct DispatchLoop: ~Copyable {
     var hosts: [HostKey: HostEntry] = [:]
     var ranges: RangeMemory
     var hostsWithHops: Set<HostKey> = []
+    /// Jobs whose files come, or could come, over several connections.
+    var dividedJobs: Set<JobSeq> = []
     var starvedHosts: Set<HostKey> = []
+    /// Hosts that are asked for nothing just now and have jobs with mirrors, by the host of such a mirror.
+    var mirrorHosts: [HostKey: Set<HostKey>] = [:]
     var workerLoads: [WorkerLoad]
     var activeSums = 0
     /// Local lists of digests that are being read.

@@ -93,4 +93,6 @@ enum LedgerReply: Sendable {
     case digestNotes(ListID, [String])
     /// The ledger cannot commit (full disk, a lock from outside): why, or nil when it can again.
     case trouble(String?)
+    /// Somebody reads the ledger for so long that its write-ahead log cannot be written home: what waits meanwhile.
+    case longLog(LogBound.Hold)
 }

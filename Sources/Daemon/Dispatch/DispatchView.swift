@@ -135,7 +135,7 @@ struct DispatchView {
         status.line = job.line
         status.code = error.code.name
         status.message = error.message
-        if case .download(let urls, _) = job.work { status.host = urls.first?.host.rawValue }
+        if case .download = job.work { status.host = job.laneHost?.rawValue }
         errors.insert(status, at: 0)
         if errors.count > Self.maxErrors { errors.removeLast() }
     }

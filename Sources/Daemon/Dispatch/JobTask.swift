@@ -27,6 +27,8 @@ final class JobTask {
     var checkpoints = Checkpoints()
     /// What `resume` speaks of went to the disk after the transfer's end.
     var isPartSynced = false
+    /// Where it has several URLs: which one is tried, and what they have shown.
+    var mirrors: MirrorMachine?
     /// A sync of the part has failed: it is not published, whatever a later one says.
     var isPartSuspect = false
     /// The part of an earlier run was whole, and nothing was requested.
@@ -44,6 +46,7 @@ final class JobTask {
     var slot: HostKey?
     /// What the transfer that is out is to that host.
     var role = HostMachine.Role.ordinary
+    var segments = SegmentSlots()
     var hops = 0
     var isFromPublic = false
     /// A redirect led to another origin: from there on nothing that was meant for the first is sent, also not on
@@ -94,11 +97,23 @@ final class JobTask {
         fetched = job.fetchedBytes
         resume = job.resume
         storedPoint = job.resume
-        if case .download(_, let path) = job.work { self.path = path }
+        if case .download(let urls, let path) = job.work {
+            self.path = path
+            if urls.count > 1, let lane = job.laneHost {
+                mirrors = MirrorMachine(hosts: urls.map(\.host), record: job.mirrors, lane: lane)
+            }
+        }
         machine = JobMachine(readsDigests: job.errand != nil)
     }
 
     var seq: JobSeq { job.seq }
+    /// Of those that the list gave, the URL of this attempt.
+    var givenURL: DownloadURL? {
+        guard case .download(let urls, _) = job.work, !urls.isEmpty else { return nil }
+        return urls[mirrors?.next ?? 0]
+    }
+    /// Its list wants several connections, whoever else waits.
+    var asksForSegments: Bool { job.options.split.map { $0 > 1 } ?? false }
 
     /// The ledger lost this job, and what lies under its name can be checked: it may be done already.
     var mayBeRecovered: Bool {

@@ -203,9 +203,12 @@ struct LaneBoard {
     }
 
     /// The next job that may start, by `verdict`; lanes whose host may not are parked there.
-    /// - Parameter ahead: a job that needs nothing of its host to begin with.
+    /// - Parameters:
+    ///   - ahead: a job that needs nothing of its host to begin with.
+    ///   - elsewhere: a job that may start at another host, while this one may not.
     mutating func next(
-        ahead: (Entry) -> Bool = { _ in false }, _ verdict: (HostKey) -> HostMachine.Verdict
+        ahead: (Entry) -> Bool = { _ in false }, elsewhere: (Entry, HostKey) -> Bool = { _, _ in false },
+        _ verdict: (HostKey) -> HostMachine.Verdict
     ) -> Pick? {
         while let id = ring.popFirst() {
             // In place, here and below: a copy of a list or a lane would copy its queue with every job.
@@ -213,23 +216,29 @@ struct LaneBoard {
             let hasMore = !(lists[id]?.ready.isEmpty ?? true)
             lists[id]?.isInRing = hasMore
             if hasMore { ring.append(id) }
-            if let ticket, let pick = pick(ticket, ahead, verdict) { return pick }
+            if let ticket, let pick = pick(ticket, ahead, elsewhere, verdict) { return pick }
         }
         return nil
     }
 
     private mutating func pick(
-        _ ticket: Ticket, _ ahead: (Entry) -> Bool, _ verdict: (HostKey) -> HostMachine.Verdict
+        _ ticket: Ticket, _ ahead: (Entry) -> Bool, _ elsewhere: (Entry, HostKey) -> Bool,
+        _ verdict: (HostKey) -> HostMachine.Verdict
     ) -> Pick? {
         let key = ticket.key
         guard isCurrent(ticket, .ready), let host = lanes[key]?.host else { return nil }
         let isAhead = lanes[key]?.buffer.first.map(ahead) ?? false
+        var entry: Entry?
         if !isAhead, verdict(host) != .start {
-            lanes[key]?.place = .parked
-            parked[host, default: Queue()].append(ticket)
-            return nil
+            entry = lanes[key]?.buffer.remove { elsewhere($0, host) }
+            if entry == nil {
+                lanes[key]?.place = .parked
+                parked[host, default: Queue()].append(ticket)
+                return nil
+            }
+        } else {
+            entry = lanes[key]?.buffer.popFirst()
         }
-        let entry = lanes[key]?.buffer.popFirst()
         lanes[key]?.place = .idle
         lanes[key]?.isFresh = false
         // Whether or not this job takes the host's slot: another lane may be waiting for one.

@@ -23,6 +23,7 @@ struct OrderBuilder {
         policy(&order, task: task, flags: &flags)
         order.home = task.home
         order.resume = task.resume
+        order.segments = segments(for: task.job.options)
         order.condition = task.condition
         order.preflight = preflight(for: task)
         order.fileMode = plan.configuration.output.fileMode
@@ -79,7 +80,7 @@ struct OrderBuilder {
     private func limits(_ order: inout TransferOrder, task: JobTask) {
         let options = task.job.options
         let configuration = plan.configuration
-        order.expectedSize = options.size
+        order.expectedSize = options.size ?? task.mirrors?.expectedSize
         order.hasDigest = options.checksum != nil
         order.maxFileSize = configuration.limits.maxFileSize
         if task.job.errand != nil, let limit = configuration.limits.maxChecksumsSize {
@@ -95,6 +96,23 @@ struct OrderBuilder {
         }
         order.attemptDeadline = configuration.timeouts.attempt.map { task.attemptStarted + $0 }
     }
+
+    /// What a list asks for within what the config allows one file; the host's cap holds either way.
+    private func segments(for options: JobOptions) -> SegmentRules {
+        let configured = plan.configuration.segments
+        let least = max(Self.leastSegment, options.minSplitSize ?? configured.minSize)
+        let perServer = options.connectionsPerServer ?? .max
+        guard let split = options.split else {
+            let most = min(configured.perFile ?? Self.automaticSegments, perServer)
+            return SegmentRules(most: most, leastSize: least)
+        }
+        let most = min(split, perServer, configured.perFile ?? .max)
+        return SegmentRules(most: most, leastSize: least, isAsked: true)
+    }
+
+    /// As many as one file gets by itself at most.
+    static let automaticSegments = 16
+    static let leastSegment: Int64 = 1 << 20
 
     private func policy(_ order: inout TransferOrder, task: JobTask, flags: inout [JobFlag]) {
         let network = plan.configuration.network
@@ -113,8 +131,7 @@ struct OrderBuilder {
     }
 
     private func isOwnOrigin(_ url: DownloadURL, of task: JobTask) -> Bool {
-        guard !task.hasLeftOrigin, case .download(let urls, _) = task.job.work else { return false }
-        let given = urls[(max(1, task.attempts) - 1) % urls.count]
+        guard !task.hasLeftOrigin, let given = task.givenURL else { return false }
         return RedirectPolicy.isSameOrigin(given, url)
     }
 

@@ -27,6 +27,13 @@ struct Queue<Element> {
         return item
     }
 
+    /// Takes the first that is wanted out, wherever it stands.
+    mutating func remove(where isWanted: (Element) -> Bool) -> Element? {
+        guard let index = items[head...].firstIndex(where: { $0.map(isWanted) ?? false }) else { return nil }
+        if index == head { return popFirst() }
+        return items.remove(at: index)
+    }
+
     mutating func removeAll() {
         items.removeAll()
         head = 0

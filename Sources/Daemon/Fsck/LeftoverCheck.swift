@@ -51,7 +51,7 @@ struct LeftoverCheck {
     private func isList(_ inode: UInt64) throws -> Bool {
         switch try context.store.list(inode: inode)?.state {
         case .admitting, .running: true
-        case .closed, .rejected, nil: false
+        case .closed, .rejected, .removing, nil: false
         }
     }
 }

@@ -22,7 +22,7 @@ struct ListCheck {
                 switch row.state {
                 case .admitting, .running: try checkOpen(row)
                 case .closed: try checkClosed(row)
-                case .rejected: break
+                case .rejected, .removing: break
                 }
             }
             guard rows.count == Self.page else { break }

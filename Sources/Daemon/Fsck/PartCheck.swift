@@ -76,7 +76,7 @@ struct PartCheck {
         let path = folder.appending(name)
         guard let status = try FileStatus.of(path) else { return "its part \(name) is gone" }
         if status.inode != point.inode { return "its part \(name) is another file than the one it wrote" }
-        guard status.size < point.bytes else { return nil }
-        return "its part \(name) has \(status.size) bytes, \(point.bytes) were on disk"
+        guard status.size < point.extent else { return nil }
+        return "its part \(name) has \(status.size) bytes, \(point.extent) were on disk"
     }
 }

@@ -45,7 +45,8 @@ extension LedgerLoop {
         guard let work = surrenders.first else { return }
         let slice = try store.giveUpSlice(
             host: work.host, error: work.error, limit: Self.sliceLimit, now: now)
-        replies.dispatch.append(.gaveUp(work.key, failed: slice.changed, isComplete: slice.isComplete))
+        replies.dispatch.append(
+            .gaveUp(work.key, failed: slice.changed - slice.passedOn, isComplete: slice.isComplete))
         if slice.isComplete { surrenders.removeFirst() }
     }
 }

@@ -171,6 +171,7 @@ extension LedgerLoop {
             try store.close(list, finalName: finalName, now: now)
             ended.remove(list)
             replies.spool.append(.closed(list))
+        case .expired, .forget: break
         }
     }
 }

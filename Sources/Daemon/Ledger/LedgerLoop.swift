@@ -57,12 +57,15 @@ struct LedgerLoop: ~Copyable {
     var works: [Work] = []
     /// Hosts whose jobs are being failed, a slice a turn.
     var surrenders: [Surrender] = []
+    /// Rows that go, a slice a turn.
+    var removals: [Removal] = []
     /// Lists of digests that are applied or removed, a slice a turn.
     var digestWorks: [DigestWork] = []
     var pendingSpool: [SpoolRequest] = []
     /// Lists whose end has been told to the spool.
     var ended: Set<ListID> = []
     var isInTrouble = false
+    var upkeep = Upkeep()
     private var lastNews: Int64 = 0
     private var lastTurn: Int64 = 0
 
@@ -81,7 +84,10 @@ struct LedgerLoop: ~Copyable {
 
     mutating func run() {
         var isStopping = false
-        do throws(LedgerError) { digestWorks = try store.openDigestWorks() } catch {
+        do throws(LedgerError) {
+            digestWorks = try store.openDigestWorks()
+            removals = try store.openRemovals().map { Removal(row: $0, isForgotten: true) }
+        } catch {
             return ports.broken(error)
         }
         // What an earlier run left queued of them: the list of errands is not among those a start begins with.
@@ -90,16 +96,18 @@ struct LedgerLoop: ~Copyable {
             heartbeat.mark()
             var turn = requests.drain()
             pendingSpool += spoolRequests.drain()
+            guard lookAtLog() else { return }
             gather(&turn)
             if let stop = turn.firstIndex(where: { if case .stop = $0 { true } else { false } }) {
                 isStopping = true
                 turn.remove(at: stop)
             }
-            if turn.isEmpty, pendingSpool.isEmpty, works.isEmpty, surrenders.isEmpty, digestWorks.isEmpty {
+            if turn.isEmpty, nextSpool == nil, hasNoWork {
                 if isStopping { break }
-                _ = bell.wait(atMost: LoopPulse.interval)
+                guard rest() else { return }
                 continue
             }
+            upkeep.hasWorked = true
             guard commit(turn) else { return }
             lastTurn = Monotonic.nanoseconds()
         }
@@ -161,22 +169,31 @@ struct LedgerLoop: ~Copyable {
         var works = self.works
         var surrenders = self.surrenders
         var digestWorks = self.digestWorks
+        var removals = self.removals
         var spool = pendingSpool
         var ended = self.ended
         let mustLast =
-            !(spool.isEmpty && works.isEmpty && surrenders.isEmpty && digestWorks.isEmpty)
+            !(spool.isEmpty && works.isEmpty && surrenders.isEmpty && digestWorks.isEmpty && removals.isEmpty)
             || turn.contains(where: \.mustLast)
         try store.group(mustLast: mustLast) { () throws(LedgerError) in
             for request in turn {
                 if try serveHost(request, now: now, surrenders: &surrenders, replies: &replies) { continue }
                 try serve(request, now: now, works: &works, replies: &replies)
             }
-            if !spool.isEmpty { try serve(spool.removeFirst(), now: now, ended: &ended, replies: &replies) }
+            if let next = nextSpool {
+                let request = spool.remove(at: next)
+                if try !serveRemoval(request, removals: &removals, replies: &replies) {
+                    try serve(request, now: now, ended: &ended, replies: &replies)
+                }
+            }
             if !works.isEmpty { try slice(&works, now: now, replies: &replies) }
             if !surrenders.isEmpty { try slice(&surrenders, now: now, replies: &replies) }
             if !digestWorks.isEmpty { try slice(&digestWorks, now: now, replies: &replies) }
+            if !removals.isEmpty { try slice(&removals, replies: &replies) }
             takeDigestNews(&digestWorks, replies: &replies)
         }
+        let joined = store.takeJoinedLanes()
+        if !joined.isEmpty { replies.dispatch.append(.reread(joined)) }
         // Counters are written by the commit: what stands on them is read after it. The next turn does, if it comes at once.
         if requests.isEmpty || Monotonic.nanoseconds() - lastNews > Self.newsInterval {
             try takeNews(&replies, &ended)
@@ -185,6 +202,7 @@ struct LedgerLoop: ~Copyable {
         self.works = works
         self.surrenders = surrenders
         self.digestWorks = digestWorks
+        self.removals = removals
         pendingSpool = spool
         self.ended = ended
         return replies
@@ -202,6 +220,16 @@ struct LedgerLoop: ~Copyable {
         if !hosts.isEmpty {
             replies.dispatch.append(.hosts(Dictionary(hosts.map { ($0.host, $0.counts) }) { $1 }))
         }
+    }
+
+    /// The next of the spool's requests; admission may have to wait.
+    private var nextSpool: Int? {
+        guard upkeep.log.hold > .nothing else { return pendingSpool.isEmpty ? nil : 0 }
+        return pendingSpool.firstIndex { if case .admit = $0 { false } else { true } }
+    }
+
+    private var hasNoWork: Bool {
+        works.isEmpty && surrenders.isEmpty && digestWorks.isEmpty && removals.isEmpty
     }
 
     private mutating func send(_ replies: Replies) {

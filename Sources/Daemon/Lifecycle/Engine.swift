@@ -298,7 +298,7 @@ extension Engine {
             rescanInterval: configuration.spool.rescan, layout: configuration.output.layout,
             outputRoot: store.place.root, maxListSize: configuration.limits.maxListSize,
             maxSumTerms: UInt128(configuration.sum.maxTerms), protocols: configuration.network.protocols,
-            maxFileSize: configuration.limits.maxFileSize)
+            maxFileSize: configuration.limits.maxFileSize, listRetention: configuration.retention.lists)
     }
 
     private func startSpool() {
@@ -319,7 +319,7 @@ extension Engine {
             case .added(let ticket, let result): bridge.added(ticket: ticket, result)
             case .digestsRead(let id, let result): wires.dispatch.send(.digestsRead(id, result))
             case .rejected: verdicts.rejected()
-            case .accepted, .closed, .remark: break
+            case .accepted, .closed, .removed, .remark: break
             }
         }
         threads.spool = WorkerThread(name: "dld-spool") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import JobModel
 import Logging
 import Spool
 
@@ -13,6 +14,10 @@ enum SpoolNews {
             logger.warning("list rejected", metadata: ["name": "\(name)", "reason": "\(reason)"])
         case .closed(let list, let folder):
             logger.notice("list closed", metadata: ["list": "\(list)", "folder": "\(folder)"])
+        case .removed(let row):
+            logger.notice(
+                "list removed: it ended longer ago than retention.lists",
+                metadata: ["list": "\(row.id)", "name": "\(row.name)", "entries": "\(row.position.entries)"])
         case .remark(let level, let message, let list, let file, let line):
             var facts: Logger.Metadata = ["file": "\(file)"]
             if let list { facts["list"] = "\(list)" }

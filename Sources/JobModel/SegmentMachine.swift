@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How one file may be fetched over several connections.
+public struct SegmentRules: Sendable, Hashable {
+    /// Connections at most; 1: no segments.
+    public var most: Int
+    /// Bytes below which no range is split off.
+    public var leastSize: Int64
+    /// The list asked for so many: all at once. Else one more only while it brings something.
+    public var isAsked: Bool
+    public init(most: Int = 1, leastSize: Int64 = 1 << 20, isAsked: Bool = false) {
+        self.most = max(1, most)
+        self.leastSize = max(1, leastSize)
+        self.isAsked = isAsked
+    }
+    /// One connection.
+    public static let none = SegmentRules()
+}
+
+/// The connections of one file: which ranges they fetch, how many there should be, what becomes of a range whose
+/// connection failed. Pure: the transfer tells what happened, and carries out what is answered.
+///
+/// The segment `first` is the transfer itself and always has its place; the others come and go as the host has room.
+public struct SegmentMachine: Sendable, Hashable {
+    public static let first = 0
+    /// What one connection would have done within this is not worth another.
+    static let leastTime = Duration.seconds(1)
+    static let longestPause = Duration.seconds(30)
+
+    public let rules: SegmentRules
+    public private(set) var plan: SegmentPlan
+    private var ramp: SegmentRamp
+    private var nextID = 1
+    /// The server has shown that it knows no ranges after all.
+    private var isOff = false
+    /// Never more than these, after a server that took so many and no more.
+    private var most: Int
+    /// Failures in a row, without a segment that was begun since and got on.
+    private var strikes = 0
+    /// Segments are numbered as they begin: those from here on began after the last failure.
+    private var begun = 0
+    private var strikeOrder = 0
+    private var notBefore: MonotonicTime
+    private var meters: [Int: Meter] = [:]
+
+    private struct Meter: Hashable {
+        let order: Int
+        let begun: Int64
+        var position: Int64
+        var time: MonotonicTime
+        var speed: Double?
+    }
+
+    /// - Parameter known: ranges that are there, what the running request has brought included.
+    public init(total: Int64, known: [ByteRange], rules: SegmentRules, now: MonotonicTime) {
+        self.rules = rules
+        plan = SegmentPlan(total: total, known: known, leastSize: rules.leastSize)
+        ramp = SegmentRamp(most: rules.most)
+        most = rules.most
+        notBefore = now
+    }
+
+    /// The transfer's own request, which is under way, fills what lies at `position`.
+    public mutating func adopt(at position: Int64, reach: Int64, now: MonotonicTime) {
+        plan.adopt(Self.first, at: position, reach: reach)
+        begin(Self.first, at: position, now)
+    }
+
+    private mutating func begin(_ id: Int, at position: Int64, _ now: MonotonicTime) {
+        begun += 1
+        meters[id] = Meter(order: begun, begun: position, position: position, time: now)
+    }
+
+    /// Connections beside the first that would find something to do.
+    public func wanted(now: MonotonicTime) -> Int {
+        guard mayOpen(now: now) else { return 0 }
+        let target = min(most, rules.isAsked ? rules.most : ramp.level)
+        return target <= 1 ? 0 : max(0, min(target, plan.capacity(leastTime: Self.leastTime)) - 1)
+    }
+
+    /// Whether a connection may be opened now that is not needed for the file to get on at all.
+    public func mayOpen(now: MonotonicTime) -> Bool { !isOff && now >= notBefore }
+
+    /// Begins a segment beside the first. nil: there is nothing for it.
+    public mutating func open(now: MonotonicTime) -> (id: Int, range: ByteRange)? {
+        // Those that begin for the first time share alike; later ones take half.
+        let shares = max(1, wanted(now: now) + 1 - begun)
+        let id = nextID
+        guard let range = plan.assign(id, shares: shares, leastTime: Self.leastTime) else { return nil }
+        nextID += 1
+        begin(id, at: range.start, now)
+        return (id, range)
+    }
+
+    /// What the first does next. nil: the others do all there is.
+    public mutating func openFirst(now: MonotonicTime) -> ByteRange? {
+        guard let range = plan.assign(Self.first, leastTime: Self.leastTime) else { return nil }
+        begin(Self.first, at: range.start, now)
+        return range
+    }
+
+    /// Everything up to `position` has come.
+    public mutating func reached(_ id: Int, _ position: Int64) {
+        plan.reached(id, position)
+        guard strikes > 0, let meter = meters[id], meter.order > strikeOrder else { return }
+        if position - meter.begun >= rules.leastSize { strikes = 0 }
+    }
+
+    /// A segment's request is over, without trouble: what it left is for others.
+    public mutating func over(_ id: Int) {
+        plan.release(id)
+        meters[id] = nil
+    }
+
+    /// A segment's request has failed: its range is asked for again, by another or after a pause.
+    /// - Parameter hadBytes: it had got on before. Else the server takes no more connections than there are.
+    public mutating func failed(_ id: Int, hadBytes: Bool, now: MonotonicTime) {
+        over(id)
+        strikes = min(strikes + 1, 16)
+        strikeOrder = begun
+        let pause = Duration.seconds(1 << (strikes - 1))
+        notBefore = max(notBefore, now + min(pause, Self.longestPause))
+        if !hadBytes { most = max(1, min(most, plan.inFlight)) }
+    }
+
+    /// The server knows no ranges after all: those that run go on, no other begins.
+    public mutating func off() { isOff = true }
+
+    /// Looks at what each connection brings. `positions`: where each segment stands; `bytes`: all that has come.
+    /// - Returns: segments that are one too many: what they do the others do as fast.
+    public mutating func sample(_ positions: [Int: Int64], bytes: Int64, now: MonotonicTime) -> [Int] {
+        for (id, position) in positions {
+            guard var meter = meters[id], now - meter.time >= .milliseconds(200) else { continue }
+            let rate = Double(max(0, position - meter.position)) / (now - meter.time).secondsDouble
+            meter.speed = meter.speed.map { $0 * 0.6 + rate * 0.4 } ?? (rate > 0 ? rate : nil)
+            meter.position = position
+            meter.time = now
+            meters[id] = meter
+            if let speed = meter.speed { plan.measured(id, bytesPerSecond: speed) }
+        }
+        guard !rules.isAsked else { return [] }
+        let running = meters.values.count { $0.speed != nil }
+        ramp.sample(bytes: bytes, running: running, left: plan.total - bytes, now: now)
+        guard ramp.isSettled, meters.count > ramp.level else { return [] }
+        return Array(meters.keys.filter { $0 != Self.first }.sorted().suffix(meters.count - ramp.level))
+    }
+
+    /// When the pause after a failure is over, if there is one.
+    public func pauseEnd(now: MonotonicTime) -> MonotonicTime? { notBefore > now ? notBefore : nil }
+}

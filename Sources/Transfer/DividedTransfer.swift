@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Curl
+import JobModel
+import LinuxKit
+
+/// One file that comes in segments: what its connections are, and what they have brought. The loop's thread only.
+///
+/// The transfer's own request is `SegmentMachine.first`; its part stays open to the end and is what is synced, also for
+/// what others wrote: they write through duplicates of its descriptor.
+final class DividedTransfer {
+    var machine: SegmentMachine
+    /// Requests under way, by segment.
+    var requests: [Int: Reception] = [:]
+    /// What every segment is asked with: URL, validators, length, part. Its `bytes` mean nothing.
+    let template: ResumePoint
+    let base: ParsedURL
+    let anchor: PartWriter
+    /// What the transfer alone may have, for all its connections.
+    let ownLimiter: RateLimiter?
+    /// Of the transfer's first request, once that is over.
+    var firstReading: TransferReading?
+    /// How many more connections the dispatcher was told could be used.
+    var toldWanted = 0
+    /// Slots that were given and not yet given back.
+    var slots = 0
+    let since: MonotonicTime
+
+    /// The answer to the transfer's request has shown that its file can be divided.
+    init(_ reception: Reception, template: ResumePoint, anchor: PartWriter, now: MonotonicTime) {
+        let order = reception.order
+        let start = reception.machine.start ?? 0
+        let position = anchor.flushedSize
+        var known = [ByteRange(0, position)]
+        if start > 0 { known += reception.machine.ask.resume?.ranges ?? [] }
+        let rules = order.asksRanges ? order.segments : .none
+        self.template = template
+        self.anchor = anchor
+        base = reception.machine.ask.base
+        machine = SegmentMachine(total: template.total ?? 0, known: known, rules: rules, now: now)
+        machine.adopt(at: position, reach: reception.machine.end ?? 0, now: now)
+        ownLimiter = order.maxRate.map { RateLimiter(rate: $0, now: now) }
+        if let ownLimiter { reception.share(ownLimiter) }
+        since = now
+        requests[SegmentMachine.first] = reception
+    }
+
+    /// Bytes of the file that have come.
+    var bytes: Int64 {
+        requests.reduce(machine.plan.total - machine.plan.missing) { sum, request in
+            guard let rest = machine.plan.rest(of: request.key) else { return sum }
+            return sum + max(0, min(request.value.writer?.size ?? 0, rest.end) - rest.start)
+        }
+    }
+
+    /// Tells the plan how far each has got: what the kernel has. What is still being gathered is less than a segment
+    /// can be, so no end is moved into it.
+    func update() {
+        for (id, reception) in requests {
+            if let writer = reception.writer { machine.reached(id, writer.flushedSize) }
+        }
+    }
+
+    /// Tells each where its segment ends by now.
+    func limit() {
+        for (id, reception) in requests {
+            if let rest = machine.plan.rest(of: id) { reception.limit = rest.end }
+        }
+    }
+
+    func positions() -> [Int: Int64] { requests.compactMapValues { $0.writer?.size } }
+
+    func id(of key: TransferKey) -> Int? { requests.first { $0.value.key == key }?.key }
+
+    /// Hands everything to the kernel. False: some of it is not there.
+    func flush() -> Bool {
+        requests.values.reduce(anchor.flush()) { $1.writer?.flush() ?? true && $0 }
+    }
+
+    /// What a later attempt may go on with; what the kernel has not taken is not counted.
+    func point() -> ResumePoint? {
+        update()
+        let known = machine.plan.known
+        guard let first = known.first, first.start == 0 else { return nil }
+        var point = template
+        point.bytes = first.end
+        point.ranges = known.count > 1 ? Array(known.dropFirst()) : nil
+        return point
+    }
+}
