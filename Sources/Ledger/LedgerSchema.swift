@@ -132,10 +132,10 @@ enum LedgerSchema {
         "CREATE INDEX host_lies ON host (name) WHERE lies_about_ranges",
     ]
 
-    /// Digests of files and lists of them; audits; jobs that wait, by host: to be requeued or given up without a look at
+    /// Digests of files, of their pieces and lists of them; audits; jobs that wait, by host: to be requeued or given up without a look at
     /// the others of their list.
     static let version3 =
-        DigestSchema.statements + AuditSchema.statements
+        DigestSchema.statements + AuditSchema.statements + PieceSchema.statements
         + ["CREATE INDEX job_waiting_host ON job (host, list, seq) WHERE state = 2"]
 
     private static let openCounts =

@@ -52,6 +52,21 @@ extension WorkerLoop {
         }
     }
 
+    /// One digest for each of the span's pieces, one after the other. nil: cancelled meanwhile.
+    mutating func digests(
+        _ file: HeldFile, _ algorithm: DigestAlgorithm, _ span: DigestSpan, _ ticket: UInt64
+    ) throws -> Result<[UInt8], Failure>? {
+        var digests: [UInt8] = []
+        for piece in span.pieces {
+            switch try digest(file, algorithm, piece, ticket) {
+            case .success(let checksum): digests += checksum.bytes
+            case .failure(let failure): return .failure(failure)
+            case nil: return nil
+            }
+        }
+        return .success(digests)
+    }
+
     /// What came meanwhile, which the dealer holds short. It may take half of the time, so that the long file comes to
     /// its end too.
     private mutating func serveOthers(_ mayAt: inout Int64) throws {
