@@ -29,6 +29,7 @@ extension TransferLoop {
         let mending = DividedTransfer(mending: point, at: url, order, anchor: anchor, now: now)
         transfer.divided = mending
         divided.insert(order.token)
+        active[order.token] = transfer
         pump(transfer, mending)
         // What its answer tells is what is told of the transfer.
         transfer.reception = mending.requests[SegmentMachine.first]

@@ -157,7 +157,10 @@ private let url = "<url>http://a/1</url>"
 
     @Test(arguments: [
         (head + "<file name=\"a\">\(url)</fil></metalink>", "x.meta4:3:", "mismatch"),
-        (head + "<file name=\"a\">\(url)</file>\n", "x.meta4:3:", "it ends here; expected </metalink>, which line 2 began"),
+        (
+            head + "<file name=\"a\">\(url)</file>\n", "x.meta4:3:",
+            "it ends here; expected </metalink>, which line 2 began"
+        ),
         (head + "<file name=\"a\"><url>http://a/?b&c</url></file></metalink>", "x.meta4:3:", ""),
         ("http://a/1\n", "x.meta4:1:1: ", "no XML; expected <"),
         ("<a/>", "x.meta4:1:1: ", "expected <metalink xmlns=\"urn:ietf:params:xml:ns:metalink\">, not <a>"),
