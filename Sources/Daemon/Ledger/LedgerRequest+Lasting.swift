@@ -30,7 +30,7 @@ extension JobChange {
         case .active: false
         case .ended(_, let outcome):
             outcome.state != .done || outcome.path == nil || !outcome.flags.isEmpty
-        case .requeued, .waiting, .paused, .checkpoint, .publishing: true
+        case .requeued, .waiting, .paused, .checkpoint, .mirrored, .publishing: true
         }
     }
 }
