@@ -123,14 +123,15 @@ class Dld:
     `closed` is told beside it: until the results file was there and the list had moved to `done/`.
     """
 
-    def __init__(self, build, name="dld", options="as shipped", config=None):
+    def __init__(self, build, name="dld", options="as shipped", config=None, entry=""):
         self.build, self.name, self.options, self.config = build, name, options, config or {}
+        self.entry = f" {entry}\n" if entry else ""  # what each entry of the list asks for
 
     def run(self, job, folder):
         config = dict(self.config)
         if job.ca:
             config["network"] = {**config.get("network", {}), "ca_file": job.ca}
-        text = "".join(f"{url}\n out={name}\n" if not url.endswith("/" + name) else f"{url}\n"
+        text = "".join((f"{url}\n" if url.endswith("/" + name) else f"{url}\n out={name}\n") + self.entry
                        for url, name in zip(job.urls, job.names))
         with Daemon(self.build, folder, config, job.prefix) as daemon:
             time.sleep(0.3)

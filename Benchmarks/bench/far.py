@@ -29,6 +29,7 @@ def b5(bench):
     many(bench, report)
     many_tls(bench, report)
     one(bench, report)
+    limited(bench, report)
     return report
 
 
@@ -64,6 +65,20 @@ def one(bench, report):
     samples = rounds(fetch, contenders, bench.memory, bench.pairs)
     report.contest("1 x 256 MiB, as fast as the server can", samples, contenders)
     report.bar("1 x 256 MiB, against aria2 -x8", ratio(walls(samples, "dld"), walls(samples, "aria2")), 1.0)
+
+
+def limited(bench, report):
+    """What segments are for: a server that gives each connection so much and no more."""
+    fetch = job(bench, "one", ONE, below="/limited")
+    def ours(split):
+        more = {"hosts": {"default": {"connections": max(2, split)}}}
+        return Dld(bench.build, f"dld, {split}", f"split={split}", more, entry=f"split={split}")
+    contenders = [ours(8), ours(1), ours(16), peers.aria2("-x16", "-s16", "-k1M"), peers.axel(16)]
+    samples = rounds(fetch, contenders, bench.memory, bench.pairs)
+    report.contest("1 x 256 MiB, 2 MB/s a connection", samples, contenders)
+    report.bar("8 segments against one connection, 2 MB/s each",
+               ratio(walls(samples, "dld, 1"), walls(samples, "dld, 8")), 7, at_most=False)
+    report.bar("16 segments against aria2 -x16", ratio(walls(samples, "dld, 16"), walls(samples, "aria2")), 1.0)
 
 
 def b12(bench):
