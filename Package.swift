@@ -51,6 +51,7 @@ let package = Package(
         // Layer 0: C.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CXML", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(
             name: "CDigest", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev", "libext2fs-dev"])]),
         .systemLibrary(
@@ -66,7 +67,7 @@ let package = Package(
             [.product(name: "RawStructuredFieldValues", package: "swift-http-structured-headers")]),
 
         // Layer 2: one concern each; siblings never import each other.
-        module("Spool", ["LinuxKit", "JobModel", "Curl", "CZlib", system]),
+        module("Spool", ["LinuxKit", "JobModel", "Curl", "CZlib", "CXML", system]),
         module(
             "Ledger",
             [

@@ -66,7 +66,12 @@ public struct ListDocument: Codable, Sendable, Hashable {
         name = row.name
         state = State(row.state)
         paused = row.isPaused
-        format = row.format == .jsonLines ? "jsonl" : "text"
+        format =
+            switch row.format {
+            case .text: "text"
+            case .jsonLines: "jsonl"
+            case .metalink: "meta4"
+            }
         jobs = row.counts
         done = row.counts.done
         failed = row.counts.failed

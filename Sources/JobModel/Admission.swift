@@ -4,6 +4,8 @@
 public enum ListFormat: Int, Sendable, Codable {
     case text = 0
     case jsonLines = 1
+    /// Version 4 (RFC 5854).
+    case metalink = 2
 }
 
 /// What the ledger keeps of a list file when its admission begins.
@@ -71,6 +73,8 @@ public struct AdmittedEntry: Sendable, Hashable {
     public var startsPaused: Bool
     /// The list of digests that a download is checked by: it waits for that.
     public var digestList: DigestListWish?
+    /// Digests of the file's pieces; `options.pieces` tells of them.
+    public var pieces: PieceHashes?
     public init(
         seq: JobSeq, line: Int, kind: Kind, options: JobOptions, gid: JobID? = nil, priority: Int = 0,
         startsPaused: Bool = false

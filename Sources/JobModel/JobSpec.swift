@@ -16,6 +16,8 @@ public struct JobOptions: Sendable, Hashable, Codable {
     public var checksumsDigest: Checksum?
     /// Expected length of the file in bytes.
     public var size: Int64?
+    /// How the file is cut into pieces whose digests are known; these lie beside the options.
+    public var pieces: PieceLayout?
     /// Request headers in the order given; a name may repeat.
     public var headers: [HeaderField]?
     /// `*` stands for the download's own URL.
@@ -55,7 +57,8 @@ public struct JobOptions: Sendable, Hashable, Codable {
     public init() {}
 
     enum CodingKeys: String, CodingKey {
-        case id, out, dir, checksum, checksums, size, headers, referer, username, password, proxy, exists,
+        case id, out, dir, checksum, checksums, size, pieces, headers, referer, username, password, proxy,
+            exists,
             priority,
             pause, split
         case checksumsDigest = "checksums_digest"

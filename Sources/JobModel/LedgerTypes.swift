@@ -84,6 +84,9 @@ public struct ResumePoint: Sendable, Hashable, Codable {
     public var inode: UInt64
     /// Name of the part file, see `PartName`: another one each time the part begins anew.
     public var part: String
+    /// What is known was proved by digests of pieces, and what comes will be: it may come from any mirror, and the
+    /// length alone has to be the same. There is no validator.
+    public var isProven: Bool?
     public init(
         url: String, bytes: Int64, total: Int64?, etag: String?, lastModified: String?, device: UInt64,
         inode: UInt64, part: String
@@ -96,6 +99,19 @@ public struct ResumePoint: Sendable, Hashable, Codable {
         self.device = device
         self.inode = inode
         self.part = part
+    }
+
+    /// A whole file of which only these ranges, in order and not empty, are right.
+    public init(
+        sound: [ByteRange], of size: Int64, from url: String, device: UInt64, inode: UInt64, part: String
+    ) {
+        let front = sound.first.flatMap { $0.start == 0 ? $0.end : nil } ?? 0
+        self.init(
+            url: url, bytes: front, total: size, etag: nil, lastModified: nil, device: device, inode: inode,
+            part: part)
+        let rest = sound.filter { $0.start > 0 }
+        ranges = rest.isEmpty ? nil : rest
+        isProven = true
     }
 
     /// Every byte of the file is there.

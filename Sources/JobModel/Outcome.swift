@@ -95,6 +95,8 @@ public struct ResultRecord: Sendable, Hashable {
     public var state: JobState
     /// nil while the job has not ended (`/v1/jobs` shows those too).
     public var outcome: Outcome?
+    /// Digests of the file's pieces, of a job that is to be tried again.
+    public var pieces: PieceHashes?
     public init(
         list: ListID, line: Int, seq: JobSeq, job: JobID?, userID: String?, kind: Kind, options: JobOptions,
         state: JobState, outcome: Outcome?

@@ -165,6 +165,7 @@ extension ResultRecord {
         text("checksums", options.checksums)
         text("checksums_digest", options.checksumsDigest?.description)
         if let size = options.size { json.field("size", size) }
+        if let pieces { append(pieces, to: &json) }
         if let headers = options.headers, !headers.isEmpty { append(headers, to: &json) }
         text("referer", options.referer)
         text("user_agent", options.userAgent)
@@ -182,6 +183,15 @@ extension ResultRecord {
         text("exists", options.exists?.rawValue)
         if let remoteTime = options.remoteTime { json.field("remote_time", remoteTime) }
         if let check = options.checkCertificate { json.field("check_certificate", check) }
+    }
+
+    private func append(_ pieces: PieceHashes, to json: inout JSONText) {
+        json.key("pieces")
+        json.object {
+            $0.field("type", pieces.layout.algorithm.rawValue)
+            $0.field("length", pieces.layout.length)
+            $0.field("hashes", pieces.base64)
+        }
     }
 
     /// A name that repeats becomes one key with an array: JSON keys are unique.

@@ -28,6 +28,8 @@ public enum SumFrame: Sendable, Hashable {
     case progress(ticket: UInt64)
     case summed(ticket: UInt64, total: UInt128, timings: SumTimings)
     case digested(ticket: UInt64, checksum: Checksum, timings: SumTimings)
+    /// To a span in pieces: their digests, one after the other.
+    case pieces(ticket: UInt64, digests: [UInt8], timings: SumTimings)
     case failed(ticket: UInt64, fault: SumFault, message: String)
     /// The pool changed: its live workers, how many were replaced since the start, what happened last, in words, and
     /// whether every worker that told is confined.
@@ -43,7 +45,8 @@ public enum SumFrame: Sendable, Hashable {
         switch self {
         case .sum(let ticket, _, _, _), .digest(let ticket, _, _, _, _), .cancel(let ticket),
             .progress(let ticket),
-            .summed(let ticket, _, _), .digested(let ticket, _, _), .failed(let ticket, _, _):
+            .summed(let ticket, _, _), .digested(let ticket, _, _), .pieces(let ticket, _, _),
+            .failed(let ticket, _, _):
             ticket
         case .ping, .pong, .pool, .resize, .ready: nil
         }
@@ -65,6 +68,8 @@ extension SumFrame {
     public static let frameLimit = 16_384
     static let messageLimit = 1024
     static let workerLimit = 1024
+    /// The longest digests, of as many pieces as a span may have.
+    static let digestsLimit = DigestSpan.pieceLimit * 64
 
     /// Appends the frame. Texts and worker lists beyond their limits are cut, so that a frame is never too long.
     public func append(to packet: inout [UInt8]) {
@@ -93,6 +98,7 @@ extension SumFrame {
             packet.append(little: UInt64(bitPattern: submitted))
             packet.append(little: UInt64(bitPattern: span.offset))
             packet.append(little: span.length.map { UInt64(bitPattern: $0) } ?? .max)
+            packet.append(little: UInt64(bitPattern: span.pieceLength ?? 0))
             packet.append(little: UInt64(bitPattern: max(0, rate ?? 0)))
             packet.append(algorithm.frameCode)
         case .cancel(let ticket):
@@ -138,6 +144,13 @@ extension SumFrame {
         case .ready(let confinement):
             packet.append(12)
             packet.append(confinement)
+        case .pieces(let ticket, let digests, let timings):
+            packet.append(13)
+            packet.append(little: ticket)
+            packet.append(timings)
+            let shown = digests.prefix(Self.digestsLimit)
+            packet.append(little: UInt64(shown.count))
+            packet.append(contentsOf: shown)
         }
     }
 }
@@ -218,6 +231,12 @@ private struct FrameBody {
                 workers: workers, restarts: restarts, remark: remark, confinement: try confinement())
         case 11: return .resize(processes: try word())
         case 12: return .ready(try confinement())
+        case 13:
+            let ticket = try word()
+            let timings = try timings()
+            let count = try word()
+            guard count <= UInt64(SumFrame.digestsLimit) else { throw .badField }
+            return .pieces(ticket: ticket, digests: Array(try take(Int(count))), timings: timings)
         default: throw .unknownKind(kind)
         }
     }
@@ -241,7 +260,11 @@ private struct FrameBody {
     mutating func span() throws(SumFrameError) -> DigestSpan {
         let offset = try time()
         let length = try word()
-        guard let span = DigestSpan(offset: offset, length: length == .max ? nil : Int64(clamping: length))
+        let pieceLength = try time()
+        guard
+            let span = DigestSpan(
+                offset: offset, length: length == .max ? nil : Int64(clamping: length),
+                pieceLength: pieceLength == 0 ? nil : pieceLength)
         else {
             throw .badField
         }

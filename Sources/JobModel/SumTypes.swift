@@ -1,24 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A part of a file, in bytes: what one digest goes over.
+/// A part of a file, in bytes: what one digest goes over, or one digest for each of its pieces.
 public struct DigestSpan: Sendable, Hashable {
     public static let whole = DigestSpan()
     /// At least 0.
     public let offset: Int64
     /// nil: up to the end of the file. A file that ends before it fails the job.
     public let length: Int64?
+    /// Bytes of a piece, the last one may be shorter: each has a digest of its own. nil: one digest over all.
+    public let pieceLength: Int64?
+    /// Pieces that one span may have: their digests are one frame.
+    public static let pieceLimit = 128
 
     private init() {
         offset = 0
         length = nil
+        pieceLength = nil
     }
-    /// nil where a number is negative or the end lies beyond 2^63 - 1.
-    public init?(offset: Int64, length: Int64?) {
+    /// nil where a number is negative, the end lies beyond 2^63 - 1, or there are no pieces or too many.
+    public init?(offset: Int64, length: Int64?, pieceLength: Int64? = nil) {
         guard offset >= 0, (length ?? 0) >= 0, !offset.addingReportingOverflow(length ?? 0).overflow else {
             return nil
         }
+        if let pieceLength {
+            guard pieceLength > 0, let length, length > 0, (length - 1) / pieceLength < Self.pieceLimit else {
+                return nil
+            }
+        }
         self.offset = offset
         self.length = length
+        self.pieceLength = pieceLength
+    }
+
+    /// What each digest goes over, in order.
+    public var pieces: [DigestSpan] {
+        guard let pieceLength, let length else { return [self] }
+        return stride(from: 0, to: length, by: Int64.Stride(pieceLength)).compactMap { start in
+            DigestSpan(offset: offset + start, length: min(pieceLength, length - start))
+        }
     }
 }
 

@@ -122,6 +122,7 @@ private struct EntryInsertion {
             .bind(urls).bind(mirrorHosts).bind(path).bind(JSONColumn.text(entry.options))
             .bind(gid.map { Int64(bitPattern: $0.rawValue) }).bind(gate?.rawValue).run()
         if let gid { try note(gid, entry.seq) }
+        if let pieces = entry.pieces, kind == .download { try PieceRows.add(pieces, entry.seq, db) }
         try noteEnd(of: entry, state)
         if state == .queued, gate == nil { queuedLanes.insert(lane) }
         counts[lane, default: StateCounts()][state] += 1

@@ -132,10 +132,11 @@ enum LedgerSchema {
         "CREATE INDEX host_lies ON host (name) WHERE lies_about_ranges",
     ]
 
-    /// Digests of files and lists of them; audits; lists by age; what mirrors have shown; jobs that wait, by host: to be
-    /// requeued or given up without a look at the others of their list.
+    /// Digests of files, of their pieces and lists of them; audits; lists by age; what mirrors have shown; jobs that wait,
+    /// by host: to be requeued or given up without a look at the others of their list.
     static let version3 =
         DigestSchema.statements + AuditSchema.statements + RetentionSchema.statements
+        + PieceSchema.statements
         + [
             "CREATE INDEX job_waiting_host ON job (host, list, seq) WHERE state = 2",
             // JSON: what the job's URLs have shown. `host` is that of the one that is tried next.

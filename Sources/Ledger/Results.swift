@@ -20,7 +20,9 @@ extension LedgerStore {
             let records = try statement.bind(bound).rows {
                 ResultColumns.record($0, defaults: defaults, cipher: cipher)
             }
-            return (records, records.count < bound ? nil : records.last?.seq)
+            // Fewer at a time where they bring digests of pieces along.
+            let page = try PieceRows.fill(records, db) ?? records
+            return (page, page.count < bound && page.count == records.count ? nil : page.last?.seq)
         }
     }
 }

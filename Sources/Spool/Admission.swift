@@ -12,6 +12,8 @@ final class Admission {
     enum Stage {
         /// A gzip file is unpacked once to its end before anything is taken from it; counts the text.
         case checking(ListBytes, unpacked: Int64)
+        /// A Metalink is looked at to its end before anything is taken from it.
+        case proving(MetalinkReader)
         /// The ledger has been asked for a row.
         case beginning
         case reading(ListReader)
@@ -95,7 +97,7 @@ final class Admission {
     /// Whether a step could be made now; `mayAdmit` says whether another batch may be sent.
     func isReady(mayAdmit: Bool) -> Bool {
         switch stage {
-        case .checking, .judging: true
+        case .checking, .proving, .judging: true
         case .reading: mayAdmit && rewindsTo == nil
         case .beginning, .committing, .finishing, .rejecting: false
         }
@@ -103,11 +105,25 @@ final class Admission {
 
     /// Reads `file` from its beginning, or from what the ledger has of it.
     func reader(_ rules: ListRules, from start: ListPosition) throws(ListReadError) -> ListReader? {
-        guard let file else { return nil }
-        let bytes = ListBytes(file, isGzip: isGzip, limit: isGzip ? size : .max)
-        try bytes.rewind()
-        return ListReader(bytes, format: format, rules: rules, from: start)
+        guard let bytes = try text() else { return nil }
+        return ListReader(bytes, name: name, format: format, rules: rules, from: start)
     }
+
+    /// Reads `file` from its beginning, to see whether it is one.
+    func metalink(_ rules: ListRules) throws(ListReadError) -> MetalinkReader? {
+        guard let bytes = try text() else { return nil }
+        return MetalinkReader(bytes, name: name, rules: rules)
+    }
+
+    private func text() throws(ListReadError) -> ListBytes? {
+        guard let file else { return nil }
+        let bytes = ListBytes(file, isGzip: isGzip, limit: isCheckedWhole ? size : .max)
+        try bytes.rewind()
+        return bytes
+    }
+
+    /// What comes into the file after the look at it is not read.
+    var isCheckedWhole: Bool { isGzip || format == .metalink }
 }
 
 /// What the end of a list's text means.

@@ -55,6 +55,7 @@ final class AdmissionDesk {
             turn = index + 1
             switch admission.stage {
             case .checking(let bytes, let unpacked): check(admission, bytes, unpacked)
+            case .proving(let reader): prove(admission, reader)
             case .reading(let reader): read(admission, reader)
             case .judging(let reader): judge(admission, reader)
             case .beginning, .committing, .finishing, .rejecting: break
@@ -122,10 +123,7 @@ final class AdmissionDesk {
         } catch ListReadError.damaged(let what) {
             reject(admission, "\(what): a .gz is taken when it is whole")
         } catch {
-            let message = (error as? ListReadError)?.message ?? "\(error)"
-            if admission.row == nil { return fail(admission, message) }
-            context.remark(.error, message, list: admission.list, file: admission.name)
-            finish(admission)
+            unreadable(admission, (error as? ListReadError)?.message ?? "\(error)")
         }
     }
 

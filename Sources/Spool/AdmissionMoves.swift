@@ -42,7 +42,11 @@ extension AdmissionDesk {
                     status: status, stage: .checking(bytes, unpacked: 0))
                 admission.ticket = ticket
                 admissions.append(admission)
-                if !isGzip { checkHead(admission, bytes) }
+                if format == .metalink {
+                    startProving(admission)
+                } else if !isGzip {
+                    checkHead(admission, bytes)
+                }
             }
         }
     }
@@ -122,10 +126,11 @@ extension AdmissionDesk {
     /// A gzip file that has changed since it was checked is checked again, as it is now.
     private func recheck(_ admission: Admission) {
         do {
-            guard admission.isGzip, let file = admission.file else { return startReading(admission) }
+            guard admission.isCheckedWhole, let file = admission.file else { return startReading(admission) }
             let now = try file.status()
             guard now.size != admission.size else { return startReading(admission) }
             admission.size = now.size
+            if admission.format == .metalink { return startProving(admission) }
             let bytes = ListBytes(file, isGzip: true, limit: now.size)
             try bytes.rewind()
             admission.stage = .checking(bytes, unpacked: 0)

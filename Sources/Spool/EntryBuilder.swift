@@ -28,6 +28,7 @@ public struct EntryBuilder: Sendable {
             priority: entry.options.priority ?? defaults.priority ?? 0,
             startsPaused: entry.options.pause ?? defaults.pause ?? false)
         guard case .download(let urls, _) = admitted.kind, let first = urls.first else { return admitted }
+        admitted.pieces = entry.pieces
         let rule = ChecksumsRule(protocols: rules.protocols, outputRoot: outputRoot, spool: rules.spool)
         do throws(JobError) {
             admitted.digestList = try rule.wish(entry.options.over(defaults), first: first)

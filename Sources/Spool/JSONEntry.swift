@@ -32,7 +32,7 @@ struct JSONMistake: Error {
 
 /// One line of a JSON Lines list. Decoding never fails for what is inside the object: that becomes `bad`.
 enum JSONEntry: Decodable {
-    case download([String], JobOptions)
+    case download([String], JobOptions, PieceHashes?)
     case sum(from: String, to: String, JobOptions)
     case defaults(Result<JobOptions, JSONMistake>)
     case bad(JSONMistake)
@@ -43,7 +43,8 @@ enum JSONEntry: Decodable {
             do {
                 let reader = JSONOptionsReader(
                     try object.nestedContainer(keyedBy: JSONKey.self, forKey: "defaults"))
-                self = .defaults(.success(try reader.options(notAllowed: ["id", "checksum", "size"])))
+                self = .defaults(
+                    .success(try reader.options(notAllowed: ["id", "checksum", "size", "pieces"])))
             } catch {
                 self = .defaults(.failure(JSONMistake(error)))
             }
@@ -67,12 +68,14 @@ enum JSONEntry: Decodable {
                 besides: ["sum"], only: ["id", "max_attempts", "priority", "pause"])
             return .sum(from: try bound(bounds, "from"), to: try bound(bounds, "to"), options)
         }
-        let options = try reader.options(besides: ["url", "urls"])
+        var options = try reader.options(besides: ["url", "urls"])
+        let pieces = try reader.pieces(size: options.size)
+        options.pieces = pieces?.layout
         if object.contains("url") {
             guard !object.contains("urls") else {
                 throw JSONMistake("urls", "url and urls exclude each other")
             }
-            return .download([try reader.string("url")], options)
+            return .download([try reader.string("url")], options, pieces)
         }
         guard object.contains("urls") else { throw JSONMistake(nil, "neither url, urls nor sum in it") }
         let urls: [String]
@@ -80,7 +83,7 @@ enum JSONEntry: Decodable {
             throw JSONMistake("urls", "expected an array of strings")
         }
         guard !urls.isEmpty else { throw JSONMistake("urls", "no URL in it") }
-        return .download(urls, options)
+        return .download(urls, options, pieces)
     }
 
     /// A number without fraction or exponent, or a string of digits: JSON writers of some languages cannot write

@@ -5,9 +5,12 @@ public import JobModel
 
 /// The grammar of JSON Lines lists: one object a line. Fed line by line; knows no file and no clock.
 ///
-/// Objects are decoded by Foundation's JSONDecoder; lines are at most 64 KiB, so that its recursion is bounded by its
-/// own depth limit of 512. Every key is checked: an unknown one, or a value of the wrong type, costs the line.
+/// Objects are decoded by Foundation's JSONDecoder; lines have a limit, and its recursion is bounded by its own depth limit
+/// of 512. Every key is checked: an unknown one, or a value of the wrong type, costs the line.
 public struct JSONLinesParser: Sendable {
+    /// An entry with digests of pieces may take so many bytes, any other 64 KiB.
+    static let lineLimit = 1_572_864
+
     private let rules: ListRules
     private var isFirst = true
     /// The list's defaults, once its first line has been read.
@@ -74,16 +77,21 @@ public struct JSONLinesParser: Sendable {
             }
             return nil
         }
-        return ListEntry(line: line, object, defaults: defaults, rules: rules)
+        let entry = ListEntry(line: line, object, defaults: defaults, rules: rules)
+        if bytes.count > ListLine.limit, entry.pieces == nil {
+            return .bad(line, .badLine, "longer than 64 KiB")
+        }
+        return entry
     }
 }
 
 extension ListEntry {
     fileprivate init(line: Int, _ object: JSONEntry, defaults: JobOptions?, rules: ListRules) {
         switch object {
-        case .download(let urls, var options):
+        case .download(let urls, var options, let pieces):
             options.clearLimits(over: defaults)
             self.init(line: line, body: .urls(urls), options: options)
+            self.pieces = pieces
         case .sum(let from, let to, let options):
             let range = SumBound.bound(from).flatMap { from in
                 SumBound.bound(to).flatMap { SumBound.range(from: from, to: $0, maxTerms: rules.maxSumTerms) }

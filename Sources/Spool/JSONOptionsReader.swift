@@ -9,7 +9,8 @@ struct JSONOptionsReader {
     init(_ object: KeyedDecodingContainer<JSONKey>) { self.object = object }
 
     private static let known: Set<String> = [
-        "id", "out", "dir", "checksum", "checksums", "checksums_digest", "size", "headers", "referer",
+        "id", "out", "dir", "checksum", "checksums", "checksums_digest", "size", "pieces", "headers",
+        "referer",
         "user_agent", "username", "password",
         "proxy",
         "max_rate", "max_attempts", "retry_delay", "timeout", "connect_timeout", "lowest_speed", "exists",
@@ -61,6 +62,10 @@ struct JSONOptionsReader {
         options.pause = try value("pause", Bool.self, "true or false")
         options.checkCertificate = try value("check_certificate", Bool.self, "true or false")
         return options
+    }
+
+    func value<Value: Decodable>(_ key: JSONKey) throws -> Value? {
+        try object.decodeIfPresent(Value.self, forKey: key)
     }
 
     func string(_ key: JSONKey) throws -> String {

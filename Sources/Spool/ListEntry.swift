@@ -17,6 +17,8 @@ public struct ListEntry: Sendable, Hashable {
     public var options: JobOptions
     /// aria2's `gid`.
     public var gid: JobID?
+    /// Digests of the file's pieces; `options.pieces` tells of them.
+    public var pieces: PieceHashes?
     public init(line: Int, body: Body, options: JobOptions = JobOptions(), gid: JobID? = nil) {
         self.line = line
         self.body = body

@@ -3,9 +3,9 @@
 /// One line of a list, as the scanner cuts it.
 public struct ListLine: Sendable, Hashable {
     public enum Content: Sendable, Hashable {
-        /// Without its line end; at most 64 KiB, no NUL.
+        /// Without its line end; no longer than the scanner's limit, no NUL.
         case bytes([UInt8])
-        /// Over 64 KiB, and never held: its first byte is all that is left.
+        /// Over the limit, and never held: its first byte is all that is left.
         case tooLong(first: UInt8)
         /// A NUL byte in it.
         case nul(first: UInt8)
@@ -20,7 +20,7 @@ public struct ListLine: Sendable, Hashable {
         self.offset = offset
         self.content = content
     }
-    /// The longest line, in bytes without its end.
+    /// The longest line, in bytes without its end; JSON lines with digests of pieces may be longer.
     public static let limit = 65_536
 
     var first: UInt8? {
@@ -31,8 +31,9 @@ public struct ListLine: Sendable, Hashable {
     }
 }
 
-/// Cuts a stream of bytes into lines. Holds at most one line of 64 KiB, whatever comes in.
+/// Cuts a stream of bytes into lines. Holds at most one line, up to its limit, whatever comes in.
 public struct LineScanner: Sendable {
+    private let limit: Int
     private var partial: [UInt8] = []
     /// The line under way is over the limit: its bytes are counted and dropped.
     private var overflow: UInt8?
@@ -44,7 +45,8 @@ public struct LineScanner: Sendable {
     public private(set) var lines: Int
 
     /// Starts at a line's begin: `offset` bytes and `lines` lines into the text.
-    public init(offset: Int64 = 0, lines: Int = 0) {
+    public init(offset: Int64 = 0, lines: Int = 0, limit: Int = ListLine.limit) {
+        self.limit = limit
         self.offset = offset
         position = offset
         self.lines = lines
@@ -77,7 +79,7 @@ public struct LineScanner: Sendable {
         guard !rest.isEmpty else { return }
         if overflow != nil { return }
         // One byte over the limit may be the CR of a line that just fits.
-        if partial.count + rest.count > ListLine.limit + 1 {
+        if partial.count + rest.count > limit + 1 {
             overflow = partial.first ?? rest.first
             partial = []
         } else {
@@ -100,7 +102,7 @@ public struct LineScanner: Sendable {
         // A byte order mark is no part of the first line; one further in is text.
         if offset == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
         if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
-        if bytes.count > ListLine.limit { return .tooLong(first: bytes[0]) }
+        if bytes.count > limit { return .tooLong(first: bytes[0]) }
         if Bytes.firstIndex(of: 0, in: bytes, from: 0) != nil { return .nul(first: bytes[0]) }
         return .bytes(bytes)
     }

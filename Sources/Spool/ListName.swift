@@ -16,7 +16,7 @@ public struct ListName: Sendable, Hashable {
     public init(_ text: String) { self.text = text }
 
     static let whatIsTaken =
-        "Taken are text lists (any name, one URL a line), JSON Lines (*.jsonl), and both as .gz."
+        "Taken are text lists (any name, one URL a line), JSON Lines (*.jsonl), Metalink 4 (*.meta4), and each as .gz."
 
     /// Extensions of files that people drop by mistake, and what they are.
     private static let refusedExtensions: Set<String> = [
@@ -39,9 +39,7 @@ public struct ListName: Sendable, Hashable {
         }
         let ending = String(plain[plain.index(after: dot)...])
         if ending == "jsonl" { return .list(.jsonLines, isGzip: isGzip) }
-        if ending == "meta4" {
-            return .refused("Metalink 4 (RFC 5854) is not read yet. \(Self.whatIsTaken)")
-        }
+        if ending == "meta4" { return .list(.metalink, isGzip: isGzip) }
         if Self.refusedExtensions.contains(ending) {
             return .refused("*.\(ending) is not a format of lists. \(Self.whatIsTaken)")
         }

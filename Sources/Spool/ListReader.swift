@@ -23,10 +23,13 @@ public final class ListReader {
     static let headSize = 64 << 10
 
     private var bytes: ListBytes
-    /// One of the two, by the list's format.
+    /// One of them, by the list's format.
     private var text: TextListMachine?
     private var json: JSONLinesParser?
-    private var scanner = LineScanner()
+    /// Or this, which has no lines.
+    private var metalink: MetalinkReader?
+    private var scanner: LineScanner
+    private let lineLimit: Int
     private var chunk: [UInt8] = []
     private var start = 0
     private var isHeadChecked = false
@@ -41,28 +44,40 @@ public final class ListReader {
         _ descriptor: consuming Descriptor, object: String, format: ListFormat, isGzip: Bool, rules: ListRules
     ) {
         let file = OpenFile(descriptor, path: object)
-        self.init(ListBytes(file, isGzip: isGzip), format: format, rules: rules)
+        let name = object.split(separator: "/").last.map { String($0) } ?? object
+        self.init(ListBytes(file, isGzip: isGzip), name: name, format: format, rules: rules)
     }
 
-    /// - Parameter position: goes on behind what the ledger has; the list's defaults are read again first.
+    /// - Parameters:
+    ///   - name: what its user calls it.
+    ///   - position: goes on behind what the ledger has; the list's defaults are read again first.
     init(
-        _ bytes: ListBytes, format: ListFormat, rules: ListRules, from position: ListPosition = ListPosition()
+        _ bytes: ListBytes, name: String, format: ListFormat, rules: ListRules,
+        from position: ListPosition = ListPosition()
     ) {
         self.bytes = bytes
+        lineLimit = format == .jsonLines ? JSONLinesParser.lineLimit : ListLine.limit
+        scanner = LineScanner(limit: lineLimit)
         switch format {
         case .text: text = TextListMachine(rules: rules)
         case .jsonLines: json = JSONLinesParser(rules: rules)
+        case .metalink:
+            metalink = MetalinkReader(bytes, name: name, rules: rules, from: position)
+            return
         }
         if position.entries > 0 { resumesAt = ListMark(offset: position.offset, line: position.line) }
     }
 
     /// The list's defaults; known with the first entry.
-    public var defaults: JobOptions? { text?.defaults ?? json?.defaults }
+    public var defaults: JobOptions? {
+        metalink != nil ? JobOptions() : text?.defaults ?? json?.defaults
+    }
 
     /// Reads on: at most some 800 entries or 1 MiB of text. A slice may be empty.
     ///
     /// - Throws: a file that is no list at all; never after a slice had an entry.
     public func next() throws(ListRefusal) -> Slice {
+        if let metalink { return try Self.next(of: metalink) }
         var slice = Slice(mark: mark)
         let begin = scanner.position
         do {
@@ -88,6 +103,19 @@ public final class ListReader {
         slice.mark = mark
         slice.isAtEnd = isAtEnd
         return slice
+    }
+
+    private static func next(of metalink: MetalinkReader) throws(ListRefusal) -> Slice {
+        do {
+            return try metalink.next()
+        } catch let refusal as ListRefusal {
+            throw refusal
+        } catch {
+            var slice = Slice(mark: ListMark(offset: 0, line: 0))
+            slice.isAtEnd = true
+            slice.trouble = (error as? ListReadError)?.message ?? "\(error)"
+            return slice
+        }
     }
 
     private var mark: ListMark {
@@ -134,7 +162,7 @@ public final class ListReader {
         text?.resume()
         json?.resume()
         try moveTo(place)
-        scanner = LineScanner(offset: place.offset, lines: place.line)
+        scanner = LineScanner(offset: place.offset, lines: place.line, limit: lineLimit)
         resumesAt = nil
     }
 

@@ -6,7 +6,8 @@ public import JobModel
 public enum SumCommand: Sendable, Hashable {
     case sum(JobSeq, SumRange)
     /// Digests the part file `name` in `directory`. The loop opens it itself, when its turn comes.
-    /// With a span, that part of it; with a rate, at most so many bytes a second.
+    /// With a span, that part of it; with one in pieces it is answered by `pieced`. With a rate, at most so many bytes a
+    /// second.
     case digest(
         JobSeq, directory: String, name: String, DigestAlgorithm, span: DigestSpan = .whole,
         rate: Int64? = nil)
@@ -25,6 +26,8 @@ public enum SumEvent: Sendable, Hashable {
     /// `value` is the exact total in decimal.
     case summed(JobSeq, value: String, SumTimings)
     case digested(JobSeq, Checksum, SumTimings)
+    /// The digests of a span's pieces, one after the other.
+    case pieced(JobSeq, [UInt8], SumTimings)
     /// The file of a `look` is there and is being digested.
     case found(JobSeq, size: Int64)
     case failed(JobSeq, JobError)

@@ -218,6 +218,8 @@ extension SumPoolLoop {
             if let job = book.take(ticket) { events(.summed(job.seq, value: String(total), timings)) }
         case .digested(let ticket, let checksum, let timings):
             if let job = book.take(ticket) { events(.digested(job.seq, checksum, timings)) }
+        case .pieces(let ticket, let digests, let timings):
+            if let job = book.take(ticket) { events(.pieced(job.seq, digests, timings)) }
         case .failed(let ticket, let fault, let message):
             if let job = book.take(ticket) { fail(job, fault.code, message) }
         case .pool(let workers, let restarts, let remark, let confinement):

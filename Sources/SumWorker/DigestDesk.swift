@@ -93,7 +93,7 @@ struct DigestDesk: ~Copyable {
             switch ending.result {
             case .digested(let checksum): places[ending.ticket] = .answered(.digest(checksum))
             case .failed(_, let message): places[ending.ticket] = .answered(.failed(nil, message))
-            case .summed: break
+            case .summed, .pieces: break
             }
         }
         return ready

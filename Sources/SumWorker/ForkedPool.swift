@@ -223,6 +223,8 @@ extension ForkedPool {
             ending = dealer.answered(slot.index, piece: piece, .summed(total), timings)
         case .digested(let piece, let checksum, let timings):
             ending = dealer.answered(slot.index, piece: piece, .digested(checksum), timings)
+        case .pieces(let piece, let digests, let timings):
+            ending = dealer.answered(slot.index, piece: piece, .pieces(digests), timings)
         case .failed(let piece, let fault, let message):
             let timings = SumTimings(queued: 0, run: 0, cpu: 0, worker: slot.process?.pid ?? 0)
             ending = dealer.answered(slot.index, piece: piece, .failed(fault, message), timings)

@@ -18,6 +18,7 @@ struct PieceDealer {
         enum Result: Sendable, Hashable {
             case summed(UInt128)
             case digested(Checksum)
+            case pieces([UInt8])
             case failed(SumFault, String)
         }
         let ticket: UInt64
@@ -192,6 +193,7 @@ extension PieceDealer {
     enum Answer: Sendable, Hashable {
         case summed(UInt128)
         case digested(Checksum)
+        case pieces([UInt8])
         case failed(SumFault, String)
     }
 
@@ -211,6 +213,7 @@ extension PieceDealer {
         switch answer {
         case .failed(let fault, let message): result = .failed(fault, message)
         case .digested(let checksum): result = .digested(checksum)
+        case .pieces(let digests): result = .pieces(digests)
         case .summed(let part):
             // Cannot overflow: the pieces of one range add up to less than 2^128.
             job.total += part

@@ -2,7 +2,7 @@
 // Runs on: the one thread of sumd
 // Owns: the socket to dld, the forked pool
 // Receives: SumFrame.sum, .digest (with a descriptor), .cancel, .ping, .resize
-// Sends: SumFrame.summed, .digested, .failed, .pong, .pool
+// Sends: SumFrame.summed, .digested, .pieces, .failed, .pong, .pool
 
 import Glibc
 import JobModel
@@ -77,6 +77,8 @@ private struct ServeLoop: ~Copyable {
         case .summed(let total): .summed(ticket: ending.ticket, total: total, timings: ending.timings)
         case .digested(let checksum):
             .digested(ticket: ending.ticket, checksum: checksum, timings: ending.timings)
+        case .pieces(let digests):
+            .pieces(ticket: ending.ticket, digests: digests, timings: ending.timings)
         case .failed(let fault, let message):
             .failed(ticket: ending.ticket, fault: fault, message: message)
         }
@@ -108,7 +110,8 @@ private struct ServeLoop: ~Copyable {
         case .cancel(let ticket): pool.cancel(ticket)
         case .ping(let number): try send(.pong(number))
         case .resize(let processes): pool.resize(to: Int(clamping: processes))
-        case .pong, .progress, .summed, .digested, .failed, .pool, .ready: throw SumFrameError.badField
+        case .pong, .progress, .summed, .digested, .pieces, .failed, .pool, .ready:
+            throw SumFrameError.badField
         }
     }
 }

@@ -57,6 +57,21 @@ extension WorkerLoop {
         }
     }
 
+    /// One digest for each of the span's pieces, one after the other. nil: cancelled meanwhile.
+    mutating func digests(
+        _ file: HeldFile, _ algorithm: DigestAlgorithm, _ span: DigestSpan, _ ticket: UInt64
+    ) throws -> Result<[UInt8], Failure>? {
+        var digests: [UInt8] = []
+        for piece in span.pieces {
+            switch try digest(file, algorithm, piece, nil, ticket) {
+            case .success(let checksum): digests += checksum.bytes
+            case .failure(let failure): return .failure(failure)
+            case nil: return nil
+            }
+        }
+        return .success(digests)
+    }
+
     /// How far a file that is read at a rate is ahead of it.
     private struct Pacing {
         let rate: Int64

@@ -2,7 +2,7 @@
 // Runs on: the one thread of a forked worker process
 // Owns: its end of the socket, one read buffer
 // Receives: SumFrame.sum, .digest (with a descriptor), .cancel
-// Sends: SumFrame.ready, .summed, .digested, .failed, .progress
+// Sends: SumFrame.ready, .summed, .digested, .pieces, .failed, .progress
 
 import Glibc
 import JobModel
@@ -103,24 +103,46 @@ struct WorkerLoop: ~Copyable {
                 ticket: ticket, total: total, timings: timings(submitted, started, cpuBefore))
         case .digest(let ticket, let algorithm, let span, let rate, let submitted):
             guard let file = order.file else { throw SumFrameError.badField }
-            switch try digest(file, algorithm, span, rate, ticket) {
-            case .success(let checksum):
-                let lent = lentTime - lentBefore
-                answer = .digested(
-                    ticket: ticket, checksum: checksum, timings: timings(submitted, started, cpuBefore + lent)
-                )
-            case .failure(let failure):
+            let result = try result(file, algorithm, span, rate, ticket)
+            let timings = timings(submitted, started, cpuBefore + (lentTime - lentBefore))
+            switch result {
+            case .whole(let checksum):
+                answer = .digested(ticket: ticket, checksum: checksum, timings: timings)
+            case .pieces(let digests): answer = .pieces(ticket: ticket, digests: digests, timings: timings)
+            case .failed(let failure):
                 answer = .failed(ticket: ticket, fault: failure.fault, message: failure.message)
-            case nil:
-                break
+            case nil: break
             }
         case .ping(let number):
             answer = .pong(number)
-        case .cancel, .pong, .progress, .summed, .digested, .failed, .pool, .resize, .ready:
+        case .cancel, .pong, .progress, .summed, .digested, .pieces, .failed, .pool, .resize, .ready:
             throw SumFrameError.badField
         }
         if let answer { put(answer) }
         if !current.isEmpty { lentTime += ProcessFacts.processorTime() - cpuBefore }
+    }
+
+    private enum Digested {
+        case whole(Checksum)
+        case pieces([UInt8])
+        case failed(Failure)
+    }
+
+    private mutating func result(
+        _ file: HeldFile, _ algorithm: DigestAlgorithm, _ span: DigestSpan, _ rate: Int64?, _ ticket: UInt64
+    ) throws -> Digested? {
+        if span.pieceLength == nil {
+            return switch try digest(file, algorithm, span, rate, ticket) {
+            case .success(let checksum): .whole(checksum)
+            case .failure(let failure): .failed(failure)
+            case nil: nil
+            }
+        }
+        return switch try digests(file, algorithm, span, ticket) {
+        case .success(let digests): .pieces(digests)
+        case .failure(let failure): .failed(failure)
+        case nil: nil
+        }
     }
 
     private func timings(_ submitted: Int64, _ started: Int64, _ cpuBefore: Duration) -> SumTimings {

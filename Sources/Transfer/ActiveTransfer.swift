@@ -37,7 +37,8 @@ final class ActiveTransfer {
     /// Bytes of an earlier attempt that are part of the file.
     var keptBytes: Int64 {
         // Dropped, refused, or answered with the whole file: nothing of it was kept.
-        let isFromZero = restarts > 0 || resume == nil || reception?.machine.start == 0
+        let isWhole = reception?.machine.start == 0 && !(divided?.isMending ?? false)
+        let isFromZero = restarts > 0 || resume == nil || isWhole
         return isFromZero ? 0 : order.resume?.known ?? 0
     }
     private var shownBytes: Int64 = -1

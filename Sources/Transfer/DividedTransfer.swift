@@ -45,6 +45,26 @@ final class DividedTransfer {
         requests[SegmentMachine.first] = reception
     }
 
+    /// Some pieces of a file that has come were wrong: only they are asked for, as segments are.
+    init(
+        mending point: ResumePoint, at base: ParsedURL, _ order: TransferOrder, anchor: PartWriter,
+        now: MonotonicTime
+    ) {
+        var template = point
+        template.url = base.text
+        template.ranges = nil
+        self.template = template
+        self.anchor = anchor
+        self.base = base
+        machine = SegmentMachine(
+            total: point.total ?? 0, known: [ByteRange(0, point.bytes)] + (point.ranges ?? []),
+            rules: order.segments, now: now)
+        ownLimiter = order.maxRate.map { RateLimiter(rate: $0, now: now) }
+        since = now
+    }
+
+    var isMending: Bool { template.isProven == true }
+
     /// Bytes of the file that have come.
     var bytes: Int64 {
         requests.reduce(machine.plan.total - machine.plan.missing) { sum, request in
@@ -81,10 +101,12 @@ final class DividedTransfer {
     func point() -> ResumePoint? {
         update()
         let known = machine.plan.known
-        guard let first = known.first, first.start == 0 else { return nil }
+        let front = known.first.flatMap { $0.start == 0 ? $0.end : nil }
+        guard front != nil || (isMending && !known.isEmpty) else { return nil }
         var point = template
-        point.bytes = first.end
-        point.ranges = known.count > 1 ? Array(known.dropFirst()) : nil
+        point.bytes = front ?? 0
+        let rest = known.filter { $0.start > 0 }
+        point.ranges = rest.isEmpty ? nil : rest
         return point
     }
 }

@@ -42,7 +42,7 @@ enum HeadPolicy {
     /// A segment wants its range and nothing else. That the whole comes says why it does not get it.
     private static func wholeForPiece(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
         let isSame =
-            ask.resume?.etag.map { same(head.strongETag, $0) }
+            ask.resume?.isProven ?? ask.resume?.etag.map { same(head.strongETag, $0) }
             ?? same(head.strongLastModified, ask.resume?.lastModified)
         return .over(
             isSame
@@ -95,11 +95,16 @@ enum HeadPolicy {
         guard let total = range.total else {
             return ("a 206 that does not tell the file's length", .ignores)
         }
-        if let known = resume.total, known != total { return ("the file's length has changed", .lies) }
+        if let known = resume.total, known != total {
+            // Of another mirror's file nothing was promised.
+            return ("the file's length has changed", resume.isProven == true ? .fair : .lies)
+        }
         if !head.isChunked, !head.contentLengths.isEmpty, length(head) != range.count {
             // A wrong length would be told by the count at the end as well, but then bytes are written.
             return ("a 206 whose Content-Length is not that of its range", .lies)
         }
+        // Its digests tell what these bytes are.
+        if resume.isProven == true { return nil }
         return resume.etag != nil ? doubt(aboutTag: head, resume) : doubt(aboutTime: head, resume)
     }
 

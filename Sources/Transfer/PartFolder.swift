@@ -87,7 +87,7 @@ final class PartFolder {
         }
         let status = try part.status(name)
         // The device's number may be another one after a reboot; the file is in this folder either way.
-        guard status.kind == .regular, status.inode == point.inode, status.links == 1, point.bytes > 0,
+        guard status.kind == .regular, status.inode == point.inode, status.links == 1, point.known > 0,
             status.size >= point.extent
         else { return nil }
         return part

@@ -15,6 +15,8 @@ extension TransferLoop {
         case noRanges
         /// Two versions, or a lie: nothing of this file is believed any more.
         case mismatch(String)
+        /// The mirror that is to mend it is elsewhere.
+        case moved(String)
         case trouble(TransferFailure)
     }
 
@@ -44,6 +46,9 @@ extension TransferLoop {
             }
             if !isFirst { giveBack(transfer, divided) }
         case .mismatch(let reason): return beginAnew(transfer, divided, reason, reading)
+        case .moved(let location):
+            endRequests(transfer)
+            return leave(transfer, .redirect(location: location), reading)
         case .trouble(let failure):
             divided.machine.failed(id, hadBytes: hadBytes, now: Clock.now())
             // The attempt ends where its own request fails and no other brings anything.
@@ -75,6 +80,7 @@ extension TransferLoop {
             return .over(keptConnection: true)
         case .restart(let reason, let conduct): return conduct == .lies ? .mismatch(reason) : .noRanges
         case .otherVersion(let reason): return .mismatch(reason)
+        case .redirect(let location) where transfer.divided?.isMending ?? false: return .moved(location)
         case .notModified, .redirect:
             return .trouble(
                 Self.answered(JobError(.protocol, "\(reception.machine.head.status) to a segment")))

@@ -141,7 +141,7 @@ extension TransferLoop {
     }
 
     /// Ends without a file; a part that was brought along stays as it was.
-    private mutating func leave(
+    mutating func leave(
         _ transfer: ActiveTransfer, _ result: TransferResult, _ reading: TransferReading?
     ) {
         transfer.reception?.close()

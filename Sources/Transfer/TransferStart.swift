@@ -59,6 +59,10 @@ extension TransferLoop {
             return
         }
         do {
+            if let point = transfer.resume, point.isProven == true {
+                if try mend(transfer, point, now) { return }
+                transfer.resume = nil
+            }
             let writer = try resumedPart(transfer)
             let ask = ResponseAsk(
                 base: try ParsedURL.parse(order.url.text), resume: transfer.resume,
@@ -128,7 +132,7 @@ extension TransferLoop {
     }
 
     /// Behind a proxy both callbacks see the proxy's address, so the target is judged by its name here.
-    private func deniedBehindProxy(_ order: TransferOrder, _ url: ParsedURL) -> TransferFailure? {
+    func deniedBehindProxy(_ order: TransferOrder, _ url: ParsedURL) -> TransferFailure? {
         guard let proxy = order.proxy, !proxy.isEmpty, !order.addressPolicy.permits(host: url.host) else {
             return nil
         }

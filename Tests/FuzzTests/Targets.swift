@@ -10,7 +10,8 @@ import ControlAPI
 
 /// By name: everything that reads bytes from outside, and what must hold beyond "it does not crash".
 let targets: [String: @Sendable ([UInt8]) -> Void] = [
-    "text_list": textList, "json_lines": jsonLines, "gzip": gzip, "response_head": responseHead,
+    "text_list": textList, "json_lines": jsonLines, "metalink": metalink, "gzip": gzip,
+    "response_head": responseHead,
     "content_fields": contentFields, "dates": dates, "content_disposition": contentDisposition,
     "rate_limits": rateLimits, "names": names, "digest_lists": digestLists, "audit_orders": auditOrders,
     "sum_frames": sumFrames, "control": control, "config": config, "values": values, "addresses": addresses,
@@ -45,6 +46,27 @@ func check(name: [UInt8]) {
         !name.contains { $0 < 0x20 || $0 == 0x7F || $0 == 0x2F },
         "a name has no slash and no control character")
     expect(String(validating: name, as: UTF8.self) != nil, "a name is UTF-8")
+}
+
+/// In two pieces, and whole: the same comes out.
+@Sendable private func metalink(_ input: [UInt8]) {
+    func read(_ cut: Int) -> (entries: [ListEntry], isWhole: Bool) {
+        let grammar = MetalinkGrammar(rules: rules)
+        let scanner = XMLScanner(namespace: MetalinkGrammar.namespace, taker: grammar)
+        var isWhole = true
+        do throws(XMLFault) {
+            if cut > 0 { try scanner.feed(input[..<cut]) }
+            if grammar.refusal == nil, cut < input.count { try scanner.feed(input[cut...]) }
+            if grammar.refusal == nil { try scanner.finish() }
+        } catch { isWhole = false }
+        return (grammar.entries, isWhole && grammar.refusal == nil)
+    }
+    let whole = read(0)
+    let parts = read(input.isEmpty ? 0 : Int(input[0]) % input.count)
+    expect(whole.isWhole == parts.isWhole, "where it is cut does not decide whether it is good")
+    if whole.isWhole { expect(whole.entries == parts.entries, "where it is cut changes nothing") }
+    var seen = 0
+    check(whole.entries, JobOptions(), &seen)
 }
 
 private func scan(_ input: [UInt8], _ take: (ListLine) throws -> Void) rethrows {

@@ -50,7 +50,7 @@ import Testing
         let own = try daemon.directory.file("own.txt", "sum:1\n")
         #expect(link(own, "\(daemon.spool)/linked.txt") == 0)
         #expect(try reason(daemon, "linked.txt").contains("hard links"))
-        for name in ["a.meta4", "b.torrent", "c.xz", "d.results.jsonl", "e.json"] {
+        for name in ["a.metalink", "b.torrent", "c.xz", "d.results.jsonl", "e.json"] {
             try daemon.drop(name, "sum:1\n")
             #expect(try reason(daemon, name).count > 10)
         }

@@ -111,10 +111,12 @@ import Testing
         #expect(ListName("a.txt").verdict == .list(.text, isGzip: false))
         #expect(ListName("noext").verdict == .list(.text, isGzip: false))
         #expect(ListName("A.JSONL.GZ").verdict == .list(.jsonLines, isGzip: true))
+        #expect(ListName("a.meta4").verdict == .list(.metalink, isGzip: false))
+        #expect(ListName("a.Meta4.gz").verdict == .list(.metalink, isGzip: true))
         #expect(ListName("urls.gz").verdict == .list(.text, isGzip: true))
         for name in [".x", "a~", "a.tmp", "a.part"] { #expect(ListName(name).verdict == .ignored) }
         for name in [
-            "a.csv", "a.JSON", "a.torrent", "a.csv.gz", "x.results.jsonl", "x.meta4", "a.zip", "a.xml",
+            "a.csv", "a.JSON", "a.torrent", "a.csv.gz", "x.results.jsonl", "a.zip", "a.xml",
             "a.html",
         ] {
             guard case .refused(let reason) = ListName(name).verdict else {

@@ -124,7 +124,7 @@ func gzip(_ path: String) throws {
             for (position, taken) in places {
                 let file = OpenFile(try Descriptor.open(FilePath(path), .readOnly), path: path)
                 let reader = ListReader(
-                    ListBytes(file, isGzip: isGzip), format: .text, rules: ListRules(), from: position)
+                    ListBytes(file, isGzip: isGzip), name: path, format: .text, rules: ListRules(), from: position)
                 var rest: [ListEntry] = []
                 while true {
                     let slice = try reader.next()

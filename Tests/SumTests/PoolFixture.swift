@@ -64,7 +64,9 @@ final class RunningPool: Sendable {
         try eventuallySome(within: limit, "job \(seq) is answered", context: { "\(self.events.suffix(5))" }) {
             events.first { event in
                 switch event {
-                case .summed(let job, _, _), .digested(let job, _, _), .failed(let job, _): job == JobSeq(seq)
+                case .summed(let job, _, _), .digested(let job, _, _), .failed(let job, _),
+                    .pieced(let job, _, _):
+                    job == JobSeq(seq)
                 case .found, .state: false
                 }
             }

@@ -20,6 +20,10 @@ struct SumFrameTests {
         + [DigestSpan(offset: 0, length: 0), DigestSpan(offset: 1 << 40, length: nil)].compactMap { $0 }.map {
             .digest(ticket: 7, algorithm: .sha1, span: $0, rate: 1 << 50, submitted: 3)
         }
+        + [DigestSpan(offset: 5, length: 256, pieceLength: 2)].compactMap { $0 }.map {
+            .digest(ticket: 8, algorithm: .sha512, span: $0, submitted: 3)
+        }
+        + [.pieces(ticket: 9, digests: Array(0...255), timings: timings)]
         + DigestAlgorithm.allCases.flatMap { algorithm -> [SumFrame] in
             let bytes = (0..<algorithm.byteCount).map { UInt8($0) }
             return [

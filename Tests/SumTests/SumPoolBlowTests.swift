@@ -193,6 +193,39 @@ import Testing
         #expect(ContinuousClock.now - started >= .milliseconds(2900))
     }
 
+    @Test func `each piece of a span has its digest, the last one may be shorter`() throws {
+        let folder = try TempDirectory()
+        let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 12) }
+        let path = try folder.file("f", bytes)
+        let split = try ProgramRun.run("/usr/bin/split", ["-b", "65536", "--filter=sha1sum", path])
+        let wanted = split.output.split(separator: "\n").map { String($0.prefix(40)) }
+        #expect(wanted.count == 16)
+        let pool = try RunningPool()
+        for (seq, first) in [(1, 0), (2, 3), (3, 15)] {
+            let offset = first * 65536
+            let span = try #require(
+                DigestSpan(
+                    offset: Int64(offset), length: Int64(bytes.count - offset), pieceLength: 65536))
+            pool.send(.digest(JobSeq(Int64(seq)), directory: folder.path, name: "f", .sha1, span: span))
+            guard case .pieced(_, let digests, _) = try pool.answer(Int64(seq)) else {
+                Issue.record("no digests")
+                return
+            }
+            let found = stride(from: 0, to: digests.count, by: 20).map {
+                Checksum(algorithm: .sha1, bytes: Array(digests[$0..<($0 + 20)])).hex
+            }
+            #expect(found == Array(wanted[first...]))
+        }
+        #expect(DigestSpan(offset: 0, length: 129, pieceLength: 1) == nil)
+        #expect(DigestSpan(offset: 0, length: nil, pieceLength: 1) == nil)
+        let short = try #require(DigestSpan(offset: 983_040, length: 65536, pieceLength: 65536))
+        pool.send(.digest(JobSeq(9), directory: folder.path, name: "f", .sha1, span: short))
+        guard case .failed = try pool.answer(9) else {
+            Issue.record("it did not fail")
+            return
+        }
+    }
+
     @Test func `a file in the page cache is digested without a read from the disk`() throws {
         let folder = try TempDirectory()
         // Just written: every page is there.

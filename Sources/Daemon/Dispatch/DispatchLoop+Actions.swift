@@ -21,11 +21,7 @@ extension DispatchLoop {
             outbox.sums.append(.cancel(task.seq))
             endSum()
             act(task.machine.handle(.stopped(keepsPart: false)), on: task)
-        case .digestPart:
-            let place = wholeFile(of: task)
-            outbox.sums.append(
-                .digest(
-                    task.seq, directory: place.directory, name: place.name, digestAlgorithm(for: task)))
+        case .digestPart: digestPart(task)
         case .readDigests:
             readDigests(task)
         case .digestExisting:
@@ -140,6 +136,9 @@ extension DispatchLoop {
         if let outcome = task.outcome, case .ended = task.machine.state {
             ports.jobsLog(record(of: task, outcome))
             endFollowers(of: task.seq, as: outcome)
+            if outcome.state == .done, task.job.options.pieces != nil {
+                outbox.ledger.append(.dropPieces(task.seq))
+            }
         } else if task.rested == .requeued, !haltedLists.contains(task.job.lane.list) {
             // Its row lies before the lane's cursor: read it again.
             board.reread(task.job.lane)
@@ -149,7 +148,7 @@ extension DispatchLoop {
         }
     }
 
-    private func digestAlgorithm(for task: JobTask) -> DigestAlgorithm {
+    func digestAlgorithm(for task: JobTask) -> DigestAlgorithm {
         task.job.options.checksum?.algorithm ?? plan.configuration.digest.always ?? .sha256
     }
 

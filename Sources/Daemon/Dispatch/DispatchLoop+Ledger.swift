@@ -45,6 +45,7 @@ extension DispatchLoop {
         case .hosts(let counts):
             for (key, counts) in counts { view.note(counts, of: key) }
         case .gaveUp(let key, let failed, let isComplete): gaveUp(key, failed: failed, isComplete: isComplete)
+        case .pieces(let seq, let hashes): piecesArrived(seq, hashes)
         case .digestNotes(let list, let notes):
             for note in notes { remark(.notice, note, [("list", "\(list)")]) }
         case .trouble(let why):

@@ -42,7 +42,9 @@ extension DispatchLoop {
             return outcome
         }
         var outcome = outcome(.done, for: task)
-        if task.part?.isLengthVerified == false, task.job.options.checksum == nil {
+        if task.part?.isLengthVerified == false, task.job.options.checksum == nil,
+            task.job.options.pieces == nil
+        {
             outcome.flags.append(.lengthUnverified)
         }
         return outcome

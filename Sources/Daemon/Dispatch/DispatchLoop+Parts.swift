@@ -80,7 +80,8 @@ extension DispatchLoop {
 
     /// A part that was whole when an earlier run ended needs no request where the list's digest can tell.
     mutating func digestsWholePart(_ task: JobTask) -> Bool {
-        guard let point = task.resume, point.isWhole, task.job.options.checksum != nil,
+        guard let point = task.resume, point.isWhole,
+            task.job.options.checksum != nil || task.job.options.pieces != nil,
             task.job.options.size.map({ $0 == point.bytes }) ?? true,
             plan.configuration.limits.maxFileSize.map({ point.bytes <= $0 }) ?? true
         else { return false }

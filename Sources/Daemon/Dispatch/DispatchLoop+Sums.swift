@@ -29,8 +29,10 @@ extension DispatchLoop {
             guard let task = tasks[seq] else { return }
             record(timings, on: task)
             digested(task, checksum)
+        case .pieced(let number, let digests, let timings): pieced(number, digests, timings)
         case .found(let seq, let size): tasks[seq]?.foundSize = size
         case .failed(let seq, let error):
+            if pieceRunFailed(seq, error) { return }
             guard let task = tasks[seq] else { return }
             sumFailed(task, error)
         case .state(let state):
@@ -49,7 +51,7 @@ extension DispatchLoop {
         freed(.none)
     }
 
-    private mutating func sumFailed(_ task: JobTask, _ error: JobError) {
+    mutating func sumFailed(_ task: JobTask, _ error: JobError) {
         switch task.machine.state {
         case .summing:
             endSum()
@@ -81,6 +83,7 @@ extension DispatchLoop {
             checkDiffers(task)
         case .digesting where task.isPartSuspect:
             startOver(task)
+        case .digesting where looksAtPieces(task, wanted: wanted, found: found): break
         case .digesting:
             if let wanted, found != wanted { return mismatched(task, wanted: wanted, found: found) }
             task.digest = found
@@ -90,7 +93,7 @@ extension DispatchLoop {
     }
 
     /// The file is another than was asked for: once more, then never.
-    private mutating func mismatched(_ task: JobTask, wanted: Checksum, found: Checksum) {
+    mutating func mismatched(_ task: JobTask, wanted: Checksum, found: Checksum) {
         let verdict = MismatchPolicy.verdict(earlier: task.job.mismatches)
         let plain = MismatchPolicy.error(wanted: wanted, found: found, keptAs: nil)
         switch passedOn(verdict, of: task, plain) {
@@ -112,7 +115,7 @@ extension DispatchLoop {
     }
 
     /// The bad part is moved aside, where that is asked for; else it goes.
-    private mutating func quarantinePart(of task: JobTask) -> String? {
+    mutating func quarantinePart(of task: JobTask) -> String? {
         let configuration = plan.configuration
         guard configuration.digest.keepsBad, configuration.retention.parts > .zero, let path = task.path
         else {

@@ -151,7 +151,9 @@ extension DispatchLoop {
         task.part = part
         task.resume = nil
         if task.isPartSuspect { return startOver(task) }
-        let needsDigest = task.job.options.checksum != nil || plan.configuration.digest.always != nil
+        let options = task.job.options
+        let needsDigest =
+            options.checksum != nil || options.pieces != nil || plan.configuration.digest.always != nil
         // A digest of a large file takes its time: should it be cut off, the file is not fetched again.
         if needsDigest, let point = part.point {
             reached(Checkpoint(resume: point, fetchedBytes: 0), by: task)

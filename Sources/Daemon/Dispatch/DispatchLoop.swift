@@ -118,6 +118,7 @@ struct DispatchLoop: ~Copyable {
     /// Above the generation of every part that was asked to be removed.
     var firstPart: UInt32 = 0
     var checks = CheckAhead()
+    var pieces = PieceDesk()
     var haltedLists: Set<ListID> = []
     /// When a host with a hold or a pace is looked at next.
     var hostLook = MonotonicTime.distantFuture

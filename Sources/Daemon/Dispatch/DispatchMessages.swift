@@ -63,6 +63,10 @@ enum LedgerRequest: Sendable {
     /// Forgets some of the parts that failed jobs left before then; answered by `expired`.
     case expireParts(endedBefore: WallTime)
     case rangeConduct(HostKey, lies: Bool)
+    /// The digests of a job's pieces; answered by `pieces`.
+    case pieces(JobSeq)
+    /// They are needed no more.
+    case dropPieces(JobSeq)
     case command(ControlCommand)
     case audit(AuditRequest)
     case stop
@@ -91,6 +95,8 @@ enum LedgerReply: Sendable {
     case gaveUp(HostKey, failed: Int, isComplete: Bool)
     /// What a list's lists of digests named in vain, as it is closed.
     case digestNotes(ListID, [String])
+    /// nil: there are none.
+    case pieces(JobSeq, PieceHashes?)
     /// The ledger cannot commit (full disk, a lock from outside): why, or nil when it can again.
     case trouble(String?)
     /// Somebody reads the ledger for so long that its write-ahead log cannot be written home: what waits meanwhile.

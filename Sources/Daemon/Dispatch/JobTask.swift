@@ -80,6 +80,10 @@ final class JobTask {
     var publishStarted: MonotonicTime?
     var renameFailures = 0
     var digest: Checksum?
+    /// While its pieces are with the pool.
+    var pieceCheck: PieceCheck?
+    /// Of the whole file, which is not what the list gave: its pieces tell where.
+    var wrongDigest: Checksum?
     var flags: [JobFlag] = []
     var sumValue: String?
     var workerName: String?

@@ -81,7 +81,7 @@ struct OrderBuilder {
         let options = task.job.options
         let configuration = plan.configuration
         order.expectedSize = options.size ?? task.mirrors?.expectedSize
-        order.hasDigest = options.checksum != nil
+        order.hasDigest = options.checksum != nil || options.pieces != nil
         order.maxFileSize = configuration.limits.maxFileSize
         if task.job.errand != nil, let limit = configuration.limits.maxChecksumsSize {
             order.maxFileSize = min(limit, order.maxFileSize ?? limit)

@@ -127,7 +127,7 @@ struct GetPlace {
         if let input = request.input {
             let bytes = try input == "-" ? readAll(0) : contents(input)
             let name = input == "-" ? "input.txt" : FilePath(input).lastComponent?.string ?? "input.txt"
-            let isText = !name.hasSuffix(".jsonl") && !name.hasSuffix(".gz")
+            let isText = ![".jsonl", ".meta4", ".gz"].contains { name.hasSuffix($0) }
             guard isText || request.headers.isEmpty && request.urls.isEmpty else {
                 throw StartError(
                     ExitStatus.usage,

@@ -32,9 +32,8 @@ extension LedgerLoop {
             guard let row = try store.host(key) else { break }
             let lanes = try store.requeueWaiting(host: row.id, limit: Self.sliceLimit, now: now)
             if !lanes.isEmpty { replies.dispatch.append(.reread(lanes)) }
-        case .lanes, .jobs, .apply, .suffix, .name, .releaseDue, .expireParts, .rangeConduct, .command,
-            .audit,
-            .stop:
+        case .lanes, .jobs, .apply, .suffix, .name, .releaseDue, .expireParts, .rangeConduct, .pieces,
+            .dropPieces, .command, .audit, .stop:
             return false
         }
         return true

@@ -36,6 +36,8 @@ extension LedgerLoop {
             replies.dispatch.append(.expired(parts, isLast: parts.count < Self.partLimit))
         case .rangeConduct(let host, let lies):
             try store.note(liesAboutRanges: lies, host: host)
+        case .pieces(let seq): replies.dispatch.append(.pieces(seq, try store.pieces(of: seq)))
+        case .dropPieces(let seq): try store.dropPieces(of: seq)
         case .command(let command):
             try begin(command, now: now, works: &works, replies: &replies)
         case .audit(let request): try serve(request, now: now, replies: &replies)

@@ -114,7 +114,7 @@ extension AuditLoop {
             }
             page.putBack(file.index)
             hold(error.message)
-        case .found, .summed, .state: break
+        case .found, .summed, .pieced, .state: break
         }
     }
 

@@ -40,7 +40,8 @@ enum AuditTicket {
     /// Whether an event is about an audit's file.
     static func isAudit(_ event: SumEvent) -> Bool {
         switch event {
-        case .digested(let seq, _, _), .found(let seq, _), .failed(let seq, _), .summed(let seq, _, _):
+        case .digested(let seq, _, _), .found(let seq, _), .failed(let seq, _), .summed(let seq, _, _),
+            .pieced(let seq, _, _):
             ticket(seq) != nil
         case .state: false
         }
