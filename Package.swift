@@ -142,7 +142,8 @@ let package = Package(
         suite(
             "DaemonTests",
             [
-                "Daemon", "Transfer", "Publish", "Spool", "Ledger", "SumPool", "LinuxKit", "JobModel", "Config",
+                "Daemon", "Transfer", "Publish", "Spool", "Ledger", "SumPool", "LinuxKit", "JobModel",
+                "Config",
                 "ControlAPI", "TestKit", logging,
             ]),
         suite(

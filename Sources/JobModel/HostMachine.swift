@@ -101,7 +101,8 @@ public struct HostMachine: Sendable, Hashable {
         let isFull: Bool
         switch stage {
         case .cold, .scouting: isFull = true
-        case .http1: isFull = active + segments >= capacity
+        // Whether one more brings more, the file's own ramp finds out.
+        case .http1: isFull = active + segments >= cap.level(of: ceiling)
         // After trouble one connection is enough there.
         case .http2: isFull = isReduced || 1 + segments >= caps.connections
         }

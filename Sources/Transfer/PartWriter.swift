@@ -29,8 +29,8 @@ final class PartWriter {
     private(set) var failure: SystemError?
 
     private init(
-        _ name: String, _ file: consuming Descriptor, mode: UInt32? = nil, at place: Int64, keepsRest: Bool = false,
-        pool: GatherPool, heartbeat: Heartbeat
+        _ name: String, _ file: consuming Descriptor, mode: UInt32? = nil, at place: Int64,
+        keepsRest: Bool = false, pool: GatherPool, heartbeat: Heartbeat
     ) throws(SystemError) {
         let status = try file.status(name)
         // The umask must not decide what the finished file's mode is; mostly it agrees.

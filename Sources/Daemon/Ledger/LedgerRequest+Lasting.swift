@@ -10,11 +10,10 @@ extension LedgerRequest {
     /// lasts with the next commit that must.
     var mustLast: Bool {
         switch self {
-        case .lanes, .jobs: false
+        case .lanes, .jobs, .pieces: false
         case .apply(let changes, _): changes.contains(where: \.mustLast)
         case .suffix, .name, .hold, .barren, .giveUp, .hurry, .releaseDue, .expireParts, .rangeConduct,
-            .command,
-            .audit, .stop:
+            .command, .dropPieces, .audit, .stop:
             true
         }
     }
@@ -30,7 +29,7 @@ extension JobChange {
         case .active: false
         case .ended(_, let outcome):
             outcome.state != .done || outcome.path == nil || !outcome.flags.isEmpty
-        case .requeued, .waiting, .paused, .checkpoint, .publishing: true
+        case .requeued, .waiting, .paused, .checkpoint, .mirrored, .publishing: true
         }
     }
 }
