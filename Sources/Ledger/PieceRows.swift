@@ -4,17 +4,6 @@ internal import FoundationEssentials
 internal import GRDB
 public import JobModel
 
-/// The part of schema version 3 that digests of pieces brought.
-enum PieceSchema {
-    static let statements = [
-        // Of jobs whose list gave them, until they are done. length: bytes of a piece. hashes: one after the other.
-        """
-        CREATE TABLE piece (seq INTEGER PRIMARY KEY, algorithm TEXT NOT NULL, length INTEGER NOT NULL, \
-        hashes BLOB NOT NULL)
-        """
-    ]
-}
-
 /// Digests of pieces lie beside their jobs: rows of jobs are read by the thousand, and these may have a mebibyte each.
 enum PieceRows {
     /// Bytes of them that one page of results brings at most, beyond its first.

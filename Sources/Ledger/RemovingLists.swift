@@ -114,7 +114,7 @@ extension LedgerStore {
                 "DELETE FROM gid WHERE gid IN "
                 + "(SELECT gid FROM job WHERE seq BETWEEN ? AND ? AND gid NOT NULL)"
         ).execute(arguments: [first, last])
-        for table in ["job", "outcome", "publish"] {
+        for table in ["job", "outcome", "publish", "piece"] {
             try db.cachedStatement(sql: "DELETE FROM \(table) WHERE seq BETWEEN ? AND ?")
                 .execute(arguments: [first, last])
         }

@@ -35,6 +35,7 @@ struct LedgerWalk {
         try commands(list)
         try hosts(list)
         try digests()
+        try piecesAndMirrors()
         try audits(list)
         try questions(list)
         try endings(list)
@@ -159,6 +160,35 @@ struct LedgerWalk {
         _ = try store.hostsLyingAboutRanges(limit: 5)
         _ = try store.heldHosts(now: t0, limit: 5)
         _ = try store.nextHoldEnd(after: t0)
+    }
+
+    private func piecesAndMirrors() throws {
+        let bytes = [UInt8](repeating: 7, count: 60)
+        let pieces = PieceHashes(algorithm: .sha1, length: 262_144, bytes: bytes)
+        let url = DownloadURL(text: "http://p.example/f", scheme: "http", host: HostKey("p.example"))
+        let other = DownloadURL(text: "http://q.example/f", scheme: "http", host: HostKey("q.example"))
+        var options = JobOptions()
+        options.pieces = pieces?.layout
+        let entries = (201...202 as ClosedRange<Int64>).map { seq in
+            var entry = AdmittedEntry(
+                seq: JobSeq(seq), line: Int(seq),
+                kind: .download(urls: [url, other], path: OutputPath(trusted: "p\(seq)")), options: options)
+            entry.pieces = pieces
+            return entry
+        }
+        let list = try store.running(entries, named: "pieces.meta4")
+        #expect(try store.pieces(of: JobSeq(201)) == pieces)
+        try store.apply(.mirrored(JobSeq(201), host: HostKey("q.example"), record: MirrorRecord()))
+        #expect(store.takeJoinedLanes().count == 1)
+        _ = try inGroup { () throws(LedgerError) in
+            if let host = try store.host(HostKey("p.example")) {
+                _ = try store.giveUpSlice(
+                    host: host.id, error: JobError(.hostUnavailable, "gone"), limit: 9, now: t0)
+            }
+            try store.dropPieces(of: JobSeq(201))
+        }
+        try store.apply(.ended(JobSeq(202), failed()))
+        #expect(try store.results(of: list, after: nil, limit: 5).records.count == 2)
     }
 
     private func digests() throws {

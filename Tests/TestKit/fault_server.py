@@ -226,12 +226,13 @@ class Streams:
         if first or is_over:
             self.whole(stream)
             return True
+        # Each answer begins: a client may add streams only while it is answered.
+        self.head(stream)
         self.waiting.append(stream)
         if len(self.waiting) < self.port.times:
             return True
         if self.port.fault == "goaway_with_all":
             for each in self.waiting:
-                self.head(each)
                 self.send(DATA, 0, each, self.port.body[:len(self.port.body) // 2])
             self.send(GOAWAY, 0, 0, struct.pack("!II", 0, INTERNAL_ERROR))
             wait_for_the_other_side(self.connection)

@@ -38,6 +38,14 @@ extension DispatchLoop {
         return goesOn ? .fetchAgain : .fail
     }
 
+    /// Some pieces of a file were wrong: another mirror is asked for them. This one is not dropped, for the others of its
+    /// pieces were right.
+    func passPiecesOn(_ task: JobTask, _ error: JobError) {
+        guard var mirrors = task.mirrors else { return }
+        _ = mirrors.mismatched(error, isPure: false, mayRepeat: true)
+        task.mirrors = mirrors
+    }
+
     /// One of its URLs is used up, for a reason of its own or of its host.
     mutating func exhaust(_ task: JobTask, _ error: JobError) {
         task.error = error

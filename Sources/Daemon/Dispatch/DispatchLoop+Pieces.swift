@@ -156,12 +156,15 @@ extension DispatchLoop {
             task.resume = ResumePoint(
                 sound: sound, of: check.size, from: task.finalURL ?? urls[0].text, device: part.device,
                 inode: part.inode, part: part.name)
+            passPiecesOn(task, error)
             fetchAgain(task, error)
         case .fetchAgain:
+            let error = PiecePolicy.error(check, keptAs: nil)
             discardPart(task)
             task.part = nil
             task.resume = nil
-            fetchAgain(task, PiecePolicy.error(check, keptAs: nil))
+            _ = passedOn(MismatchPolicy.Verdict.fetchAgain, of: task, error)
+            fetchAgain(task, error)
         case .fail:
             let kept = quarantinePart(of: task)
             fail(task, PiecePolicy.error(check, keptAs: kept))
