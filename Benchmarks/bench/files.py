@@ -92,6 +92,7 @@ def b3(bench):
     best, slow = best_of(fetch, variants.values(), bench.memory)
     bare = peers.bare_loop(bench.bare_loop, bench.cores, 4)
     contenders = [Dld(bench.build), Dld(bench.build, "dld, durability none", "as shipped", {"durability": "none"}),
+                  Dld(bench.build, "dld, sha-256 of each", "digest.always", {"digest": {"always": "sha-256"}}),
                   bare, *best]
     samples = rounds(fetch, contenders, bench.memory, bench.pairs)
     gigabytes = LARGE[0] * LARGE[1] / 1e9
