@@ -39,6 +39,9 @@ public final class WorkerThread: Sendable {
         _ = pthread_join(handle, nil)
     }
 
+    /// Whether the caller runs on it, where it cannot be joined.
+    public var isCurrent: Bool { pthread_equal(handle, pthread_self()) != 0 }
+
     /// Lets go of a thread that may never return: nobody joins it. Call instead of `join`.
     /// The corresponding C function is `pthread_detach`.
     public func abandon() {

@@ -64,7 +64,8 @@ public final class ScriptedServer: Sendable {
     public func stop() {
         stopping.open()
         guard let thread = accepting.withLock({ $0.take() }) else { return }
-        thread.join()
+        // Let go of last by the thread itself, which was serving just then.
+        if thread.isCurrent { thread.abandon() } else { thread.join() }
         close(listener)
         // Nobody joins them, for a server that a route's own closure keeps alive is never stopped.
         while serving.value.withLock({ $0 > 0 }) { usleep(1000) }
