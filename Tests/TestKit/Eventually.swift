@@ -45,6 +45,14 @@ public enum Patience {
     }
 }
 
+/// What the build under test is instrumented with.
+public enum Sanitizer {
+    /// The address sanitizer keeps freed memory for a while, to see who touches it: bounds of memory mean nothing there.
+    public static var keepsFreedMemory: Bool {
+        getenv("DLD_TEST_SANITIZER").map { String(cString: $0) } == "address"
+    }
+}
+
 /// For tests that need root, mounts or cgroups: prints the line that the test run counts, and returns true, where the
 /// caller must leave.
 public func skip(_ name: String, unless condition: Bool, _ reason: String) -> Bool {
