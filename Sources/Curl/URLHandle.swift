@@ -43,6 +43,8 @@ import Glibc
         }
     }
 
+    private static let longestHost = 1020
+
     /// The host with IDN labels as punycode.
     ///
     /// libidn2 reads names in the locale's encoding, and a daemon runs in the C locale: for this one call the
@@ -50,6 +52,11 @@ import Glibc
     func asciiHost() throws(CurlURLError) -> String? {
         guard let host = try get(CURLUPART_HOST), host.utf8.contains(where: { $0 >= 0x80 }) else {
             return try get(CURLUPART_HOST)
+        }
+        // No name of 255 bytes (RFC 1035 2.3.4) has more than so many in UTF-8. And libcurl 7.88.1 forgets to free its
+        // copy where libidn2 refuses the name: what a hostile list or server can make of that stays small.
+        guard host.utf8.count <= Self.longestHost else {
+            throw CurlURLError(message: "the host name is too long")
         }
         let utf8 = unsafe newlocale(1 << LC_CTYPE, "C.UTF-8", nil)
         let before = unsafe uselocale(utf8)

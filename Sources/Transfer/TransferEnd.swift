@@ -53,8 +53,10 @@ extension TransferLoop {
         facts.isHTTP2 = reception.machine.head.isHTTP2
         facts.hasGoneAway = tools.notes.goneAway.contains(reading.localPort)
         facts.fetchedBytes = reception.fetchedBytes
-        facts.isPastDeadline = transfer.order.deadline.map { $0 <= Clock.now() } ?? false
-        facts.isPastAttempt = transfer.order.attemptDeadline.map { $0 <= Clock.now() } ?? false
+        // libcurl goes by another clock (CLOCK_MONOTONIC_RAW), and may be over a little before we are.
+        let soon = Clock.now() + .milliseconds(10)
+        facts.isPastDeadline = transfer.order.deadline.map { $0 <= soon } ?? false
+        facts.isPastAttempt = transfer.order.attemptDeadline.map { $0 <= soon } ?? false
         // Refused before the request (PREREQFUNCTION), or refused every address there was.
         if error.code == .abortedByCallback || !reception.hasPermittedAddress {
             facts.deniedAddress = reading.deniedAddress

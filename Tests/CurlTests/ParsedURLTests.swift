@@ -94,4 +94,11 @@ import Testing
     @Test func `a URL can be shown without its credentials`() throws {
         #expect(try ParsedURL.parse("https://me:pw@h/a?b").withoutCredentials().text == "https://h/a?b")
     }
+
+    @Test func `a host name longer than any can be is refused before it is looked at`() {
+        #expect(throws: CurlURLError.self) {
+            try ParsedURL.parse("http://" + String(repeating: "\u{fc}", count: 600) + ".example/")
+        }
+        #expect(throws: CurlURLError.self) { try ParsedURL.parse("http://s\u{9a}0.example/") }
+    }
 }
