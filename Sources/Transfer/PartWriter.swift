@@ -33,7 +33,7 @@ final class PartWriter {
         keepsRest: Bool = false, pool: GatherPool, heartbeat: Heartbeat
     ) throws(SystemError) {
         let status = try file.status(name)
-        // The umask must not decide what the finished file's mode is; mostly it agrees.
+        // The umask must not decide what the finished file's mode is; where it agrees that is a call less.
         if let mode, status.permissions.rawValue != mode & 0o777 {
             try file.setPermissions(FilePermissions(rawValue: mode & 0o777), name)
         }

@@ -72,12 +72,9 @@ extension DispatchLoop {
         return mirrors.elsewhere { mayStart(at: $0) }
     }
 
-    /// Whether a job of a host that may not start does at another one; if not now, it is remembered whom that depends
-    /// on.
+    /// Whether a job of a host in trouble starts at another one; if not now, it is remembered whom that depends on.
     mutating func mayGoElsewhere(_ entry: LaneBoard.Entry, from host: HostKey) -> Bool {
-        guard case .download(let urls, _) = entry.job.work, urls.count > 1, isInTrouble(host) else {
-            return false
-        }
+        guard case .download(let urls, _) = entry.job.work, urls.count > 1 else { return false }
         let mirrors = MirrorMachine(hosts: urls.map(\.host), record: entry.job.mirrors, lane: host)
         if mirrors.elsewhere({ mayStart(at: $0) }) != nil { return true }
         for mirror in mirrors.live where mirrors.hosts[mirror] != host {
@@ -100,7 +97,7 @@ extension DispatchLoop {
     func mayStart(at key: HostKey) -> Bool { verdict(for: key) == .start && chooseWorker(for: key) != nil }
 
     /// Nothing is asked of it just now, and that is no matter of a slot.
-    private func isInTrouble(_ key: HostKey) -> Bool {
+    func isInTrouble(_ key: HostKey) -> Bool {
         if uplink.machine.isSuspect(key) { return true }
         guard let host = hosts[key] else { return false }
         if host.isGivingUp || host.hasGivenUp || host.machine.isHeld(now: now) { return true }

@@ -37,7 +37,8 @@ extension DispatchLoop {
         var starved: [HostKey] = []
         var soonest = hostLook
         let pick = board.next(
-            ahead: { self.mayCheckAhead($0) }, elsewhere: { self.mayGoElsewhere($0, from: $1) }
+            ahead: { self.mayCheckAhead($0) }, leaves: { self.isInTrouble($0) },
+            elsewhere: { self.mayGoElsewhere($0, from: $1) }
         ) { key in
             let verdict = self.verdict(for: key)
             if case .wait(let until, _) = verdict { soonest = min(soonest, until) }

@@ -205,9 +205,12 @@ struct LaneBoard {
     /// The next job that may start, by `verdict`; lanes whose host may not are parked there.
     /// - Parameters:
     ///   - ahead: a job that needs nothing of its host to begin with.
-    ///   - elsewhere: a job that may start at another host, while this one may not.
+    ///   - leaves: a host that may not start, and whose jobs are looked through for one that may start elsewhere. Asked
+    ///     first: a lane whose host is merely full costs no look at its jobs.
+    ///   - elsewhere: a job that may start at another host.
     mutating func next(
-        ahead: (Entry) -> Bool = { _ in false }, elsewhere: (Entry, HostKey) -> Bool = { _, _ in false },
+        ahead: (Entry) -> Bool = { _ in false }, leaves: (HostKey) -> Bool = { _ in false },
+        elsewhere: (Entry, HostKey) -> Bool = { _, _ in false },
         _ verdict: (HostKey) -> HostMachine.Verdict
     ) -> Pick? {
         while let id = ring.popFirst() {
@@ -216,13 +219,14 @@ struct LaneBoard {
             let hasMore = !(lists[id]?.ready.isEmpty ?? true)
             lists[id]?.isInRing = hasMore
             if hasMore { ring.append(id) }
-            if let ticket, let pick = pick(ticket, ahead, elsewhere, verdict) { return pick }
+            if let ticket, let pick = pick(ticket, ahead, leaves, elsewhere, verdict) { return pick }
         }
         return nil
     }
 
     private mutating func pick(
-        _ ticket: Ticket, _ ahead: (Entry) -> Bool, _ elsewhere: (Entry, HostKey) -> Bool,
+        _ ticket: Ticket, _ ahead: (Entry) -> Bool, _ leaves: (HostKey) -> Bool,
+        _ elsewhere: (Entry, HostKey) -> Bool,
         _ verdict: (HostKey) -> HostMachine.Verdict
     ) -> Pick? {
         let key = ticket.key
@@ -230,7 +234,7 @@ struct LaneBoard {
         let isAhead = lanes[key]?.buffer.first.map(ahead) ?? false
         var entry: Entry?
         if !isAhead, verdict(host) != .start {
-            entry = lanes[key]?.buffer.remove { elsewhere($0, host) }
+            if leaves(host) { entry = lanes[key]?.buffer.remove { elsewhere($0, host) } }
             if entry == nil {
                 lanes[key]?.place = .parked
                 parked[host, default: Queue()].append(ticket)
