@@ -30,6 +30,7 @@ extension DispatchLoop {
             record(timings, on: task)
             digested(task, checksum)
         case .pieced(let number, let digests, let timings): pieced(number, digests, timings)
+        case .bundled: break  // an audit's
         case .found(let seq, let size): tasks[seq]?.foundSize = size
         case .failed(let seq, let error):
             if pieceRunFailed(seq, error) { return }
