@@ -9,8 +9,9 @@
 public struct HostMachine: Sendable, Hashable {
     /// The limits that the config sets for this host.
     public struct Caps: Sendable, Hashable {
-        /// Connections open at once; on HTTP/2 one, which carries `streams` transfers.
+        /// Connections open at once.
         public var connections: Int
+        /// Transfers at a time on each of them, on HTTP/2.
         public var streams: Int
         /// Transfers started a second; nil is no limit.
         public var requestsPerSecond: Double?
@@ -82,14 +83,19 @@ public struct HostMachine: Sendable, Hashable {
     private var ceiling: Int {
         switch stage {
         case .cold, .scouting, .http1: caps.connections
-        // One connection: libcurl opens a new one for every transfer that finds it full, as many as there are.
-        case .http2: caps.streams
+        // libcurl opens another connection when those that are there are full. Segments have theirs beside them.
+        case .http2: caps.streams * max(1, caps.connections - segments)
         }
+    }
+
+    /// Connections that the transfers under way need: on HTTP/2 as few as carry them.
+    public var connectionsInUse: Int {
+        stage == .http2 ? (active + caps.streams - 1) / caps.streams + segments : active + segments
     }
 
     /// Transfers that may start now, holds and paces apart.
     public var room: Int {
-        // On HTTP/2 transfers share one connection; segments have theirs beside it.
+        // On HTTP/2 transfers share connections; segments have theirs beside them.
         let taken = stage == .http2 ? active : active + segments
         if needsScout { return isScoutOut || taken >= capacity ? 0 : 1 }
         return max(0, capacity - taken)
@@ -104,7 +110,7 @@ public struct HostMachine: Sendable, Hashable {
         // Whether one more brings more, the file's own ramp finds out.
         case .http1: isFull = active + segments >= cap.level(of: ceiling)
         // After trouble one connection is enough there.
-        case .http2: isFull = isReduced || 1 + segments >= caps.connections
+        case .http2: isFull = isReduced || max(1, connectionsInUse) >= caps.connections
         }
         if needsScout || isFull { return .full(.hostLimit) }
         return nextStart > now ? .wait(until: nextStart, .rateLimit) : .start
