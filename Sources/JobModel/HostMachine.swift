@@ -119,7 +119,11 @@ public struct HostMachine: Sendable, Hashable {
     /// Whether a transfer that is under way elsewhere may have a connection here. A host that nothing is known of is
     /// scouted by it; one that failed is not asked, its own jobs find out whether it serves again.
     public func helperVerdict(now: MonotonicTime) -> Verdict {
-        guard needsScout else { return segmentVerdict(now: now) }
+        guard needsScout else {
+            // The connection that its own transfers will share is kept for them.
+            if stage == .http2, active == 0, segments + 1 >= caps.connections { return .full(.hostLimit) }
+            return segmentVerdict(now: now)
+        }
         if let heldUntil, heldUntil > now { return .wait(until: heldUntil, .hostHeld) }
         if failures > 0 || room == 0 { return .full(.hostLimit) }
         return nextStart > now ? .wait(until: nextStart, .rateLimit) : .start

@@ -198,6 +198,17 @@ import Testing
         #expect(host.stage == .cold && !host.isReduced && host.verdict(now: now) == .start)
     }
 
+    @Test func `on HTTP 2 the connection that the host's own transfers share is kept for them`() {
+        var host = host()
+        let role = host.started(now: now)
+        _ = host.answered(isHTTP2: true, isUsable: true, to: role)
+        #expect(host.helperVerdict(now: now) == .start)
+        host.finished(.ordinary, .success)
+        #expect(host.helperVerdict(now: now) == .start)
+        start(&host, as: .ordinary)
+        #expect(host.helperVerdict(now: now) == .full(.hostLimit))
+    }
+
     @Test func `a host that is held, or has failed, is not asked to help`() {
         var held = host()
         held.hold(until: now + .seconds(5), reason: "http_429")
