@@ -116,16 +116,34 @@ public struct HostMachine: Sendable, Hashable {
         return nextStart > now ? .wait(until: nextStart, .rateLimit) : .start
     }
 
-    /// A further connection was allowed. Precondition: `segmentVerdict` said `.start`.
-    public mutating func segmentStarted(now: MonotonicTime) {
+    /// Whether a transfer that is under way elsewhere may have a connection here. A host that nothing is known of is
+    /// scouted by it; one that failed is not asked, its own jobs find out whether it serves again.
+    public func helperVerdict(now: MonotonicTime) -> Verdict {
+        guard needsScout else { return segmentVerdict(now: now) }
+        if let heldUntil, heldUntil > now { return .wait(until: heldUntil, .hostHeld) }
+        if failures > 0 || room == 0 { return .full(.hostLimit) }
+        return nextStart > now ? .wait(until: nextStart, .rateLimit) : .start
+    }
+
+    /// A further connection was allowed. Precondition: `segmentVerdict`, or `helperVerdict`, said `.start`.
+    /// - Returns: whether it is the host's scout; `answered` ends that.
+    @discardableResult
+    public mutating func segmentStarted(now: MonotonicTime) -> Role {
         segments += 1
+        if let heldUntil, heldUntil <= now { endHold() }
         pace(now)
+        guard needsScout else { return .ordinary }
+        if stage == .cold { stage = .scouting }
+        isScoutOut = true
+        return .scout
     }
 
     /// One of them ended.
-    public mutating func segmentEnded(_ end: AdaptiveCap.End) {
+    public mutating func segmentEnded(_ end: AdaptiveCap.End, _ role: Role = .ordinary) {
         segments = max(0, segments - 1)
-        cap.ended(end, ceiling: ceiling, inFlight: active + segments)
+        let counts = role == .ordinary || end == .success
+        cap.ended(counts ? end : .neutral, ceiling: ceiling, inFlight: active + segments)
+        if role == .scout { scoutEnded() }
     }
 
     public func verdict(now: MonotonicTime) -> Verdict {
@@ -201,7 +219,10 @@ public struct HostMachine: Sendable, Hashable {
         let counts = role == .ordinary || end == .success
         cap.ended(counts ? end : .neutral, ceiling: ceiling, inFlight: active + segments)
         if counts, end == .trouble { climb.troubled() }
-        guard role == .scout else { return }
+        if role == .scout { scoutEnded() }
+    }
+
+    private mutating func scoutEnded() {
         isScoutOut = false
         // A scout that ended without a header leaves the host as cold as it was.
         if stage == .scouting { stage = .cold }

@@ -193,7 +193,7 @@ extension DispatchLoop {
             }
             for seq in dividedJobs {
                 guard let task = tasks[seq], task.worker == index else { continue }
-                worker.connections += task.segments.held
+                worker.connections += task.segments.count
             }
             worker.rate = tasks.values.reduce(0) {
                 $0 + ($1.worker == index && $1.slot != nil ? $1.rate.bytesPerSecond : 0)

@@ -97,7 +97,8 @@ extension DispatchLoop {
     mutating func mismatched(_ task: JobTask, wanted: Checksum, found: Checksum) {
         let verdict = MismatchPolicy.verdict(earlier: task.job.mismatches)
         let plain = MismatchPolicy.error(wanted: wanted, found: found, keptAs: nil)
-        switch passedOn(verdict, of: task, plain) {
+        noteShares(task)
+        switch unshare(task) ? .fetchAgain : passedOn(verdict, of: task, plain) {
         case .fetchAgain:
             remark(
                 .notice, "a file has a wrong digest, it is fetched again from zero",
