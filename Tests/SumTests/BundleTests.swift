@@ -4,14 +4,15 @@ import Glibc
 import JobModel
 import LinuxKit
 import SumPool
-import SystemPackage
 import TestKit
 import Testing
+
+@testable import SumWorker
 
 /// Small files that a worker digests at one go.
 struct BundleTests {
     private func open(_ paths: [String]) throws -> [HeldFile] {
-        try paths.map { HeldFile(try Descriptor.open(.init($0), .readOnly)) }
+        try paths.map { HeldFile(try NamedFile.open(Array($0.utf8))) }
     }
     private func digests(_ event: SumEvent) throws -> [BundledDigest] {
         guard case .bundled(_, let digests) = event else {
