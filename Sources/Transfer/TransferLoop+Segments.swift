@@ -134,7 +134,7 @@ extension TransferLoop {
         var point = divided.template
         point.bytes = range.start
         let ask = ResponseAsk(
-            base: divided.base, resume: point, end: range.end, expectedSize: order.expectedSize,
+            url: divided.url, resume: point, end: range.end, expectedSize: order.expectedSize,
             maxFileSize: order.maxFileSize, now: Clock.wall())
         do {
             let reception = Reception(
