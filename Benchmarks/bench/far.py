@@ -11,13 +11,14 @@ ONE = 1, 256 << 20
 EXAMPLE = 5, 600_000
 
 
-def job(bench, name, shape, tls=False, below=""):
-    origin = bench.far_origin()
+def job(bench, name, shape, tls=False, below="", round_trip_ms=100):
+    """Files from the far end of the line."""
+    origin = bench.far_origin(round_trip_ms)
     base = (origin.tls if tls else origin.plain) + below
     files = bench.data.files(name, *shape)
     return Job([f"{base}/{file}" for file in files], [file.rpartition("/")[2] for file in files],
                [bench.data.folder / file for file in files], ca=origin.ca if tls else None,
-               prefix=bench.line().client)
+               prefix=bench.line(round_trip_ms).client)
 
 
 def connections(number, **more):

@@ -10,7 +10,7 @@ class Line:
     address = "10.99.0.2"
 
     def __init__(self, program, round_trip_ms):
-        self.names = [f"dld-bench-{os.getpid()}-{end}" for end in ("client", "server")]
+        self.names = [f"dld-bench-{os.getpid()}-{round_trip_ms}-{end}" for end in ("client", "server")]
         for name in self.names:
             subprocess.run(["ip", "netns", "add", name], check=True)
             subprocess.run(["ip", "netns", "exec", name, "ip", "link", "set", "lo", "up"], check=True)

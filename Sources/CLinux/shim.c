@@ -83,41 +83,49 @@ int dld_signalfd_read(int descriptor) {
     return count == (ssize_t)sizeof record ? (int)record.ssi_signo : -1;
 }
 
-ssize_t dld_send_descriptor(int socket, const void *bytes, size_t length, int descriptor, int flags) {
+ssize_t dld_send_descriptors(
+    int socket, const void *bytes, size_t length, const int *descriptors, size_t descriptor_count, int flags) {
     struct iovec piece = {.iov_base = (void *)bytes, .iov_len = length};
     union {
         struct cmsghdr aligned;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = {0};
+        char room[CMSG_SPACE(dld_descriptors_max * sizeof(int))];
+    } control;
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
-    if (descriptor >= 0) {
+    if (descriptor_count > dld_descriptors_max) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (descriptor_count > 0) {
+        size_t passed = descriptor_count * sizeof(int);
+        memset(&control, 0, CMSG_SPACE(passed));
         message.msg_control = control.room;
-        message.msg_controllen = sizeof control.room;
+        message.msg_controllen = CMSG_SPACE(passed);
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+        header->cmsg_len = CMSG_LEN(passed);
+        memcpy(CMSG_DATA(header), descriptors, passed);
     }
     ssize_t count;
     do { count = sendmsg(socket, &message, flags | MSG_NOSIGNAL); } while (count < 0 && errno == EINTR);
     return count;
 }
 
-ssize_t dld_receive_descriptor(int socket, void *bytes, size_t length, int *descriptor, int flags) {
+ssize_t dld_receive_descriptors(
+    int socket, void *bytes, size_t length, int *descriptors, size_t *descriptor_count, int flags) {
     struct iovec piece = {.iov_base = bytes, .iov_len = length};
-    // Room for exactly one: the kernel closes what a peer sends beyond it.
+    // The kernel closes what a peer sends beyond this room.
     union {
         struct cmsghdr aligned;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control = {0};
+        char room[CMSG_SPACE(dld_descriptors_max * sizeof(int))];
+    } control;
     struct msghdr message = {
         .msg_iov = &piece,
         .msg_iovlen = 1,
         .msg_control = control.room,
         .msg_controllen = sizeof control.room,
     };
-    *descriptor = -1;
+    *descriptor_count = 0;
     ssize_t count;
     do { count = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC); } while (count < 0 && errno == EINTR);
     if (count < 0) return count;
@@ -127,8 +135,7 @@ ssize_t dld_receive_descriptor(int socket, void *bytes, size_t length, int *desc
         for (size_t i = 0; i < received; i++) {
             int one;
             memcpy(&one, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-            // Alignment leaves room for a second one on 64-bit machines.
-            if (*descriptor < 0) *descriptor = one; else close(one);
+            if (*descriptor_count < dld_descriptors_max) descriptors[(*descriptor_count)++] = one; else close(one);
         }
     }
     return count;

@@ -101,6 +101,12 @@ public struct HostRules: Sendable, Hashable {
         overrides.values.reduce(defaults.connections) { max($0, $1.connections ?? 0) }
     }
 
+    /// The fewest streams that any host is granted on a connection: a connection is never given more than its host
+    /// may carry.
+    public var fewestStreams: Int {
+        overrides.values.reduce(defaults.streams) { min($0, $1.streams ?? defaults.streams) }
+    }
+
     /// Every pattern that could name the host, most specific first.
     static func patterns(for host: HostKey) -> [String] {
         let key = Array(host.rawValue.utf8)

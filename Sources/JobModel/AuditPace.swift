@@ -9,11 +9,14 @@ public struct AuditPace: Sendable {
     private static let largeFile: Int64 = 4 << 20
     /// Files handed out at a time for each process: enough that none is idle between two small ones.
     private static let depth = 8
+    /// Small files that go in bundles: three bundles for each process.
+    private static let bundledDepth = 3 * BundleLimit.files
 
     private let processes: Int
     private var bucket: TokenBucket?
     private var largeOut = 0
     private var out = 0
+    private var bundledOut = 0
 
     public init(processes: Int) { self.processes = max(1, processes) }
 
@@ -40,14 +43,16 @@ public struct AuditPace: Sendable {
     }
 
     /// One more file may be handed out. One process stays free of large ones where there is more than one.
-    public var hasRoom: Bool { out < min(64, processes * Self.depth) && largeOut < max(1, processes - 1) }
-
-    public mutating func began(_ bytes: Int64) {
-        out += 1
-        if bytes > Self.largeFile { largeOut += 1 }
+    public var hasRoom: Bool {
+        out < min(64, processes * Self.depth) && largeOut < max(1, processes - 1)
+            && bundledOut < min(384, processes * Self.bundledDepth)
     }
-    public mutating func ended(_ bytes: Int64) {
-        out -= 1
-        if bytes > Self.largeFile { largeOut -= 1 }
+
+    public mutating func began(_ bytes: Int64, bundled: Bool = false) { count(bytes, bundled, 1) }
+    public mutating func ended(_ bytes: Int64, bundled: Bool = false) { count(bytes, bundled, -1) }
+
+    private mutating func count(_ bytes: Int64, _ bundled: Bool, _ change: Int) {
+        if bundled { bundledOut += change } else { out += change }
+        if bytes > Self.largeFile { largeOut += change }
     }
 }

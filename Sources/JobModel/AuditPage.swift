@@ -51,6 +51,7 @@ public struct AuditPage: Sendable {
     private var looks: [Int]
     /// To be looked at again, before those that were not looked at yet.
     private var again: [Int] = []
+    private var alone: Set<Int> = []
     private var nextNew = 0
     private var end: Int
     private var open = 0
@@ -73,6 +74,8 @@ public struct AuditPage: Sendable {
     /// How far the audit has come once this page is complete; nil: `entries` is empty or cut before its first.
     public var cursor: AuditCursor? { end == 0 ? nil : entries[end - 1].cursor }
     public var isCut: Bool { end < entries.count }
+    /// Every file has been taken, though not all have their finding.
+    public var isHandedOut: Bool { again.isEmpty && nextNew == end }
     /// A file of it has been taken.
     public var hasBegun: Bool { nextNew > 0 }
     /// What each file came to, in order; of those that were not cut off.
@@ -164,11 +167,16 @@ public struct AuditPage: Sendable {
     }
 
     /// Nothing can be said of a file for a reason that is not its own: it is looked at again, and that is not counted.
-    public mutating func putBack(_ index: Int) {
+    /// - Parameter alone: it is to be digested without others: one of them may have taken the process down.
+    public mutating func putBack(_ index: Int, alone isAlone: Bool = false) {
         guard closed(index) != nil else { return }
         looks[index] -= 1
         again.append(index)
+        if isAlone { alone.insert(index) }
     }
+
+    /// Whether nothing else may be at stake with it.
+    public func goesAlone(_ index: Int) -> Bool { alone.contains(index) }
 
     /// A suspect was looked at once more, and is another file than the one that was judged.
     public mutating func recheck(_ index: Int, _ look: Look) {

@@ -35,49 +35,57 @@ public struct Checksum: Sendable, Hashable, CustomStringConvertible {
 extension Checksum {
     /// Reads `sha-256=HEX`, `sha256=HEX`, `sha256:HEX` and `sha256-BASE64`, any case of name and hex; nil otherwise.
     public init?(_ text: String) {
-        for algorithm in DigestAlgorithm.allCases {
-            for name in algorithm.spellings {
-                guard let bytes = Self.value(of: text, named: name), bytes.count == algorithm.byteCount else {
-                    continue
-                }
-                self.init(algorithm: algorithm, bytes: bytes)
-                return
-            }
+        var text = text
+        // A ledger's rows are read by the hundred thousand: nothing is made on the way but the bytes.
+        let read = text.withUTF8 { unsafe Self.read($0.span) }
+        guard let read else { return nil }
+        self = read
+    }
+
+    private static func read(_ text: Span<UInt8>) -> Checksum? {
+        for spelling in DigestAlgorithm.allSpellings where begins(text, with: spelling.name) {
+            guard let bytes = value(of: text, behind: spelling.name.count),
+                bytes.count == spelling.algorithm.byteCount
+            else { continue }
+            return Checksum(algorithm: spelling.algorithm, bytes: bytes)
         }
         return nil
     }
 
+    /// - Parameter name: lower case.
+    private static func begins(_ text: Span<UInt8>, with name: [UInt8]) -> Bool {
+        guard text.count > name.count else { return false }
+        for (index, byte) in name.enumerated() {
+            let given = text[index]
+            guard given == byte || (given | 0x20 == byte && UInt8(ascii: "A")...UInt8(ascii: "Z") ~= given)
+            else { return false }
+        }
+        return true
+    }
+
     /// What stands behind the name and its separator. `blake2b-` may be a name's beginning or stand before base64:
     /// only one of the two readings has the right length.
-    private static func value(of text: String, named name: String) -> [UInt8]? {
-        let rest = text.utf8.dropFirst(name.utf8.count)
-        let head = text.utf8.prefix(name.utf8.count)
-        guard let separator = rest.first, String(decoding: head, as: UTF8.self).lowercased() == name else {
-            return nil
-        }
-        let value = rest.dropFirst()
-        switch separator {
+    private static func value(of text: Span<UInt8>, behind name: Int) -> [UInt8]? {
+        let value = text.extracting((name + 1)...)
+        switch text[name] {
         case UInt8(ascii: "="), UInt8(ascii: ":"): return bytes(hex: value)
         case UInt8(ascii: "-"):
-            return Data(base64Encoded: String(decoding: value, as: UTF8.self)).map(Array.init)
+            let encoded = unsafe value.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+            return Data(base64Encoded: encoded).map(Array.init)
         default: return nil
         }
     }
 
     /// The bytes of hex digits in either case; nil where one is none, or their number is odd.
-    static func bytes(hex digits: some Collection<UInt8>) -> [UInt8]? {
+    static func bytes(hex digits: Span<UInt8>) -> [UInt8]? {
         guard digits.count % 2 == 0 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(digits.count / 2)
-        var high: UInt8?
-        for digit in digits {
-            guard let value = PercentText.nibble(digit) else { return nil }
-            if let upper = high {
-                bytes.append(upper << 4 | value)
-                high = nil
-            } else {
-                high = value
-            }
+        for place in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = PercentText.nibble(digits[place]),
+                let low = PercentText.nibble(digits[place + 1])
+            else { return nil }
+            bytes.append(high << 4 | low)
         }
         return bytes
     }

@@ -54,6 +54,11 @@ public enum DigestAlgorithm: String, Sendable, Codable, CaseIterable {
         }
     }
 
+    /// Each of their names as its bytes.
+    static let allSpellings: [(name: [UInt8], algorithm: DigestAlgorithm)] = allCases.flatMap { algorithm in
+        algorithm.spellings.map { (Array($0.utf8), algorithm) }
+    }
+
     /// By any of its names, in any case; nil for a name that is none.
     public init?(spelled name: some StringProtocol) {
         let wanted = name.lowercased()

@@ -81,7 +81,7 @@ public struct DigestListReader: Sendable {
         guard let algorithm = candidates.first(where: { $0.byteCount * 2 == digits.count }) else {
             return nil
         }
-        return Checksum.bytes(hex: digits).map { Checksum(algorithm: algorithm, bytes: $0) }
+        return Checksum.bytes(hex: digits.span).map { Checksum(algorithm: algorithm, bytes: $0) }
     }
 
     private mutating func plain(
@@ -114,7 +114,7 @@ public struct DigestListReader: Sendable {
         guard rest.first == UInt8(ascii: "="), !tag.isEmpty else { return .malformed(.shape) }
         rest = rest.dropFirst().drop { Self.isBlank($0) }
         guard let algorithm = Self.algorithm(tag) else { return .malformed(.algorithm) }
-        guard let bytes = Checksum.bytes(hex: rest), bytes.count == algorithm.byteCount else {
+        guard let bytes = Checksum.bytes(hex: rest.span), bytes.count == algorithm.byteCount else {
             return .malformed(.digest)
         }
         return Self.entry(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How many transfers at once are worth it to one host: few at first, one more with each answer while the host answers
-/// as fast as before, then a step up or down now and then, kept where the bytes a second say so.
+/// as fast as before or brings more for it, then a step up or down now and then, kept where the bytes a second say so.
 ///
 /// Trouble is `AdaptiveCap`'s matter; the smaller of the two counts. A pure value: the caller passes the time in.
 /// Only what is learned while all of the allowed transfers are under way tells anything about their number.
@@ -24,8 +24,8 @@ public struct GoodputClimb: Sendable, Hashable {
     static let longestRest = 64
 
     private enum Phase: Hashable {
-        /// One more with each answer.
-        case opening
+        /// One more with each answer. `before`: goodput of the round before, nil in the first.
+        case opening(before: Double?)
         /// At a number whose goodput is being measured.
         case measuring
         /// Fewer or more than `settled`, whose goodput was `before`.
@@ -40,9 +40,13 @@ public struct GoodputClimb: Sendable, Hashable {
         var full = 0
         var wait = Duration.zero
         var waits = 0
+        /// How many were allowed when it began.
+        var level = 0
+        /// While it opens: one of its answers came late.
+        var isSlow = false
     }
 
-    private var phase = Phase.opening
+    private var phase = Phase.opening(before: nil)
     private var settled = Self.start
     private var level = Self.start
     private var window = Window()
@@ -55,11 +59,13 @@ public struct GoodputClimb: Sendable, Hashable {
     /// - Parameter ceiling: the configured number, at least 1.
     public func level(of ceiling: Int) -> Int { max(1, min(level, ceiling)) }
     /// It still grows with each answer.
-    public var isOpening: Bool { phase == .opening }
+    public var isOpening: Bool {
+        if case .opening = phase { true } else { false }
+    }
 
     /// An answer has begun.
     public mutating func answered(ceiling: Int) {
-        guard phase == .opening else { return }
+        guard isOpening else { return }
         level = min(level + 1, max(ceiling, 1))
         if level >= ceiling { settle(at: level) }
     }
@@ -81,10 +87,8 @@ public struct GoodputClimb: Sendable, Hashable {
         if let wait {
             window.wait += wait
             window.waits += 1
-            let isSlow = shortestWait.map { wait > $0 * 2 + Self.slack } ?? false
+            if shortestWait.map({ wait > $0 * 2 + Self.slack }) ?? false { window.isSlow = true }
             shortestWait = min(shortestWait ?? wait, wait)
-            // It queues what it is asked for: half as many had no wait, and asked for as much.
-            if isSlow, phase == .opening { settle(at: max(Self.start, level / 2)) }
         }
         note(bytes, inFlight: inFlight, ceiling: ceiling, now: now, isEnd: true)
     }
@@ -92,35 +96,44 @@ public struct GoodputClimb: Sendable, Hashable {
     /// There was trouble: how few it takes for a while is `AdaptiveCap`'s to say, and what is measured meanwhile tells
     /// nothing.
     public mutating func troubled() {
-        if phase == .opening { settle(at: max(Self.start, level / 2)) }
+        if isOpening { settle(at: max(Self.start, level / 2)) }
         window = Window()
     }
 
     private mutating func note(
         _ bytes: Int64, inFlight: Int, ceiling: Int, now: MonotonicTime, isEnd: Bool
     ) {
-        guard phase != .opening else { return }
         guard let begin = window.begin else {
             window.begin = now
+            window.level = level(of: ceiling)
             return
         }
         window.bytes &+= bytes
         if isEnd {
             window.ends += 1
-            if inFlight >= level(of: ceiling) { window.full += 1 }
+            // While it opens the number grows under those that are under way.
+            if inFlight >= (isOpening ? window.level : level(of: ceiling)) { window.full += 1 }
         }
         let elapsed = now - begin
-        let hasEnough = window.ends >= 2 * level(of: ceiling) && elapsed >= Self.shortestWindow
-        guard hasEnough || elapsed >= Self.longestWindow && window.bytes > 0 else { return }
+        let enough = isOpening ? window.level : 2 * level(of: ceiling)
+        let hasEnough = window.ends >= enough && elapsed >= Self.shortestWindow
+        guard hasEnough || !isOpening && elapsed >= Self.longestWindow && window.bytes > 0 else { return }
         // There was nothing to be started, or the window was full of waits of our own.
         let counts = window.ends == 0 ? inFlight >= level(of: ceiling) : window.full * 5 >= window.ends * 4
         if counts { judge(Double(window.bytes) / max(elapsed.secondsDouble, 1e-9), ceiling: ceiling) }
-        restart(at: now)
+        restart(at: now, ceiling: ceiling)
     }
 
     private mutating func judge(_ goodput: Double, ceiling: Int) {
         switch phase {
-        case .opening: break
+        case .opening(let before):
+            // Late and no more than before: it queues what it is asked for, and half as many had no wait. Late and more:
+            // a connection that has yet to find its speed, or that many share.
+            if window.isSlow, let before, goodput < before * Self.better {
+                settle(at: max(Self.start, level / 2))
+            } else {
+                phase = .opening(before: goodput)
+            }
         case .measuring: tryNext(goodput, ceiling: ceiling)
         case .trying(let before, let isDown):
             let isKept = isDown ? goodput >= before * Self.same : goodput >= before * Self.better
@@ -178,8 +191,9 @@ public struct GoodputClimb: Sendable, Hashable {
         window = Window()
     }
 
-    private mutating func restart(at now: MonotonicTime) {
+    private mutating func restart(at now: MonotonicTime, ceiling: Int) {
         window = Window()
         window.begin = now
+        window.level = level(of: ceiling)
     }
 }

@@ -9,8 +9,9 @@
 public struct HostMachine: Sendable, Hashable {
     /// The limits that the config sets for this host.
     public struct Caps: Sendable, Hashable {
-        /// Connections open at once; on HTTP/2 one, which carries `streams` transfers.
+        /// Connections open at once.
         public var connections: Int
+        /// Transfers at a time on each of them, on HTTP/2.
         public var streams: Int
         /// Transfers started a second; nil is no limit.
         public var requestsPerSecond: Double?
@@ -82,14 +83,19 @@ public struct HostMachine: Sendable, Hashable {
     private var ceiling: Int {
         switch stage {
         case .cold, .scouting, .http1: caps.connections
-        // One connection: libcurl opens a new one for every transfer that finds it full, as many as there are.
-        case .http2: caps.streams
+        // libcurl opens another connection when those that are there are full. Segments have theirs beside them.
+        case .http2: caps.streams * max(1, caps.connections - segments)
         }
+    }
+
+    /// Connections that the transfers under way need: on HTTP/2 as few as carry them.
+    public var connectionsInUse: Int {
+        stage == .http2 ? (active + caps.streams - 1) / caps.streams + segments : active + segments
     }
 
     /// Transfers that may start now, holds and paces apart.
     public var room: Int {
-        // On HTTP/2 transfers share one connection; segments have theirs beside it.
+        // On HTTP/2 transfers share connections; segments have theirs beside them.
         let taken = stage == .http2 ? active : active + segments
         if needsScout { return isScoutOut || taken >= capacity ? 0 : 1 }
         return max(0, capacity - taken)
@@ -104,22 +110,40 @@ public struct HostMachine: Sendable, Hashable {
         // Whether one more brings more, the file's own ramp finds out.
         case .http1: isFull = active + segments >= cap.level(of: ceiling)
         // After trouble one connection is enough there.
-        case .http2: isFull = isReduced || 1 + segments >= caps.connections
+        case .http2: isFull = isReduced || max(1, connectionsInUse) >= caps.connections
         }
         if needsScout || isFull { return .full(.hostLimit) }
         return nextStart > now ? .wait(until: nextStart, .rateLimit) : .start
     }
 
-    /// A further connection was allowed. Precondition: `segmentVerdict` said `.start`.
-    public mutating func segmentStarted(now: MonotonicTime) {
+    /// Whether a transfer that is under way elsewhere may have a connection here. A host that nothing is known of is
+    /// scouted by it; one that failed is not asked, its own jobs find out whether it serves again.
+    public func helperVerdict(now: MonotonicTime) -> Verdict {
+        guard needsScout else { return segmentVerdict(now: now) }
+        if let heldUntil, heldUntil > now { return .wait(until: heldUntil, .hostHeld) }
+        if failures > 0 || room == 0 { return .full(.hostLimit) }
+        return nextStart > now ? .wait(until: nextStart, .rateLimit) : .start
+    }
+
+    /// A further connection was allowed. Precondition: `segmentVerdict`, or `helperVerdict`, said `.start`.
+    /// - Returns: whether it is the host's scout; `answered` ends that.
+    @discardableResult
+    public mutating func segmentStarted(now: MonotonicTime) -> Role {
         segments += 1
+        if let heldUntil, heldUntil <= now { endHold() }
         pace(now)
+        guard needsScout else { return .ordinary }
+        if stage == .cold { stage = .scouting }
+        isScoutOut = true
+        return .scout
     }
 
     /// One of them ended.
-    public mutating func segmentEnded(_ end: AdaptiveCap.End) {
+    public mutating func segmentEnded(_ end: AdaptiveCap.End, _ role: Role = .ordinary) {
         segments = max(0, segments - 1)
-        cap.ended(end, ceiling: ceiling, inFlight: active + segments)
+        let counts = role == .ordinary || end == .success
+        cap.ended(counts ? end : .neutral, ceiling: ceiling, inFlight: active + segments)
+        if role == .scout { scoutEnded() }
     }
 
     public func verdict(now: MonotonicTime) -> Verdict {
@@ -195,7 +219,10 @@ public struct HostMachine: Sendable, Hashable {
         let counts = role == .ordinary || end == .success
         cap.ended(counts ? end : .neutral, ceiling: ceiling, inFlight: active + segments)
         if counts, end == .trouble { climb.troubled() }
-        guard role == .scout else { return }
+        if role == .scout { scoutEnded() }
+    }
+
+    private mutating func scoutEnded() {
         isScoutOut = false
         // A scout that ended without a header leaves the host as cold as it was.
         if stage == .scouting { stage = .cold }

@@ -87,6 +87,8 @@ public struct ResumePoint: Sendable, Hashable, Codable {
     /// What is known was proved by digests of pieces, and what comes will be: it may come from any mirror, and the
     /// length alone has to be the same. There is no validator.
     public var isProven: Bool?
+    /// Other mirrors than that of `url` had a share in it, which a digest or a validator has vouched for.
+    public var isShared: Bool?
     public init(
         url: String, bytes: Int64, total: Int64?, etag: String?, lastModified: String?, device: UInt64,
         inode: UInt64, part: String

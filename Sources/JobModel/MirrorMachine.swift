@@ -114,6 +114,24 @@ public struct MirrorMachine: Sendable, Hashable {
         return other != nil || mayRepeat
     }
 
+    /// What several mirrors brought together had a wrong digest, and whose fault it is cannot be told: the first by
+    /// preference is asked for all of it, and nothing is shared any more. False: nothing was to be shared.
+    public mutating func unshared() -> Bool {
+        guard hasSeveral, record.isAlone != true, let first = live.min() else { return false }
+        record.isAlone = true
+        record.next = first
+        return true
+    }
+
+    /// Those beside the next one that may have a share in its file.
+    public var helpers: [Int] { record.isAlone == true ? [] : live.filter { $0 != next }.sorted() }
+
+    /// One that had, or was to have, a share turned out not to have the file.
+    public mutating func dropped(_ mirror: Int, _ error: JobError) {
+        guard hosts.indices.contains(mirror), mirror != next else { return }
+        note(error, isFinal: true, mirror: mirror)
+    }
+
     /// One error for all: the last one's code, and what each said.
     public func summary(_ last: JobError) -> JobError {
         guard hasSeveral, !record.failures.isEmpty else { return last }
@@ -137,8 +155,8 @@ public struct MirrorMachine: Sendable, Hashable {
         return !broken.error.isRetryable || broken.error.code == .hostUnavailable
     }
 
-    private mutating func note(_ error: JobError, isFinal: Bool) {
-        let mirror = next
+    private mutating func note(_ error: JobError, isFinal: Bool, mirror: Int? = nil) {
+        let mirror = mirror ?? next
         record.failures.removeAll { $0.mirror == mirror }
         record.failures.append(
             MirrorRecord.Failure(

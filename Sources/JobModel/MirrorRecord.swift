@@ -32,6 +32,8 @@ public struct MirrorRecord: Sendable, Hashable, Codable {
     /// Length of the file as the mirror `measured` told it, bytes.
     public var size: Int64?
     public var measured: Int?
+    /// What several mirrors brought together had a wrong digest: from then on each is asked for all of it.
+    public var isAlone: Bool?
 
     public init() {}
 }

@@ -32,9 +32,12 @@ public struct SegmentRamp: Sendable, Hashable {
     /// When a level that brought nothing is tried again.
     private var again: MonotonicTime?
 
-    /// - Parameter most: connections at most, at least 1.
-    public init(most: Int) {
+    /// - Parameters:
+    ///   - most: connections at most, at least 1.
+    ///   - first: the level to begin with.
+    public init(most: Int, first: Int = 1) {
         self.most = max(1, most)
+        level = max(1, min(first, self.most))
         isSettled = self.most == 1
     }
 

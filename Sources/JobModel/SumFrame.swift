@@ -15,6 +15,8 @@ public enum SumFrame: Sendable, Hashable {
     case digest(
         ticket: UInt64, algorithm: DigestAlgorithm, span: DigestSpan = .whole, rate: Int64? = nil,
         submitted: Int64)
+    /// Digest small files whose descriptors come with the same packet, as one piece. `bytes`: of all together, about.
+    case bundle(ticket: UInt64, algorithm: DigestAlgorithm, files: Int, bytes: Int64, submitted: Int64)
     /// The answer is no longer wanted. One that is already on its way may still come.
     case cancel(ticket: UInt64)
     /// Asks a peer for a sign of life; it answers `pong` with the same number.
@@ -30,14 +32,20 @@ public enum SumFrame: Sendable, Hashable {
     case digested(ticket: UInt64, checksum: Checksum, timings: SumTimings)
     /// To a span in pieces: their digests, one after the other.
     case pieces(ticket: UInt64, digests: [UInt8], timings: SumTimings)
+    /// To a bundle: what came of each file, in order.
+    case bundled(ticket: UInt64, digests: [BundledDigest], timings: SumTimings)
     case failed(ticket: UInt64, fault: SumFault, message: String)
     /// The pool changed: its live workers, how many were replaced since the start, what happened last, in words, and
     /// whether every worker that told is confined.
     case pool(workers: [Int32], restarts: UInt64, remark: String, confinement: SumConfinement = .unknown)
 
-    /// Whether a descriptor rides with this frame. A packet has at most one such frame.
-    public var carriesDescriptor: Bool {
-        if case .digest = self { true } else { false }
+    /// How many descriptors ride with this frame. A packet has at most one frame with any.
+    public var descriptors: Int {
+        switch self {
+        case .digest: 1
+        case .bundle(_, _, let files, _, _): files
+        default: 0
+        }
     }
 
     /// The job it is about; nil for what concerns the peer as a whole.
@@ -46,7 +54,7 @@ public enum SumFrame: Sendable, Hashable {
         case .sum(let ticket, _, _, _), .digest(let ticket, _, _, _, _), .cancel(let ticket),
             .progress(let ticket),
             .summed(let ticket, _, _), .digested(let ticket, _, _), .pieces(let ticket, _, _),
-            .failed(let ticket, _, _):
+            .bundle(let ticket, _, _, _, _), .bundled(let ticket, _, _), .failed(let ticket, _, _):
             ticket
         case .ping, .pong, .pool, .resize, .ready: nil
         }
@@ -151,154 +159,26 @@ extension SumFrame {
             let shown = digests.prefix(Self.digestsLimit)
             packet.append(little: UInt64(shown.count))
             packet.append(contentsOf: shown)
+        case .bundle(let ticket, let algorithm, let files, let bytes, let submitted):
+            packet.append(14)
+            packet.append(little: ticket)
+            packet.append(little: UInt64(bitPattern: submitted))
+            packet.append(little: UInt64(max(0, files)))
+            packet.append(little: UInt64(max(0, bytes)))
+            packet.append(algorithm.frameCode)
+        case .bundled(let ticket, let digests, let timings):
+            packet.append(15)
+            packet.append(little: ticket)
+            packet.append(timings)
+            packet.append(little: UInt64(digests.count))
+            for digest in digests { packet.append(digest) }
         }
-    }
-}
-
-extension SumFrame {
-    /// All frames of one packet, in order.
-    public static func frames(in packet: [UInt8]) throws(SumFrameError) -> [SumFrame] {
-        guard packet.count <= packetLimit else { throw .tooLong }
-        var frames: [SumFrame] = []
-        var rest = packet[...]
-        while !rest.isEmpty {
-            guard rest.count >= 4 else { throw .torn }
-            var length: UInt32 = 0
-            for byte in rest.prefix(4).reversed() { length = length << 8 | UInt32(byte) }
-            rest = rest.dropFirst(4)
-            guard length <= frameLimit else { throw .tooLong }
-            guard length >= 1, rest.count >= Int(length) else { throw .torn }
-            var body = FrameBody(bytes: rest.prefix(Int(length)))
-            frames.append(try body.frame())
-            guard body.bytes.isEmpty else { throw .badField }
-            rest = rest.dropFirst(Int(length))
-        }
-        return frames
-    }
-}
-
-/// The unread rest of one frame.
-private struct FrameBody {
-    var bytes: ArraySlice<UInt8>
-
-    mutating func frame() throws(SumFrameError) -> SumFrame {
-        let kind = try byte()
-        switch kind {
-        case 1:
-            let ticket = try word()
-            let from = try word()
-            let to = try word()
-            guard from <= to else { throw .badField }
-            return .sum(ticket: ticket, from: from, to: to, submitted: try time())
-        case 2:
-            let ticket = try word()
-            let submitted = try time()
-            let span = try span()
-            let rate = try time()
-            guard rate >= 0 else { throw .badField }
-            return .digest(
-                ticket: ticket, algorithm: try algorithm(), span: span, rate: rate == 0 ? nil : rate,
-                submitted: submitted)
-        case 3: return .cancel(ticket: try word())
-        case 4: return .ping(try word())
-        case 5: return .pong(try word())
-        case 6: return .progress(ticket: try word())
-        case 7:
-            let ticket = try word()
-            let low = try word()
-            let high = try word()
-            return .summed(ticket: ticket, total: UInt128(high) << 64 | UInt128(low), timings: try timings())
-        case 8:
-            let ticket = try word()
-            let timings = try timings()
-            let algorithm = try algorithm()
-            let digest = try take(algorithm.byteCount)
-            return .digested(
-                ticket: ticket, checksum: Checksum(algorithm: algorithm, bytes: Array(digest)),
-                timings: timings)
-        case 9:
-            let ticket = try word()
-            guard let fault = SumFault(rawValue: try byte()) else { throw .badField }
-            return .failed(ticket: ticket, fault: fault, message: try text())
-        case 10:
-            let restarts = try word()
-            let count = try word()
-            guard count <= UInt64(SumFrame.workerLimit) else { throw .badField }
-            var workers: [Int32] = []
-            for _ in 0..<count { workers.append(Int32(truncatingIfNeeded: try word())) }
-            let remark = try text()
-            return .pool(
-                workers: workers, restarts: restarts, remark: remark, confinement: try confinement())
-        case 11: return .resize(processes: try word())
-        case 12: return .ready(try confinement())
-        case 13:
-            let ticket = try word()
-            let timings = try timings()
-            let count = try word()
-            guard count <= UInt64(SumFrame.digestsLimit) else { throw .badField }
-            return .pieces(ticket: ticket, digests: Array(try take(Int(count))), timings: timings)
-        default: throw .unknownKind(kind)
-        }
-    }
-
-    mutating func take(_ count: Int) throws(SumFrameError) -> ArraySlice<UInt8> {
-        guard bytes.count >= count else { throw .torn }
-        let taken = bytes.prefix(count)
-        bytes = bytes.dropFirst(count)
-        return taken
-    }
-    mutating func byte() throws(SumFrameError) -> UInt8 {
-        guard let first = try take(1).first else { throw .torn }
-        return first
-    }
-    mutating func word() throws(SumFrameError) -> UInt64 {
-        var value: UInt64 = 0
-        for byte in try take(8).reversed() { value = value << 8 | UInt64(byte) }
-        return value
-    }
-    mutating func time() throws(SumFrameError) -> Int64 { Int64(bitPattern: try word()) }
-    mutating func span() throws(SumFrameError) -> DigestSpan {
-        let offset = try time()
-        let length = try word()
-        let pieceLength = try time()
-        guard
-            let span = DigestSpan(
-                offset: offset, length: length == .max ? nil : Int64(clamping: length),
-                pieceLength: pieceLength == 0 ? nil : pieceLength)
-        else {
-            throw .badField
-        }
-        return span
-    }
-    mutating func confinement() throws(SumFrameError) -> SumConfinement {
-        switch try byte() {
-        case 0: return .unknown
-        case 1: return .confined
-        case 2: return .open(try text())
-        default: throw .badField
-        }
-    }
-    mutating func algorithm() throws(SumFrameError) -> DigestAlgorithm {
-        guard let algorithm = DigestAlgorithm(frameCode: try byte()) else { throw .badField }
-        return algorithm
-    }
-    mutating func timings() throws(SumFrameError) -> SumTimings {
-        let queued = try time()
-        let run = try time()
-        let cpu = try time()
-        let worker = Int32(truncatingIfNeeded: try word())
-        return SumTimings(queued: max(0, queued), run: max(0, run), cpu: max(0, cpu), worker: worker)
-    }
-    mutating func text() throws(SumFrameError) -> String {
-        let count = try word()
-        guard count <= UInt64(SumFrame.messageLimit) else { throw .badField }
-        return String(decoding: try take(Int(count)), as: UTF8.self)
     }
 }
 
 extension DigestAlgorithm {
     /// Numbers of the wire; both ends are of one build, so they may change between releases.
-    fileprivate var frameCode: UInt8 {
+    var frameCode: UInt8 {
         switch self {
         case .sha256: 1
         case .sha512: 2
@@ -310,7 +190,7 @@ extension DigestAlgorithm {
         case .blake2b: 8
         }
     }
-    fileprivate init?(frameCode: UInt8) {
+    init?(frameCode: UInt8) {
         guard let match = Self.allCases.first(where: { $0.frameCode == frameCode }) else { return nil }
         self = match
     }
@@ -327,6 +207,16 @@ extension [UInt8] {
         append(little: UInt64(bitPattern: timings.run))
         append(little: UInt64(bitPattern: timings.cpu))
         append(little: UInt64(UInt32(bitPattern: timings.worker)))
+    }
+    fileprivate mutating func append(_ digest: BundledDigest) {
+        switch digest {
+        case .digest(let checksum):
+            append(checksum.algorithm.frameCode)
+            append(contentsOf: checksum.bytes)
+        case .unreadable(let code):
+            append(0)
+            append(little: UInt64(UInt32(bitPattern: code)))
+        }
     }
     fileprivate mutating func append(_ confinement: SumConfinement) {
         switch confinement {

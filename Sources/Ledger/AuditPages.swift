@@ -51,14 +51,14 @@ extension LedgerReader {
         switch scope {
         case .list(let list):
             let after = if case .job(let seq)? = cursor { seq } else { JobSeq(0) }
-            return try read { try Self.slice($0, of: list, after: after, limit: bound) }
+            return try read { try slice($0, of: list, after: after, limit: bound) }
         case .all, .paths:
             let ranges = scope.ranges(after: cursor)
             return try read { db in
                 var slice = AuditSlice(entries: [], next: nil)
                 var left = bound
                 for range in ranges where left > 0 {
-                    left -= try Self.add(db, range, limit: left, to: &slice)
+                    left -= try add(db, range, limit: left, to: &slice)
                 }
                 return slice
             }
@@ -66,23 +66,21 @@ extension LedgerReader {
     }
 
     /// - Returns: rows looked at.
-    private static func add(
+    private func add(
         _ db: Database, _ range: PathRange, limit: Int, to slice: inout AuditSlice
     ) throws -> Int {
-        let (sql, arguments) = rows(range, limit: limit)
-        let statement = try db.cachedStatement(
-            sql:
-                "SELECT \(PublishedColumns.selected) FROM (\(sql)) f \(PublishedColumns.owner) ORDER BY f.path"
-        )
+        let statement = try hot(range.upper == nil ? .filesOn : .filesBetween, db)
+        statement.bind(String(decoding: range.lower, as: UTF8.self))
+        if let upper = range.upper { statement.bind(String(decoding: upper, as: UTF8.self)) }
         var looked = 0
-        let cursor = try Row.fetchCursor(statement, arguments: arguments)
-        while let row = try cursor.next() {
+        let entries = try statement.bind(limit).rows { row -> AuditPage.Entry? in
             looked += 1
             let path = OutputPath(trusted: row.text(0) ?? "")
             if looked == limit { slice.next = .path(path) }
-            guard let file = PublishedColumns.file(row), !file.isBeingReplaced else { continue }
-            slice.entries.append(AuditPage.Entry(cursor: .path(path), record: file.record))
+            guard let file = PublishedColumns.file(row), !file.isBeingReplaced else { return nil }
+            return AuditPage.Entry(cursor: .path(path), record: file.record)
         }
+        slice.entries += entries
         return looked
     }
 
@@ -97,30 +95,20 @@ extension LedgerReader {
         )
     }
 
-    private static func slice(
-        _ db: Database, of list: ListID, after: JobSeq, limit: Int
-    ) throws -> AuditSlice {
-        let statement = try db.cachedStatement(
-            sql: """
-                SELECT \(PublishedColumns.selected), j.seq, j.state FROM \(SpanPages.jobs) \
-                LEFT JOIN outcome o ON o.seq = j.seq LEFT JOIN file f ON f.path = o.path \
-                \(PublishedColumns.owner) WHERE \(SpanPages.condition) ORDER BY s.first, j.seq LIMIT ?
-                """)
-        let arguments = StatementArguments(SpanPages.values(list, after) + [Int64(limit)])
-        let cursor = try Row.fetchCursor(statement, arguments: arguments)
-        var slice = AuditSlice(entries: [], next: nil)
+    private func slice(_ db: Database, of list: ListID, after: JobSeq, limit: Int) throws -> AuditSlice {
+        let statement = try hot(.filesOfList, db)
+        for value in SpanPages.values(list, after) { statement.bind(value) }
         var looked = 0
         var last = after
-        while let row = try cursor.next() {
+        let entries = try statement.bind(limit).rows { row -> AuditPage.Entry? in
             looked += 1
             last = JobSeq(row.number(PublishedColumns.count))
             guard Int(row.number(PublishedColumns.count + 1)) == JobState.done.rawValue,
                 let file = PublishedColumns.file(row), !file.isBeingReplaced
-            else { continue }
-            slice.entries.append(AuditPage.Entry(cursor: .job(last), record: file.record))
+            else { return nil }
+            return AuditPage.Entry(cursor: .job(last), record: file.record)
         }
-        if looked == limit { slice.next = .job(last) }
-        return slice
+        return AuditSlice(entries: entries, next: looked == limit ? .job(last) : nil)
     }
 
     /// Files and bytes of up to `limit` rows, for a total ahead of the audit. `next`: as for slices.

@@ -70,16 +70,10 @@ extension LedgerStore {
         }
         try set(progress.id, sets.joined(separator: ", "), values)
         try write { db in
+            let statement = try hot(.verified, db)
             for file in progress.files {
-                try db.cachedStatement(
-                    sql: """
-                        UPDATE file SET verified_at = ?, verdict = ?, digest = coalesce(digest, ?) \
-                        WHERE path = ? AND published_at = ?
-                        """
-                ).execute(arguments: [
-                    now.rawValue, file.verdict.rawValue, file.digest?.description, file.path.description,
-                    file.publishedAt.rawValue,
-                ])
+                try statement.bind(now.rawValue).bind(file.verdict.rawValue).bind(file.digest?.description)
+                    .bind(file.path.description).bind(file.publishedAt.rawValue).run()
             }
         }
     }

@@ -62,16 +62,17 @@ extension LedgerStore {
         let lane = LaneKey(list: DigestErrand.list, host: try hostID(host, db))
         var options = wish.options
         options.checksum = wish.checksum
+        let state = try isPaused(list, db) ? JobState.paused : .queued
         try db.cachedStatement(
             sql: """
                 INSERT INTO job (seq, list, line, kind, state, host, rank, admitted_at, urls, path, options) \
-                VALUES (?, 0, ?, 3, 0, ?, ?, ?, ?, ?, ?)
+                VALUES (?, 0, ?, 3, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
-            errand.seq.rawValue, line, lane.host.rawValue, rank, now.rawValue, source,
+            errand.seq.rawValue, line, state.rawValue, lane.host.rawValue, rank, now.rawValue, source,
             ".dld/checksums/\(errand.id.rawValue)", JSONColumn.text(options),
         ])
-        deltas.add(lane, .queued)
+        deltas.add(lane, state)
         digestNews.hasErrands = true
         return errand.id
     }
@@ -90,21 +91,17 @@ extension LedgerStore {
             }
             let select = try db.cachedStatement(sql: "SELECT reading FROM digest_list WHERE id = ?")
             guard let reading = try Int64.fetchOne(select, arguments: [batch.id.rawValue]) else { return }
-            let insert = try db.cachedStatement(
-                sql: "INSERT OR IGNORE INTO digest_line (reading, name, checksum) VALUES (?, ?, ?)")
-            let better = try db.cachedStatement(
-                sql: """
-                    UPDATE digest_line SET checksum = ? WHERE reading = ? AND name = ? \
-                    AND substr(checksum, 1, 1) < ?
-                    """)
+            let insert = try hot(.digestLine, db)
+            let better = try hot(.betterLine, db)
             var count = 0
             for line in batch.lines {
-                let strength = Data([line.checksum.algorithm.strength])
-                let stored = strength + line.checksum.bytes
-                try insert.execute(arguments: [reading, line.name, stored])
-                count += db.changesCount
-                if db.changesCount == 0 {
-                    try better.execute(arguments: [stored, reading, line.name, strength])
+                let strength = line.checksum.algorithm.strength
+                let stored = [strength] + line.checksum.bytes
+                try insert.bind(reading).bind(line.name).bind(bytes: stored).run()
+                if insert.changes > 0 {
+                    count += 1
+                } else {
+                    try better.bind(bytes: stored).bind(reading).bind(line.name).bind(bytes: [strength]).run()
                 }
             }
             try db.cachedStatement(sql: "UPDATE digest_list SET lines = lines + ? WHERE id = ?")
@@ -127,10 +124,30 @@ extension LedgerStore {
     func rewant(_ id: DigestListID, now: WallTime, _ db: Database) throws {
         guard let errand = try head(JobSeq(-id.rawValue), db), errand.state.isTerminal else { return }
         try OutcomeColumns.delete(db, errand.seq)
-        try move(errand, to: .queued, waited: 0, now: now, db, also: "attempts = 0, started_at = NULL")
+        let select = try db.cachedStatement(sql: "SELECT list FROM digest_list WHERE id = ?")
+        let list = ListID(try Int64.fetchOne(select, arguments: [id.rawValue]) ?? 0)
+        try move(
+            errand, to: isPaused(list, db) ? .paused : .queued, waited: 0, now: now, db,
+            also: "attempts = 0, started_at = NULL")
         try db.cachedStatement(sql: "UPDATE digest_list SET state = 0, error_message = NULL WHERE id = ?")
             .execute(arguments: [id.rawValue])
         digestNews.hasErrands = true
+    }
+
+    /// The jobs that fetch a list's lists of digests, as far as they are wanted still: they rest and go on with it.
+    public func errands(of list: ListID) throws(LedgerError) -> [(seq: JobSeq, lane: LaneKey)] {
+        try read { db in
+            let select = try db.cachedStatement(
+                sql: "SELECT id FROM digest_list WHERE list = ? AND state = 0 ORDER BY id")
+            return try Int64.fetchAll(select, arguments: [list.rawValue]).compactMap { id in
+                try head(JobSeq(-id), db).map { ($0.seq, $0.lane) }
+            }
+        }
+    }
+
+    private func isPaused(_ list: ListID, _ db: Database) throws -> Bool {
+        let select = try db.cachedStatement(sql: "SELECT paused FROM list WHERE id = ?")
+        return try Bool.fetchOne(select, arguments: [list.rawValue]) ?? false
     }
 
     /// A list has ended: so have its lists of digests.

@@ -74,6 +74,17 @@ extension Row: ColumnReading {
         return self
     }
 
+    /// A blob; at least one byte.
+    @discardableResult
+    func bind(bytes: [UInt8]) -> DirectStatement {
+        bound += 1
+        // SQLite copies it: it must outlive this call only.
+        unsafe bytes.withUnsafeBytes {
+            _ = unsafe sqlite3_bind_blob64(pointer, bound, $0.baseAddress, UInt64($0.count), Self.copied)
+        }
+        return self
+    }
+
     /// For a statement that gives no rows. Ready for its next use whatever happens.
     func run() throws {
         defer { reset() }

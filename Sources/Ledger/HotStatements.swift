@@ -14,6 +14,8 @@ final class HotStatements {
         case outcome, outcomeEnded, settleFile, releaseFile
         case lane, emptyLane, listCounts, hostCounts, totals
         case results
+        case digestLine, betterLine
+        case verified, filesOn, filesBetween, filesOfList
     }
 
     private var prepared: [DirectStatement?] = Array(repeating: nil, count: Query.allCases.count)
@@ -88,11 +90,44 @@ extension HotStatements.Query {
             LEFT JOIN outcome o ON o.seq = j.seq LEFT JOIN host h ON h.id = j.host \
             WHERE \(SpanPages.condition) ORDER BY s.first, j.seq LIMIT ?
             """
+        case .digestLine: "INSERT OR IGNORE INTO digest_line (reading, name, checksum) VALUES (?, ?, ?)"
+        case .betterLine:
+            """
+            UPDATE digest_line SET checksum = ? WHERE reading = ? AND name = ? \
+            AND substr(checksum, 1, 1) < ?
+            """
+        case .verified, .filesOn, .filesBetween, .filesOfList: auditing
         }
     }
 
     /// What every change of state sets; the same order in `LedgerStore.bindMoved`.
     private static let moved = "state = ?, waited = ?, due = ?, since = ?, crashes = ?"
+
+    /// For every file of an audit.
+    private var auditing: String {
+        switch self {
+        case .verified:
+            """
+            UPDATE file SET verified_at = ?, verdict = ?, digest = coalesce(digest, ?) \
+            WHERE path = ? AND published_at = ?
+            """
+        case .filesOn: files("path >= ?")
+        case .filesBetween: files("path >= ? AND path < ?")
+        case .filesOfList:
+            """
+            SELECT \(PublishedColumns.selected), j.seq, j.state FROM \(SpanPages.jobs) \
+            LEFT JOIN outcome o ON o.seq = j.seq LEFT JOIN file f ON f.path = o.path \
+            \(PublishedColumns.owner) WHERE \(SpanPages.condition) ORDER BY s.first, j.seq LIMIT ?
+            """
+        default: preconditionFailure("\(self) is of no audit")
+        }
+    }
+
+    /// The limit counts rows that were looked at, whatever the join makes of them.
+    private func files(_ condition: String) -> String {
+        "SELECT \(PublishedColumns.selected) FROM (SELECT * FROM file WHERE \(condition) ORDER BY path LIMIT ?) f "
+            + "\(PublishedColumns.owner) ORDER BY f.path"
+    }
 
     /// Once a group, for each list and host that it has touched.
     private var counting: String {

@@ -14,6 +14,7 @@ public final class LedgerReader {
     public let path: String
     private let cipher: JobIDCipher
     private let queue: DatabaseQueue
+    let hot = HotStatements()
 
     private init(path: String, cipher: JobIDCipher, queue: DatabaseQueue) {
         self.path = path
@@ -146,6 +147,7 @@ public final class LedgerReader {
 
     /// Closes the connection. Nothing may be called after it.
     public func close() throws(LedgerError) {
+        hot.forget()
         do { try queue.close() } catch { throw LedgerError(error, file: path) }
     }
 

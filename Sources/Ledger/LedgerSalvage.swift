@@ -21,8 +21,7 @@ public struct LedgerSalvage: Sendable, Hashable {
 /// Builds a sound ledger beside a damaged one, from what can still be read of it.
 ///
 /// Lists and jobs are not taken over: their lists are admitted again. Identity, numbers, the table of files and the
-/// parts of unfinished jobs are, as far as their pages are whole: each table is read upwards by its key until SQLite
-/// finds damage, then downwards from its end.
+/// parts of unfinished jobs are, as far as their pages are whole (`SalvageWalk`).
 public enum LedgerRescue {
     /// Writes a new ledger at `fresh`, where nothing lies. `known` fills in what the damaged one does not tell.
     /// - Returns: what the new ledger stands on.
@@ -112,19 +111,8 @@ public enum LedgerRescue {
     }
 }
 
-/// How one table is taken over.
-private struct Salvaged {
-    /// Without its WHERE; the first column is the key.
-    var select: String
-    var condition: String
-    var key: String
-    var insert: String
-}
-
 extension LedgerRescue {
-    private static let page = 1000
-
-    private static let fileTable = Salvaged(
+    private static let fileTable = SalvagedTable(
         select: """
             SELECT path, last_job, last_url, last_ended_at, next_suffix, url, final_url, size, digest, etag, \
             last_modified, content_type, published_at FROM file
@@ -133,69 +121,18 @@ extension LedgerRescue {
             INSERT OR IGNORE INTO file (path, last_job, last_url, last_ended_at, next_suffix, url, final_url, size, \
             digest, etag, last_modified, content_type, published_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """)
-    private static let partTable = Salvaged(
+    private static let partTable = SalvagedTable(
         select: "SELECT seq, path, url, resume, ended_at FROM part", condition: "1", key: "seq",
         insert: "INSERT OR IGNORE INTO part (seq, path, url, resume, ended_at) VALUES (?, ?, ?, ?, ?)")
     /// Unfinished jobs begin anew: what they had becomes a part that a later job goes on from.
-    private static let resumes = Salvaged(
+    private static let resumes = SalvagedTable(
         select: "SELECT seq, path, urls, resume, admitted_at FROM job",
         condition: "resume NOT NULL AND state < 5 AND gid IS NULL AND instr(urls, char(9)) = 0", key: "seq",
         insert: "INSERT OR IGNORE INTO part (seq, path, url, resume, ended_at) VALUES (?, ?, ?, ?, ?)")
 
     /// - Returns: rows written.
-    private static func copy(_ table: Salvaged, from old: DatabaseQueue, to new: DatabaseQueue) -> Int {
-        walk(table, "ASC", from: old, to: new) + walk(table, "DESC", from: old, to: new)
-    }
-
-    /// Reads in one direction until the end, or until a page that is damaged.
-    private static func walk(
-        _ table: Salvaged, _ order: String, from old: DatabaseQueue, to new: DatabaseQueue
-    ) -> Int {
-        var written = 0
-        var last: DatabaseValue?
-        while true {
-            let comparison = order == "ASC" ? ">" : "<"
-            let after = last == nil ? "" : " AND \(table.key) \(comparison) ?"
-            let sql = """
-                \(table.select) WHERE \(table.condition)\(after) ORDER BY \(table.key) \(order) LIMIT \(page)
-                """
-            var rows: [[DatabaseValue]] = []
-            var isWhole = true
-            do {
-                try old.read { db in
-                    let arguments = StatementArguments(last.map { [$0] } ?? [])
-                    let cursor = try Row.fetchCursor(db, sql: sql, arguments: arguments)
-                    while let row = try cursor.next() { rows.append(Array(row.databaseValues)) }
-                }
-            } catch {
-                isWhole = false
-            }
-            let count = insert(rows, table, new)
-            written += count
-            last = rows.last?.first
-            // Downwards, rows that are there already mean that both walks have met.
-            guard isWhole, rows.count == page, order == "ASC" || count > 0 else { return written }
-        }
-    }
-
-    /// A row that the new table's rules refuse is damage too, and is left out alone.
-    private static func insert(_ rows: [[DatabaseValue]], _ table: Salvaged, _ new: DatabaseQueue) -> Int {
-        var count = 0
-        do {
-            try new.write { db in
-                let statement = try db.cachedStatement(sql: table.insert)
-                for row in rows {
-                    do {
-                        try statement.execute(arguments: StatementArguments(row))
-                        count += db.changesCount
-                    } catch {
-                        continue
-                    }
-                }
-            }
-        } catch {
-            return 0
-        }
-        return count
+    private static func copy(_ table: SalvagedTable, from old: DatabaseQueue, to new: DatabaseQueue) -> Int {
+        let walk = SalvageWalk(table: table, old: old, new: new)
+        return walk.copy()
     }
 }

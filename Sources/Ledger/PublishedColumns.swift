@@ -13,7 +13,7 @@ enum PublishedColumns {
     static let owner = "LEFT JOIN job w ON w.seq = f.owner"
 
     /// nil: nothing was ever published there.
-    static func file(_ row: Row, from first: Int = 0) -> PublishedFile? {
+    static func file(_ row: borrowing some ColumnReading, from first: Int = 0) -> PublishedFile? {
         guard let path = row.text(first), let published = row.time(first + 8),
             let size = row.optionalNumber(first + 3)
         else { return nil }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CLinux
 import SystemPackage
 
 /// A SOCK_SEQPACKET socket of ours: whole packets in, whole packets out, what cannot leave yet waits here in order.
@@ -9,29 +8,15 @@ import SystemPackage
 /// is for the protocol above to bound (credits). Any error means that the peer is of no use any more.
 public struct PacketSocket: ~Copyable {
     /// One packet. No bytes: the other end is closed.
-    @frozen
-    public struct Packet: ~Copyable {
+    public struct Packet: Sendable {
         public var bytes: [UInt8]
-        /// Close-on-exec; closed with this value unless taken out.
-        public var descriptor: Descriptor?
-        @usableFromInline
-        init(bytes: [UInt8], descriptor: consuming Descriptor?) {
-            self.bytes = bytes
-            self.descriptor = descriptor
-        }
-    }
-    private final class Unsent {
-        let bytes: [UInt8]
-        let passed: Descriptor?
-        init(bytes: [UInt8], passed: consuming Descriptor?) {
-            self.bytes = bytes
-            self.passed = passed
-        }
+        /// Close-on-exec.
+        public var files: [HeldFile]
     }
 
     private let socket: Descriptor
     private var buffer: [UInt8]
-    private var unsent: [Unsent] = []
+    private var unsent: [Packet] = []
 
     /// - Parameter packetLimit: bytes of the longest packet; what is longer is cut by the kernel.
     public init(_ socket: consuming Descriptor, packetLimit: Int) throws(SystemError) {
@@ -45,40 +30,28 @@ public struct PacketSocket: ~Copyable {
     /// What a poll should watch it for.
     public var interest: Poll.Interest { hasUnsent ? [.read, .write] : .read }
 
-    /// Sends a packet (at least one byte) after all that waits, or lets it wait. A descriptor that has to wait is
-    /// duplicated: the caller's may be closed at once.
-    public mutating func send(_ packet: [UInt8], passing passed: Int32? = nil) throws(SystemError) {
+    /// Sends a packet (at least one byte) after all that waits, or lets it wait; files that have to wait stay open.
+    public mutating func send(_ packet: [UInt8], passing files: [HeldFile] = []) throws(SystemError) {
         try flush()
         if unsent.isEmpty,
-            unsafe try DescriptorPassing.send(packet.span.bytes, passing: passed, over: socket) != nil
+            unsafe try DescriptorPassing.send(packet.span.bytes, passing: files, over: socket) != nil
         {
             return
         }
-        var copy: Descriptor?
-        if let passed {
-            copy = Descriptor(
-                owning: try systemCall("duplicate", "descriptor \(passed)") { () in dld_duplicate(passed, 0) }
-            )
-        }
-        unsent.append(Unsent(bytes: packet, passed: copy))
+        unsent.append(Packet(bytes: packet, files: files))
     }
 
     /// Sends what waits, as far as the peer takes it.
     public mutating func flush() throws(SystemError) {
+        guard !unsent.isEmpty else { return }
         var sent = 0
         defer { unsent.removeFirst(sent) }
         while sent < unsent.count {
             let next = unsent[sent]
-            let passed: Int32? =
-                switch next.passed {
-                case .some(let held): held.rawValue
-                case .none: nil
-                }
             let bytes = next.bytes
-            guard unsafe try DescriptorPassing.send(bytes.span.bytes, passing: passed, over: socket) != nil
-            else {
-                return
-            }
+            guard
+                unsafe try DescriptorPassing.send(bytes.span.bytes, passing: next.files, over: socket) != nil
+            else { return }
             sent += 1
         }
     }
@@ -86,13 +59,12 @@ public struct PacketSocket: ~Copyable {
     /// The next packet; nil when none is there. A peer that died with packets of ours unread counts as closed.
     public mutating func receive() throws(SystemError) -> Packet? {
         do throws(SystemError) {
-            guard var received = try DescriptorPassing.receive(into: &buffer, over: socket) else {
+            guard let received = try DescriptorPassing.receive(into: &buffer, over: socket) else {
                 return nil
             }
-            let passed = received.descriptor.take()
-            return Packet(bytes: Array(buffer.prefix(received.count)), descriptor: passed)
+            return Packet(bytes: Array(buffer.prefix(received.count)), files: received.files)
         } catch  where error.code == .connectionReset {
-            return Packet(bytes: [], descriptor: nil)
+            return Packet(bytes: [], files: [])
         }
     }
 

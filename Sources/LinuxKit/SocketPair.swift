@@ -31,31 +31,37 @@ public struct SocketPair: ~Copyable {
     }
 }
 
-/// Bytes and at most one descriptor, over a Unix socket (SCM_RIGHTS, unix(7)).
+/// An open file that several hold, on any threads; closed with the last of them.
+public final class HeldFile: Sendable, Hashable {
+    public let descriptor: Descriptor
+    public init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+    public static func == (a: HeldFile, b: HeldFile) -> Bool { a === b }
+    public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}
+
+/// Bytes with descriptors, over a Unix socket (SCM_RIGHTS, unix(7)).
 public enum DescriptorPassing {
+    /// As many descriptors as one message carries; more are EINVAL.
+    public static let limit = Int(dld_descriptors_max)
+
     /// What came in one receive.
-    @frozen
-    public struct Received: ~Copyable {
+    public struct Received: Sendable {
         /// Bytes written to the front of the buffer; 0: the other end is closed.
         public var count: Int
-        /// Close-on-exec. Take it out with `take()`, or it is closed with this value.
-        public var descriptor: Descriptor?
-        @usableFromInline
-        init(count: Int, descriptor: consuming Descriptor?) {
-            self.count = count
-            self.descriptor = descriptor
-        }
+        /// Close-on-exec, in the order they were sent.
+        public var files: [HeldFile]
     }
 
-    /// Sends bytes (at least one) and a copy of `descriptor`. On a stream the answer may be short; the
-    /// descriptor went with the first byte, so the rest is sent without. nil: would block, nothing was sent.
+    /// Sends bytes (at least one) and copies of descriptors. On a stream the answer may be short; the
+    /// descriptors went with the first byte, so the rest is sent without. nil: would block, nothing was sent.
     /// A peer that is gone is EPIPE, never a signal.
     public static func send(
-        _ bytes: RawSpan, passing descriptor: Int32? = nil, over socket: borrowing Descriptor
+        _ bytes: RawSpan, passing files: [HeldFile] = [], over socket: borrowing Descriptor
     ) throws(SystemError) -> Int? {
         let number = socket.rawValue
+        let passed = files.map { $0.descriptor.rawValue }
         let count = unsafe bytes.withUnsafeBytes {
-            unsafe dld_send_descriptor(number, $0.baseAddress, $0.count, descriptor ?? -1, 0)
+            unsafe dld_send_descriptors(number, $0.baseAddress, $0.count, passed, passed.count, 0)
         }
         if count >= 0 { return count }
         if errno == EAGAIN { return nil }
@@ -67,14 +73,18 @@ public enum DescriptorPassing {
         into buffer: inout [UInt8], from start: Int = 0, over socket: borrowing Descriptor
     ) throws(SystemError) -> Received? {
         let number = socket.rawValue
-        var passed: Int32 = -1
-        let count = unsafe buffer.withUnsafeMutableBytes { bytes in
-            let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
-            return unsafe dld_receive_descriptor(number, room.baseAddress, room.count, &passed, 0)
+        var files: [HeldFile] = []
+        let count = unsafe withUnsafeTemporaryAllocation(of: Int32.self, capacity: limit) { numbers in
+            var passed = 0
+            let count = unsafe buffer.withUnsafeMutableBytes { bytes in
+                let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
+                return unsafe dld_receive_descriptors(
+                    number, room.baseAddress, room.count, numbers.baseAddress, &passed, 0)
+            }
+            for place in 0..<passed { files.append(HeldFile(Descriptor(owning: unsafe numbers[place]))) }
+            return count
         }
-        if count >= 0 {
-            return Received(count: count, descriptor: passed >= 0 ? Descriptor(owning: passed) : nil)
-        }
+        if count >= 0 { return Received(count: count, files: files) }
         if errno == EAGAIN { return nil }
         throw .last("receive", "socket \(number)")
     }

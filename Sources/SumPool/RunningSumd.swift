@@ -55,12 +55,12 @@ struct RunningSumd: ~Copyable {
 
     var pollEntry: (descriptor: Int32, interest: Poll.Interest) { (link.descriptor, link.interest) }
 
-    mutating func send(_ frame: SumFrame, passing descriptor: Int32? = nil) throws(SystemError) {
-        try send(packet: frame.packet, passing: descriptor)
+    mutating func send(_ frame: SumFrame, passing files: [HeldFile] = []) throws(SystemError) {
+        try send(packet: frame.packet, passing: files)
     }
     /// Frames that were encoded already.
-    mutating func send(packet: [UInt8], passing descriptor: Int32? = nil) throws(SystemError) {
-        try link.send(packet, passing: descriptor)
+    mutating func send(packet: [UInt8], passing files: [HeldFile] = []) throws(SystemError) {
+        try link.send(packet, passing: files)
     }
     mutating func flush() throws(SystemError) { try link.flush() }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JobModel
+import LinuxKit
 
 /// Which jobs wait, which lie with `sumd`, and how often one of them was lost. Pure: no process, no clock.
 ///
@@ -11,6 +12,7 @@ struct SumBook {
         case sum(SumRange)
         case digest(
             directory: String, name: String, DigestAlgorithm, span: DigestSpan = .whole, rate: Int64? = nil)
+        case bundle([HeldFile], DigestAlgorithm, bytes: Int64)
     }
     struct Job: Sendable, Hashable {
         let seq: JobSeq
@@ -24,7 +26,7 @@ struct SumBook {
 
     /// Sums that may lie with `sumd`: they cost it a hundred bytes each, and only what it has can share its workers.
     let sumCredit: Int
-    /// Digests that may: each is an open descriptor on both sides.
+    /// Digests that may: each is an open descriptor on both sides, or a bundle of them.
     private(set) var digestCredit: Int
 
     private var waitingSums = JobQueue()
@@ -53,7 +55,7 @@ struct SumBook {
         let job = Job(seq: seq, work: work, submitted: submitted)
         switch work {
         case .sum: waitingSums.append(job)
-        case .digest: waitingDigests.append(job)
+        case .digest, .bundle: waitingDigests.append(job)
         }
         return replaced
     }
@@ -91,7 +93,7 @@ struct SumBook {
         tickets[job.seq] = nil
         switch job.work {
         case .sum: sumsOut -= 1
-        case .digest: digestsOut -= 1
+        case .digest, .bundle: digestsOut -= 1
         }
         return job
     }
@@ -109,7 +111,7 @@ struct SumBook {
             }
             switch job.work {
             case .sum: waitingSums.prepend(job)
-            case .digest: waitingDigests.prepend(job)
+            case .digest, .bundle: waitingDigests.prepend(job)
             }
         }
         return failed.reversed()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import JobModel
+public import LinuxKit
 
 /// What the dispatcher asks of the CPU side. Sent through the loop's mailbox; never blocks.
 public enum SumCommand: Sendable, Hashable {
@@ -13,6 +14,8 @@ public enum SumCommand: Sendable, Hashable {
         rate: Int64? = nil)
     /// The same for a whole file that may be there: its size is told first, by `found`.
     case look(JobSeq, directory: String, name: String, DigestAlgorithm)
+    /// Digests small files that are open already, as one piece; answered by `bundled`. Of `bytes` together, about.
+    case bundle(JobSeq, [HeldFile], DigestAlgorithm, bytes: Int64)
     /// The answer is no longer wanted; one that is already on its way may still be reported.
     case cancel(JobSeq)
     /// So many worker processes from now on; held between 1 and 1024. No job is lost or begun anew by it.
@@ -28,6 +31,8 @@ public enum SumEvent: Sendable, Hashable {
     case digested(JobSeq, Checksum, SumTimings)
     /// The digests of a span's pieces, one after the other.
     case pieced(JobSeq, [UInt8], SumTimings)
+    /// What came of each file of a bundle, in order.
+    case bundled(JobSeq, [BundledDigest])
     /// The file of a `look` is there and is being digested.
     case found(JobSeq, size: Int64)
     case failed(JobSeq, JobError)

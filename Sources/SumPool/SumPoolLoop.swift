@@ -89,6 +89,8 @@ public struct SumPoolLoop: ~Copyable {
             replaced = book.add(
                 seq, .digest(directory: directory, name: name, algorithm, span: .whole), submitted: now)
             looks.insert(seq)
+        case .bundle(let seq, let files, let algorithm, let bytes):
+            replaced = book.add(seq, .bundle(files, algorithm, bytes: bytes), submitted: now)
         case .cancel(let seq):
             looks.remove(seq)
             replaced = book.cancel(seq)
@@ -162,6 +164,11 @@ extension SumPoolLoop {
                 let frame = SumFrame.digest(
                     ticket: ticket, algorithm: algorithm, span: span, rate: rate, submitted: job.submitted)
                 handOver(frame, of: job, ticket, directory: FilePath(directory), name: FilePath(name))
+            case .bundle(let files, let algorithm, let bytes):
+                send(
+                    .bundle(
+                        ticket: ticket, algorithm: algorithm, files: files.count, bytes: bytes,
+                        submitted: job.submitted), passing: files)
             }
         }
     }
@@ -176,16 +183,16 @@ extension SumPoolLoop {
             let tree = try DirectoryTree(root: directory, capacity: 1)
             let file = try tree.open(name, .readOnly, options: [.nonBlocking])
             if tellsSize { events(.found(job.seq, size: try file.status(name.string).size)) }
-            send(frame, passing: file.rawValue)
+            send(frame, passing: [HeldFile(file)])
         } catch {
             _ = book.take(ticket)
             fail(job, .disk, "\(error)")
         }
     }
 
-    private mutating func send(_ frame: SumFrame, passing descriptor: Int32? = nil) {
+    private mutating func send(_ frame: SumFrame, passing files: [HeldFile] = []) {
         do throws(SystemError) {
-            try sumd?.send(frame, passing: descriptor)
+            try sumd?.send(frame, passing: files)
         } catch {
             bury(because: "\(error)")
         }
@@ -220,6 +227,13 @@ extension SumPoolLoop {
             if let job = book.take(ticket) { events(.digested(job.seq, checksum, timings)) }
         case .pieces(let ticket, let digests, let timings):
             if let job = book.take(ticket) { events(.pieced(job.seq, digests, timings)) }
+        case .bundled(let ticket, let digests, _):
+            guard let job = book.take(ticket) else { return }
+            guard case .bundle(let files, _, _) = job.work, files.count == digests.count else {
+                fail(job, .workerDied, "sumd answered for another number of files")
+                throw SumFrameError.badField
+            }
+            events(.bundled(job.seq, digests))
         case .failed(let ticket, let fault, let message):
             if let job = book.take(ticket) { fail(job, fault.code, message) }
         case .pool(let workers, let restarts, let remark, let confinement):
@@ -230,7 +244,7 @@ extension SumPoolLoop {
             if !remark.isEmpty { state.remark = remark }
             state.confinement = confinement
         case .pong(let number): sumd?.ponged(number, now: Monotonic.nanoseconds())
-        case .sum, .digest, .cancel, .ping, .progress, .resize, .ready: throw SumFrameError.badField
+        case .sum, .digest, .bundle, .cancel, .ping, .progress, .resize, .ready: throw SumFrameError.badField
         }
     }
 
@@ -254,6 +268,7 @@ extension SumPoolLoop {
         let shown: String
         switch job.work {
         case .sum(let range): shown = "sum \(range.from)..\(range.to): \(message)"
+        case .bundle(let files, _, _): shown = "digests of \(files.count) files: \(message)"
         case .digest(_, let name, _, _, _): shown = "digest of part \(Masking.text(name)): \(message)"
         }
         events(.failed(job.seq, JobError(code, shown)))

@@ -80,7 +80,7 @@ public enum ByHand {
         switch ending.result {
         case .summed(let total): job.answer = String(total)
         case .digested(let checksum): job.answer = checksum.hex
-        case .pieces: break
+        case .pieces, .bundled: break
         case .failed(_, let message): job.failure = message
         }
         return job

@@ -93,7 +93,7 @@ struct DigestDesk: ~Copyable {
             switch ending.result {
             case .digested(let checksum): places[ending.ticket] = .answered(.digest(checksum))
             case .failed(_, let message): places[ending.ticket] = .answered(.failed(nil, message))
-            case .summed, .pieces: break
+            case .summed, .pieces, .bundled: break
             }
         }
         return ready
@@ -112,7 +112,8 @@ struct DigestDesk: ~Copyable {
             case .regular:
                 report.bytes += max(0, status.size)
                 pool.submit(
-                    digest: order.algorithm, of: file, ticket: ticket, submitted: Monotonic.nanoseconds())
+                    digest: order.algorithm, of: HeldFile(file), ticket: ticket,
+                    submitted: Monotonic.nanoseconds())
                 return .waiting
             case .directory: return .answered(.failed(.isDirectory, "\(Errno.isDirectory)"))
             case .symbolicLink, .fifo, .socket, .device:

@@ -31,7 +31,7 @@ struct ForkedPool: ~Copyable {
     /// How many there should be.
     var size = 0
     var dealer = PieceDealer()
-    private var files: [UInt64: HeldFile] = [:]
+    private var files: [UInt64: [HeldFile]] = [:]
     private var submitted: [UInt64: Int64] = [:]
     private var memoryKills = MemoryKills()
     /// Endings found outside a turn's own reading.
@@ -95,11 +95,11 @@ extension ForkedPool {
     /// The same for a digest. A descriptor that is no regular file fails the job.
     mutating func submit(
         digest algorithm: DigestAlgorithm, _ span: DigestSpan = .whole, rate: Int64? = nil,
-        of file: consuming Descriptor, ticket: UInt64, submitted time: Int64
+        of file: HeldFile, ticket: UInt64, submitted time: Int64
     ) {
         let size: Int64
         do throws(SystemError) {
-            let status = try file.status()
+            let status = try file.descriptor.status()
             guard status.kind == .regular else {
                 reject(ticket, "not a regular file")
                 return
@@ -110,8 +110,19 @@ extension ForkedPool {
             return
         }
         submitted[ticket] = time
-        files[ticket] = HeldFile(file)
+        files[ticket] = [file]
         let work = Piece.Work.file(algorithm, span: span, size: size, rate: rate)
+        dealer.add(ticket, work, submitted: time, processes: self.size)
+    }
+
+    /// The same for small files, which are one piece.
+    mutating func submit(
+        bundle files: [HeldFile], _ algorithm: DigestAlgorithm, bytes: Int64, ticket: UInt64,
+        submitted time: Int64
+    ) {
+        submitted[ticket] = time
+        self.files[ticket] = files
+        let work = Piece.Work.bundle(algorithm, files: files.count, size: bytes)
         dealer.add(ticket, work, submitted: time, processes: self.size)
     }
 
@@ -184,7 +195,11 @@ extension ForkedPool {
             case .file(let algorithm, let span, _, let rate):
                 let frame = SumFrame.digest(
                     ticket: piece.id, algorithm: algorithm, span: span, rate: rate, submitted: time)
-                slot.send(frame, file: files[piece.ticket])
+                slot.send(frame, passing: files[piece.ticket] ?? [])
+            case .bundle(let algorithm, let count, let size):
+                let frame = SumFrame.bundle(
+                    ticket: piece.id, algorithm: algorithm, files: count, bytes: size, submitted: time)
+                slot.send(frame, passing: files[piece.ticket] ?? [])
             }
             slot.work(on: dealer.hand(of: index).first, now: Monotonic.nanoseconds())
         }
@@ -225,6 +240,8 @@ extension ForkedPool {
             ending = dealer.answered(slot.index, piece: piece, .digested(checksum), timings)
         case .pieces(let piece, let digests, let timings):
             ending = dealer.answered(slot.index, piece: piece, .pieces(digests), timings)
+        case .bundled(let piece, let digests, let timings):
+            ending = dealer.answered(slot.index, piece: piece, .bundled(digests), timings)
         case .failed(let piece, let fault, let message):
             let timings = SumTimings(queued: 0, run: 0, cpu: 0, worker: slot.process?.pid ?? 0)
             ending = dealer.answered(slot.index, piece: piece, .failed(fault, message), timings)
@@ -235,7 +252,7 @@ extension ForkedPool {
             ending = nil
         case .progress, .pong:
             ending = nil
-        case .sum, .digest, .cancel, .ping, .pool, .resize:
+        case .sum, .digest, .bundle, .cancel, .ping, .pool, .resize:
             slot.kill(because: "sent what makes no sense")
             ending = nil
         }

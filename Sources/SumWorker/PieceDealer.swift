@@ -19,6 +19,7 @@ struct PieceDealer {
             case summed(UInt128)
             case digested(Checksum)
             case pieces([UInt8])
+            case bundled([BundledDigest])
             case failed(SumFault, String)
         }
         let ticket: UInt64
@@ -70,7 +71,7 @@ extension PieceDealer {
             job.rest = range
             job.chunk = Self.chunk(of: range, processes: processes)
             sums.append(ticket)
-        case .file:
+        case .file, .bundle:
             job.returned = [work]
             files.append(ticket)
         }
@@ -176,7 +177,7 @@ extension PieceDealer {
         switch job.work {
         case .terms:
             if !sums.contains(ticket) { sums.insert(ticket, at: first ? 0 : sums.count) }
-        case .file:
+        case .file, .bundle:
             if !files.contains(ticket) { files.insert(ticket, at: first ? 0 : files.count) }
         }
     }
@@ -194,6 +195,7 @@ extension PieceDealer {
         case summed(UInt128)
         case digested(Checksum)
         case pieces([UInt8])
+        case bundled([BundledDigest])
         case failed(SumFault, String)
     }
 
@@ -214,6 +216,7 @@ extension PieceDealer {
         case .failed(let fault, let message): result = .failed(fault, message)
         case .digested(let checksum): result = .digested(checksum)
         case .pieces(let digests): result = .pieces(digests)
+        case .bundled(let digests): result = .bundled(digests)
         case .summed(let part):
             // Cannot overflow: the pieces of one range add up to less than 2^128.
             job.total += part

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs on: the one thread of sumd
 // Owns: the socket to dld, the forked pool
-// Receives: SumFrame.sum, .digest (with a descriptor), .cancel, .ping, .resize
-// Sends: SumFrame.summed, .digested, .pieces, .failed, .pong, .pool
+// Receives: SumFrame.sum, .digest and .bundle (with descriptors), .cancel, .ping, .resize
+// Sends: SumFrame.summed, .digested, .pieces, .bundled, .failed, .pong, .pool
 
 import Glibc
 import JobModel
@@ -61,7 +61,7 @@ private struct ServeLoop: ~Copyable {
                         confinement: pool.confinement))
             }
             let turn = pool.turn(watching: [(link.descriptor, link.interest)])
-            for ending in turn.endings { try send(Self.frame(of: ending)) }
+            try send(turn.endings)
             if turn.ready[0] {
                 try link.flush()
                 try receive()
@@ -72,6 +72,18 @@ private struct ServeLoop: ~Copyable {
 
     private mutating func send(_ frame: SumFrame) throws { try link.send(frame.packet) }
 
+    /// What came in one turn shares packets.
+    private mutating func send(_ endings: [PieceDealer.Ending]) throws {
+        var packet: [UInt8] = []
+        for ending in endings {
+            Self.frame(of: ending).append(to: &packet)
+            guard packet.count > SumFrame.packetLimit - SumFrame.frameLimit - 4 else { continue }
+            try link.send(packet)
+            packet.removeAll(keepingCapacity: true)
+        }
+        if !packet.isEmpty { try link.send(packet) }
+    }
+
     private static func frame(of ending: PieceDealer.Ending) -> SumFrame {
         switch ending.result {
         case .summed(let total): .summed(ticket: ending.ticket, total: total, timings: ending.timings)
@@ -79,38 +91,48 @@ private struct ServeLoop: ~Copyable {
             .digested(ticket: ending.ticket, checksum: checksum, timings: ending.timings)
         case .pieces(let digests):
             .pieces(ticket: ending.ticket, digests: digests, timings: ending.timings)
+        case .bundled(let digests):
+            .bundled(ticket: ending.ticket, digests: digests, timings: ending.timings)
         case .failed(let fault, let message):
             .failed(ticket: ending.ticket, fault: fault, message: message)
         }
     }
 
     private mutating func receive() throws {
-        while var packet = try link.receive() {
+        while let packet = try link.receive() {
             if packet.bytes.isEmpty {
                 isClosed = true
                 return
             }
-            var passed = packet.descriptor.take()
+            var passed = packet.files
             for frame in try SumFrame.frames(in: packet.bytes) {
                 if let ticket = frame.ticket, pool.contains(ticket) {
                     guard case .cancel = frame else { throw SumFrameError.badField }
                 }
-                try handle(frame, frame.carriesDescriptor ? passed.take() : nil)
+                guard frame.descriptors > 0 else {
+                    try handle(frame, [])
+                    continue
+                }
+                guard frame.descriptors == passed.count else { throw SumFrameError.badField }
+                try handle(frame, passed)
+                passed = []
             }
         }
     }
 
-    private mutating func handle(_ frame: SumFrame, _ passed: consuming Descriptor?) throws {
+    private mutating func handle(_ frame: SumFrame, _ files: [HeldFile]) throws {
         switch frame {
         case .sum(let ticket, let from, let to, let submitted):
             pool.submit(sum: SumRange(from: from, to: to), ticket: ticket, submitted: submitted)
         case .digest(let ticket, let algorithm, let span, let rate, let submitted):
-            guard let file = passed.take() else { throw SumFrameError.badField }
-            pool.submit(digest: algorithm, span, rate: rate, of: file, ticket: ticket, submitted: submitted)
+            pool.submit(
+                digest: algorithm, span, rate: rate, of: files[0], ticket: ticket, submitted: submitted)
+        case .bundle(let ticket, let algorithm, _, let bytes, let submitted):
+            pool.submit(bundle: files, algorithm, bytes: bytes, ticket: ticket, submitted: submitted)
         case .cancel(let ticket): pool.cancel(ticket)
         case .ping(let number): try send(.pong(number))
         case .resize(let processes): pool.resize(to: Int(clamping: processes))
-        case .pong, .progress, .summed, .digested, .pieces, .failed, .pool, .ready:
+        case .pong, .progress, .summed, .digested, .pieces, .bundled, .failed, .pool, .ready:
             throw SumFrameError.badField
         }
     }

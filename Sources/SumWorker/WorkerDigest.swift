@@ -2,11 +2,14 @@
 
 import JobModel
 import LinuxKit
+import SystemPackage
 
 extension WorkerLoop {
     struct Failure: Error {
         let fault: SumFault
         let message: String
+        /// Where the system would not read.
+        var code: Errno?
     }
     /// Between two looks at the socket: a few milliseconds of work.
     private static let bytesBetweenLooks = 4 << 20
@@ -37,8 +40,9 @@ extension WorkerLoop {
             case .refused: return .failure(Self.refused(algorithm))
             case .failed(let code):
                 return .failure(
-                    Failure(fault: .unreadable, message: "read for its \(algorithm.rawValue) digest: \(code)")
-                )
+                    Failure(
+                        fault: .unreadable, message: "read for its \(algorithm.rawValue) digest: \(code)",
+                        code: code))
             case .short(let end):
                 return .failure(
                     Failure(
@@ -68,6 +72,26 @@ extension WorkerLoop {
             case .failure(let failure): return .failure(failure)
             case nil: return nil
             }
+        }
+        return .success(digests)
+    }
+
+    /// What comes of each of some small files. nil: cancelled meanwhile.
+    mutating func bundle(
+        _ files: [HeldFile], _ algorithm: DigestAlgorithm, _ ticket: UInt64
+    ) throws -> Result<[BundledDigest], Failure>? {
+        var digests: [BundledDigest] = []
+        digests.reserveCapacity(files.count)
+        for file in files {
+            switch try digest(file, algorithm, .whole, nil, ticket) {
+            case .success(let checksum): digests.append(.digest(checksum))
+            case .failure(let failure):
+                guard let code = failure.code else { return .failure(failure) }
+                digests.append(.unreadable(errno: code.rawValue))
+            case nil: return nil
+            }
+            // On a slow disk each may take its time.
+            try giveSign(ticket)
         }
         return .success(digests)
     }

@@ -9,10 +9,16 @@ struct Piece: Sendable, Hashable {
         /// A file or a span of it; `size` is its bytes, for the dealing and the deadline only. `rate`: bytes a second at
         /// most.
         case file(DigestAlgorithm, span: DigestSpan = .whole, size: Int64, rate: Int64? = nil)
+        /// Small files, of `size` bytes together.
+        case bundle(DigestAlgorithm, files: Int, size: Int64)
 
         /// Bytes to be read.
         var bytes: Int64 {
-            if case .file(_, _, let size, _) = self { max(0, size) } else { 0 }
+            switch self {
+            case .terms: 0
+            case .file(_, _, let size, _): max(0, size)
+            case .bundle(_, _, let size): min(max(0, size), BundleLimit.bytes)
+            }
         }
         var rate: Int64? {
             if case .file(_, _, _, let rate) = self { rate } else { nil }
@@ -22,7 +28,7 @@ struct Piece: Sendable, Hashable {
         var weight: UInt64 {
             switch self {
             case .terms(let range): UInt64(min(range.terms, 1 << 62))
-            case .file: UInt64(min(bytes, 1 << 60)) * 4
+            case .file, .bundle: UInt64(min(bytes, 1 << 60)) * 4
             }
         }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs on: the one thread of a forked worker process
 // Owns: its end of the socket, one read buffer
-// Receives: SumFrame.sum, .digest (with a descriptor), .cancel
-// Sends: SumFrame.ready, .summed, .digested, .pieces, .failed, .progress
+// Receives: SumFrame.sum, .digest and .bundle (with descriptors), .cancel
+// Sends: SumFrame.ready, .summed, .digested, .pieces, .bundled, .failed, .progress
 
 import Glibc
 import JobModel
@@ -17,7 +17,7 @@ import SystemPackage
 struct WorkerLoop: ~Copyable {
     struct Order {
         var frame: SumFrame
-        var file: HeldFile?
+        var files: [HeldFile]
     }
     private enum Gone: Error { case parent }
 
@@ -66,18 +66,19 @@ struct WorkerLoop: ~Copyable {
     /// Takes in what has come, without sleeping.
     mutating func look() throws {
         try link.flush()
-        while var packet = try link.receive() {
+        while let packet = try link.receive() {
             if packet.bytes.isEmpty { throw Gone.parent }
-            var passed = packet.descriptor.take()
+            var passed = packet.files
             for frame in try SumFrame.frames(in: packet.bytes) {
                 if case .cancel(let ticket) = frame {
                     inbox.removeAll { $0.frame.ticket == ticket }
                     if current.contains(ticket) { cancelled.insert(ticket) }
-                } else if frame.carriesDescriptor {
-                    guard let file = passed.take() else { throw SumFrameError.badField }
-                    inbox.append(Order(frame: frame, file: HeldFile(file)))
+                } else if frame.descriptors > 0 {
+                    guard frame.descriptors == passed.count else { throw SumFrameError.badField }
+                    inbox.append(Order(frame: frame, files: passed))
+                    passed = []
                 } else {
-                    inbox.append(Order(frame: frame, file: nil))
+                    inbox.append(Order(frame: frame, files: []))
                 }
             }
         }
@@ -102,8 +103,7 @@ struct WorkerLoop: ~Copyable {
             answer = .summed(
                 ticket: ticket, total: total, timings: timings(submitted, started, cpuBefore))
         case .digest(let ticket, let algorithm, let span, let rate, let submitted):
-            guard let file = order.file else { throw SumFrameError.badField }
-            let result = try result(file, algorithm, span, rate, ticket)
+            let result = try result(order.files[0], algorithm, span, rate, ticket)
             let timings = timings(submitted, started, cpuBefore + (lentTime - lentBefore))
             switch result {
             case .whole(let checksum):
@@ -113,9 +113,19 @@ struct WorkerLoop: ~Copyable {
                 answer = .failed(ticket: ticket, fault: failure.fault, message: failure.message)
             case nil: break
             }
+        case .bundle(let ticket, let algorithm, _, _, let submitted):
+            switch try bundle(order.files, algorithm, ticket) {
+            case .success(let digests):
+                answer = .bundled(
+                    ticket: ticket, digests: digests, timings: timings(submitted, started, cpuBefore))
+            case .failure(let failure):
+                answer = .failed(ticket: ticket, fault: failure.fault, message: failure.message)
+            case nil: break
+            }
         case .ping(let number):
             answer = .pong(number)
-        case .cancel, .pong, .progress, .summed, .digested, .pieces, .failed, .pool, .resize, .ready:
+        case .cancel, .pong, .progress, .summed, .digested, .pieces, .bundled, .failed, .pool, .resize,
+            .ready:
             throw SumFrameError.badField
         }
         if let answer { put(answer) }

@@ -65,9 +65,9 @@ final class WorkerSlot {
     }
 
     /// Hands frames over. A process that cannot take them is as good as dead: the reaping finds it.
-    func send(_ frame: SumFrame, file: HeldFile? = nil) {
+    func send(_ frame: SumFrame, passing files: [HeldFile] = []) {
         do throws(SystemError) {
-            try link?.send(frame.packet, passing: file?.descriptor.rawValue)
+            try link?.send(frame.packet, passing: files)
         } catch {
             kill(because: "took no more work (\(error))")
         }

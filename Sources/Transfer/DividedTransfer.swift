@@ -20,10 +20,14 @@ final class DividedTransfer {
     let ownLimiter: RateLimiter?
     /// Of the transfer's first request, once that is over.
     var firstReading: TransferReading?
-    /// How many more connections the dispatcher was told could be used.
-    var toldWanted = 0
-    /// Slots that were given and not yet given back.
-    var slots = 0
+    /// What the dispatcher was told could be used.
+    var toldWish = SegmentWish.none
+    /// Slots that were given and not yet given back, by the place of the URL that each leads to.
+    var slots: [Int] = []
+    /// Mirrors that have brought some of it.
+    var helpers: Set<Int> = []
+    /// What mirrors have shown of their file.
+    var shown: [Int: Agreement.Shown] = [:]
     let since: MonotonicTime
 
     /// The answer to the transfer's request has shown that its file can be divided.
@@ -37,7 +41,10 @@ final class DividedTransfer {
         self.template = template
         self.anchor = anchor
         url = reception.machine.ask.url
-        machine = SegmentMachine(total: template.total ?? 0, known: known, rules: rules, now: now)
+        let sources = SegmentSources(
+            own: order.place, others: order.helpers, perSource: rules.perSource)
+        machine = SegmentMachine(
+            total: template.total ?? 0, known: known, rules: rules, sources: sources, now: now)
         machine.adopt(at: position, reach: reception.machine.end ?? 0, now: now)
         ownLimiter = order.maxRate.map { RateLimiter(rate: $0, now: now) }
         if let ownLimiter { reception.share(ownLimiter) }
@@ -58,12 +65,41 @@ final class DividedTransfer {
         self.url = url
         machine = SegmentMachine(
             total: point.total ?? 0, known: [ByteRange(0, point.bytes)] + (point.ranges ?? []),
-            rules: order.segments, now: now)
+            rules: order.segments,
+            sources: SegmentSources(own: order.place, perSource: order.segments.perSource), now: now)
         ownLimiter = order.maxRate.map { RateLimiter(rate: $0, now: now) }
         since = now
     }
 
     var isMending: Bool { template.isProven == true }
+    var own: Int { machine.sources.own }
+    /// Bytes of more than one source are in it.
+    var isShared: Bool {
+        template.isShared == true || !helpers.isEmpty
+            || requests.contains { machine.sources.place(of: $0.key) != own && Self.hasBrought($0.value) }
+    }
+    /// A 206 that was doubted is let go of before its body.
+    private static func hasBrought(_ reception: Reception) -> Bool {
+        reception.machine.head.status == 206 && reception.fetchedBytes > 0
+    }
+
+    /// Remembers what a mirror's answer has shown, before its request goes.
+    func note(_ reception: Reception, at place: Int) {
+        guard place != own, Self.hasBrought(reception) else { return }
+        helpers.insert(place)
+        let head = reception.machine.head
+        shown[place] = Agreement.Shown(etag: head.etag, lastModified: head.lastModified)
+    }
+
+    /// What a mirror at that place has to show now.
+    func agreement(with place: Int, hasDigest: Bool) -> Agreement {
+        for (id, reception) in requests where machine.sources.place(of: id) == place {
+            note(reception, at: place)
+        }
+        return Agreement(
+            isProven: hasDigest, etag: template.etag, lastModified: template.lastModified,
+            shown: shown[place])
+    }
 
     /// Bytes of the file that have come.
     var bytes: Int64 {
@@ -107,6 +143,7 @@ final class DividedTransfer {
         point.bytes = front ?? 0
         let rest = known.filter { $0.start > 0 }
         point.ranges = rest.isEmpty ? nil : rest
+        point.isShared = isShared ? true : nil
         return point
     }
 }

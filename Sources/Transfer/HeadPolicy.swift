@@ -5,6 +5,8 @@ import JobModel
 
 /// What a complete head means for its body. Only 200, a checked 206 and 204 yield a file.
 enum HeadPolicy {
+    static let lengthDiffers = "the mirror's file has another length"
+
     static func plan(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
         switch head.status {
         case 200, 204: ask.end == nil ? whole(ask, head) : wholeForPiece(ask, head)
@@ -41,6 +43,9 @@ enum HeadPolicy {
 
     /// A segment wants its range and nothing else. That the whole comes says why it does not get it.
     private static func wholeForPiece(_ ask: ResponseAsk, _ head: ResponseHead) -> ResponseMachine.State {
+        if ask.agreement != nil {
+            return .over(.restart(reason: "the mirror answers a range with the whole file", .ignores))
+        }
         let isSame =
             ask.resume?.isProven ?? ask.resume?.etag.map { same(head.strongETag, $0) }
             ?? same(head.strongLastModified, ask.resume?.lastModified)
@@ -68,7 +73,7 @@ enum HeadPolicy {
         guard let resume = ask.resume else {
             return failed(JobError(.protocol, "a partial answer (206) to a whole request"), ask, head)
         }
-        if let doubt = doubt(about: head, resume, end: ask.end) {
+        if let doubt = doubt(about: head, resume, end: ask.end, ask.agreement) {
             return .over(.restart(reason: doubt.reason, doubt.conduct))
         }
         guard let range = ContentRange(head.contentRanges[0]), let total = range.total else {
@@ -83,7 +88,7 @@ enum HeadPolicy {
     ///
     /// Missing counts as changed: a server that ignores If-Range shows itself in nothing else.
     private static func doubt(
-        about head: ResponseHead, _ resume: ResumePoint, end: Int64?
+        about head: ResponseHead, _ resume: ResumePoint, end: Int64?, _ agreement: Agreement?
     ) -> (reason: String, conduct: RangeConduct)? {
         let type = head.contentType?.lowercased() ?? ""
         guard head.contentRanges.count == 1, !type.hasPrefix("multipart/byteranges"),
@@ -97,12 +102,14 @@ enum HeadPolicy {
         }
         if let known = resume.total, known != total {
             // Of another mirror's file nothing was promised.
-            return ("the file's length has changed", resume.isProven == true ? .fair : .lies)
+            let isOther = resume.isProven == true || agreement != nil
+            return (isOther ? lengthDiffers : "the file's length has changed", isOther ? .fair : .lies)
         }
         if !head.isChunked, !head.contentLengths.isEmpty, length(head) != range.count {
             // A wrong length would be told by the count at the end as well, but then bytes are written.
             return ("a 206 whose Content-Length is not that of its range", .lies)
         }
+        if let agreement { return agreement.doubt(about: head).map { ($0, .fair) } }
         // Its digests tell what these bytes are.
         if resume.isProven == true { return nil }
         return resume.etag != nil ? doubt(aboutTag: head, resume) : doubt(aboutTime: head, resume)

@@ -8,6 +8,8 @@ import LinuxKit
 final class LoopNotes {
     /// Tokens whose first header has come since the last turn.
     var firstHeads: [(token: UInt64, isHTTP2: Bool, isUsable: Bool)] = []
+    /// The same of mirrors' answers, with the place of the mirror.
+    var helperHeads: [(token: UInt64, place: Int, isUsable: Bool)] = []
     /// Tokens of answers whose length has become known, and the length.
     var sizes: [(token: UInt64, total: Int64)] = []
     /// Tokens of answers whose file other connections may bring parts of.
@@ -112,10 +114,9 @@ final class Reception: TransferSink {
         if isStopped { return .abort }
         let step = machine.takeHeader(line)
         // An interim answer shows nothing yet.
-        if !hasTold, !isSegment, machine.head.status >= 200 {
+        if !hasTold, machine.head.status >= 200 {
             hasTold = true
-            let isUsable = !HeadPolicy.isRefusal(machine.head.status)
-            tools.notes.firstHeads.append((order.token, machine.head.isHTTP2, isUsable))
+            noteHead(isUsable: !HeadPolicy.isRefusal(machine.head.status))
         }
         noteSize()
         switch step {
@@ -126,6 +127,17 @@ final class Reception: TransferSink {
             return .abort
         }
     }
+
+    private func noteHead(isUsable: Bool) {
+        if isHelper {
+            tools.notes.helperHeads.append((order.token, order.place, isUsable))
+        } else if !isSegment {
+            tools.notes.firstHeads.append((order.token, machine.head.isHTTP2, isUsable))
+        }
+    }
+
+    /// A mirror is asked, beside the source of the transfer.
+    private var isHelper: Bool { machine.ask.agreement != nil }
 
     /// Once the length is known of what is worth asking for room, or for more connections.
     private func noteSize() {

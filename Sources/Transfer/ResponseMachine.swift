@@ -11,6 +11,8 @@ struct ResponseAsk: Sendable {
     var resume: ResumePoint?
     /// Of a segment: one beyond the last byte asked for. Else it was the end of the file.
     var end: Int64?
+    /// Of a segment that a mirror is asked for: what shows that it has the same file.
+    var agreement: Agreement?
     /// A condition was sent, so 304 is an answer.
     var hasCondition = false
     var expectedSize: Int64?
@@ -221,8 +223,10 @@ struct ResponseMachine: Sendable {
         let etag = resumed?.etag ?? head.strongETag
         let modified = resumed?.lastModified ?? head.strongLastModified
         guard etag != nil || (modified != nil && plan.total != nil) else { return nil }
-        return ResumePoint(
+        var point = ResumePoint(
             url: ask.url, bytes: bytes, total: plan.total, etag: etag, lastModified: modified,
             device: device, inode: inode, part: part)
+        point.isShared = resumed?.isShared
+        return point
     }
 }

@@ -27,6 +27,10 @@ extension TransferLoop {
     ) {
         guard let reception = divided.requests[id] else { return }
         let ending = ending(transfer, reception, error, reading)
+        let place = divided.machine.sources.place(of: id)
+        if place != divided.own {
+            return settleHelper(transfer, divided, id, place, ending, reading)
+        }
         let hadBytes = reception.fetchedBytes > 0
         transfer.newConnections += reading.newConnections
         if reception.machine.conduct != .fair, transfer.ranges != .lies {
@@ -37,33 +41,87 @@ extension TransferLoop {
         switch ending {
         case .over(let keptConnection):
             divided.machine.over(id)
-            if !isFirst { giveBack(transfer, divided, .success, keptConnection: keptConnection) }
+            if !isFirst {
+                giveBack(transfer, divided, place) {
+                    $0.load = .success
+                    $0.keptConnection = keptConnection
+                }
+            }
         case .noRanges:
             divided.machine.off()
             divided.machine.over(id)
             if isFirst, divided.requests.isEmpty {
                 return beginAnew(transfer, divided, "the server knows no ranges after all", reading)
             }
-            if !isFirst { giveBack(transfer, divided) }
+            if !isFirst { giveBack(transfer, divided, place) }
         case .mismatch(let reason): return beginAnew(transfer, divided, reason, reading)
         case .moved(let location):
             endRequests(transfer)
             return leave(transfer, .redirect(location: location), reading)
         case .trouble(let failure):
-            divided.machine.failed(id, hadBytes: hadBytes, now: Clock.now())
+            let now = Clock.now()
+            divided.machine.failed(id, hadBytes: hadBytes, now: now)
             // The attempt ends where its own request fails and no other brings anything.
-            if isFirst, divided.requests.isEmpty, !divided.machine.plan.isWhole {
+            if isFirst, divided.requests.isEmpty, !divided.machine.plan.isWhole,
+                !divided.machine.awaitsHelp(now: now)
+            {
                 return fail(transfer, failure, reading)
             }
             if !isFirst {
-                giveBack(transfer, divided, Self.load(of: failure), retryAfter: failure.retryAfter)
+                giveBack(transfer, divided, place) {
+                    $0.load = Self.load(of: failure)
+                    $0.retryAfter = failure.retryAfter
+                }
             }
         }
+        goOn(transfer, divided, reading)
+    }
+
+    private mutating func goOn(
+        _ transfer: ActiveTransfer, _ divided: DividedTransfer, _ reading: TransferReading
+    ) {
         if divided.machine.plan.isWhole {
             complete(transfer, divided, reading)
         } else {
             pump(transfer, divided)
         }
+    }
+
+    /// A request to a mirror is over. Whatever was wrong with it, the file does without that mirror.
+    private mutating func settleHelper(
+        _ transfer: ActiveTransfer, _ divided: DividedTransfer, _ id: Int, _ place: Int,
+        _ ending: SegmentEnding, _ reading: TransferReading
+    ) {
+        guard let reception = divided.requests[id] else { return }
+        let hadBytes = reception.fetchedBytes > 0
+        let conduct = reception.machine.conduct
+        transfer.newConnections += reading.newConnections
+        if let failure = takeOut(transfer, divided, id, reading) { return fail(transfer, failure, reading) }
+        let failure: TransferFailure
+        switch ending {
+        case .over(let keptConnection):
+            divided.machine.over(id)
+            giveBack(transfer, divided, place) {
+                $0.load = .success
+                $0.keptConnection = keptConnection
+            }
+            return goOn(transfer, divided, reading)
+        case .noRanges: failure = Self.answered(JobError(.protocol, "the mirror knows no ranges"))
+        case .mismatch(let reason):
+            let code: ErrorCode = reason == HeadPolicy.lengthDiffers ? .badLength : .protocol
+            failure = Self.answered(JobError(code, reason))
+        case .moved: failure = Self.answered(JobError(.protocol, "the mirror leads elsewhere"))
+        case .trouble(let trouble): failure = trouble
+        }
+        let isAnswer = failure.uplink == .answered
+        divided.machine.lost(id, hadBytes: hadBytes, isFinal: isAnswer && failure.retryAfter == nil)
+        giveBack(transfer, divided, place) {
+            $0.load = Self.load(of: failure)
+            $0.retryAfter = failure.retryAfter
+            $0.trouble = SegmentReport.Trouble(
+                error: failure.error, isConnectFailure: failure.isConnectFailure, ranges: conduct)
+        }
+        goOn(transfer, divided, reading)
     }
 
     private func ending(
@@ -78,7 +136,9 @@ extension TransferLoop {
                 return .trouble(Self.answered(JobError(.truncated, "only the bytes up to \(place) came")))
             }
             return .over(keptConnection: true)
-        case .restart(let reason, let conduct): return conduct == .lies ? .mismatch(reason) : .noRanges
+        case .restart(let reason, let conduct):
+            let isOther = conduct == .lies || reception.machine.ask.agreement != nil
+            return isOther ? .mismatch(reason) : .noRanges
         case .otherVersion(let reason): return .mismatch(reason)
         case .redirect(let location) where transfer.divided?.isMending ?? false: return .moved(location)
         case .notModified, .redirect:
@@ -104,6 +164,7 @@ extension TransferLoop {
         _ transfer: ActiveTransfer, _ divided: DividedTransfer, _ id: Int, _ reading: TransferReading
     ) -> TransferFailure? {
         guard let reception = divided.requests.removeValue(forKey: id) else { return nil }
+        divided.note(reception, at: divided.machine.sources.place(of: id))
         if let key = reception.key { tokens[key] = nil }
         reception.key = nil
         if id == SegmentMachine.first, divided.firstReading == nil { divided.firstReading = reading }
@@ -149,8 +210,8 @@ extension TransferLoop {
         _ transfer: ActiveTransfer, _ divided: DividedTransfer, _ reason: String, _ reading: TransferReading
     ) {
         endRequests(transfer)
-        tell(transfer, divided, wanted: 0)
-        while divided.slots > 0 { giveBack(transfer, divided) }
+        tell(transfer, divided, .none)
+        while let place = divided.slots.last { giveBack(transfer, divided, place) }
         transfer.restarts += 1
         guard transfer.restarts == 1 else {
             transfer.isSpoiled = true

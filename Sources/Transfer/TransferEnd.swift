@@ -174,6 +174,9 @@ extension TransferLoop {
             report.response = Facts.response(reception.machine, reading)
         }
         report.resumedBytes = transfer.keptBytes
+        report.helpers = transfer.divided?.helpers ?? []
+        let wasShared = report.resumedBytes > 0 && transfer.order.resume?.isShared == true
+        report.isShared = wasShared || transfer.divided?.isShared ?? false
         report.ranges = transfer.ranges
         if let reading { report.timings = Facts.timings(reading) }
         if let since = transfer.divided?.since {

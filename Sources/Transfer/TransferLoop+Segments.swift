@@ -24,25 +24,34 @@ extension TransferLoop {
     }
 
     /// The dispatcher has a slot for one more.
-    mutating func openSegment(_ token: UInt64) {
+    mutating func openSegment(_ token: UInt64, _ helper: HelperOrder?) {
         // Not there: the transfer has ended, and its report gives all slots back.
         guard let transfer = active[token] else { return }
+        let place = helper?.place ?? transfer.order.place
         guard let divided = transfer.divided else {
-            giveBack(SegmentReport(token: token, worker: worker))
+            giveBack(SegmentReport(token: token, worker: worker, place: place))
             return
         }
         let now = Clock.now()
-        divided.slots += 1
+        divided.slots.append(place)
         divided.update()
-        guard divided.machine.mayOpen(now: now), let segment = divided.machine.open(now: now) else {
-            giveBack(transfer, divided)
+        guard divided.machine.mayOpen(at: place, now: now),
+            let segment = divided.machine.open(at: place, now: now)
+        else {
+            giveBack(transfer, divided, place)
             // Not again before something has changed.
-            return tell(transfer, divided, wanted: min(divided.slots, divided.machine.wanted(now: now)))
+            var wish = divided.machine.wish(now: now)
+            wish.count = min(divided.slots.count, wish.count)
+            return tell(transfer, divided, wish)
         }
-        if let failure = begin(transfer, divided, segment.id, segment.range, now) {
-            divided.machine.failed(segment.id, hadBytes: true, now: now)
+        if let failure = begin(transfer, divided, segment.id, segment.range, helper?.order, now) {
+            if place == divided.own {
+                divided.machine.failed(segment.id, hadBytes: true, now: now)
+            } else {
+                divided.machine.lost(segment.id, hadBytes: false, isFinal: !failure.isLocal)
+            }
             if failure.isLocal { tools.folders[transfer.order.home].forget() }
-            giveBack(transfer, divided)
+            giveBack(transfer, divided, place)
             return tellWanted(transfer)
         }
         divided.limit()
@@ -53,29 +62,35 @@ extension TransferLoop {
     }
 
     /// Others want the slots: the youngest end, and what they have is kept.
-    mutating func closeSegments(_ token: UInt64, _ count: Int) {
+    mutating func closeSegments(_ token: UInt64, _ count: Int, at places: Set<Int>) {
         guard let transfer = active[token], let divided = transfer.divided else { return }
-        let youngest = divided.requests.keys.filter { $0 != SegmentMachine.first }.sorted().suffix(count)
+        let sources = divided.machine.sources
+        let youngest = divided.requests.keys.filter {
+            $0 != SegmentMachine.first && places.contains(sources.place(of: $0))
+        }.sorted().suffix(count)
         for id in youngest { close(transfer, divided, id) }
         pump(transfer, divided)
     }
 
-    private mutating func close(_ transfer: ActiveTransfer, _ divided: DividedTransfer, _ id: Int) {
+    private mutating func close(
+        _ transfer: ActiveTransfer, _ divided: DividedTransfer, _ id: Int,
+        _ trouble: SegmentReport.Trouble? = nil
+    ) {
+        let place = divided.machine.sources.place(of: id)
         guard let reading = endRequest(transfer, divided, id) else { return }
         transfer.newConnections += reading.newConnections
-        giveBack(transfer, divided)
+        giveBack(transfer, divided, place) { $0.trouble = trouble }
     }
 
     /// Gives a slot back.
     mutating func giveBack(
-        _ transfer: ActiveTransfer, _ divided: DividedTransfer, _ load: AdaptiveCap.End = .neutral,
-        retryAfter: Duration? = nil, keptConnection: Bool = false
+        _ transfer: ActiveTransfer, _ divided: DividedTransfer, _ place: Int,
+        _ change: (inout SegmentReport) -> Void = { _ in }
     ) {
-        divided.slots -= 1
-        var report = SegmentReport(token: transfer.order.token, worker: worker)
-        report.load = load
-        report.retryAfter = retryAfter
-        report.keptConnection = keptConnection
+        guard let index = divided.slots.firstIndex(of: place) else { return }
+        divided.slots.remove(at: index)
+        var report = SegmentReport(token: transfer.order.token, worker: worker, place: place)
+        change(&report)
         giveBack(report)
     }
 
@@ -86,7 +101,12 @@ extension TransferLoop {
         for token in divided {
             guard let transfer = active[token], let divided = transfer.divided else { continue }
             let surplus = divided.machine.sample(divided.positions(), bytes: divided.bytes, now: now)
-            for id in surplus { close(transfer, divided, id) }
+            for id in surplus + divided.machine.laggards() { close(transfer, divided, id) }
+            for id in divided.machine.stalled(now: now) {
+                let stall = SegmentReport.Trouble(error: JobError(.stalled, "the mirror stands still"))
+                divided.machine.drop(divided.machine.sources.place(of: id))
+                close(transfer, divided, id, stall)
+            }
             pump(transfer, divided)
         }
     }
@@ -97,9 +117,10 @@ extension TransferLoop {
         let now = Clock.now()
         let needsFirst = divided.requests[SegmentMachine.first] == nil
         if needsFirst, !divided.machine.plan.isWhole,
-            divided.requests.isEmpty || divided.machine.mayOpen(now: now),
+            divided.machine.mayOpen(now: now)
+                || (divided.requests.isEmpty && !divided.machine.awaitsHelp(now: now)),
             let range = divided.machine.openFirst(now: now),
-            let failure = begin(transfer, divided, SegmentMachine.first, range, now)
+            let failure = begin(transfer, divided, SegmentMachine.first, range, nil, now)
         {
             divided.machine.failed(SegmentMachine.first, hadBytes: true, now: now)
             if divided.requests.isEmpty { return fail(transfer, failure, nil) }
@@ -110,33 +131,30 @@ extension TransferLoop {
 
     mutating func tellWanted(_ transfer: ActiveTransfer) {
         guard let divided = transfer.divided else { return }
-        tell(transfer, divided, wanted: divided.machine.wanted(now: Clock.now()))
+        tell(transfer, divided, divided.machine.wish(now: Clock.now()))
     }
 
-    mutating func tell(_ transfer: ActiveTransfer, _ divided: DividedTransfer, wanted: Int) {
-        guard wanted != divided.toldWanted else { return }
-        divided.toldWanted = wanted
-        events.append(.segmentsWanted(worker: worker, token: transfer.order.token, count: wanted))
+    mutating func tell(_ transfer: ActiveTransfer, _ divided: DividedTransfer, _ wish: SegmentWish) {
+        guard wish != divided.toldWish else { return }
+        divided.toldWish = wish
+        events.append(.segmentsWanted(worker: worker, token: transfer.order.token, wish))
     }
 
-    /// Asks for a range, with everything that the first request was asked with.
+    /// Asks for a range, with everything that the first request was asked with; of a mirror, with what is its own.
     /// - Returns: why that could not be.
     private mutating func begin(
         _ transfer: ActiveTransfer, _ divided: DividedTransfer, _ id: Int, _ range: ByteRange,
-        _ now: MonotonicTime
+        _ helper: TransferOrder? = nil, _ now: MonotonicTime
     ) -> TransferFailure? {
-        var order = transfer.order
+        var order = helper ?? transfer.order
         // Together they are as fast as one should be; and a stall is one either way.
         order.lowestSpeed = nil
         order.waitsForMultiplex = false
         if let deadline = order.deadline, deadline <= now { return Self.jobOver }
         if let deadline = order.attemptDeadline, deadline <= now { return FailureMap.attemptOver }
-        var point = divided.template
-        point.bytes = range.start
-        let ask = ResponseAsk(
-            url: divided.url, resume: point, end: range.end, expectedSize: order.expectedSize,
-            maxFileSize: order.maxFileSize, now: Clock.wall())
         do {
+            let ask = segmentAsk(order, divided, range, isHelper: helper != nil)
+            if let helper, let denied = try deniedBehindProxy(helper) { return denied }
             let reception = Reception(
                 order: order, ask: ask, writer: try divided.anchor.branch(at: range.start),
                 partName: transfer.partName, isSegment: true, tools: tools, now: now)
@@ -154,5 +172,22 @@ extension TransferLoop {
         } catch {
             return TransferFailure(JobError(.protocol, Masking.text("\(error)")))
         }
+    }
+
+    private func segmentAsk(
+        _ order: TransferOrder, _ divided: DividedTransfer, _ range: ByteRange, isHelper: Bool
+    ) -> ResponseAsk {
+        var point = divided.template
+        point.bytes = range.start
+        var ask = ResponseAsk(
+            url: divided.url, resume: point, end: range.end, expectedSize: order.expectedSize,
+            maxFileSize: order.maxFileSize, now: Clock.wall())
+        guard isHelper else { return ask }
+        ask.url = order.url.text
+        ask.agreement = divided.agreement(with: order.place, hasDigest: order.hasDigest)
+        // Validators are each server's own.
+        ask.resume?.etag = nil
+        ask.resume?.lastModified = nil
+        return ask
     }
 }

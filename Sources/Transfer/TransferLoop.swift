@@ -102,8 +102,8 @@ public struct TransferLoop: ~Copyable {
         case .connectionLimits(let cacheSize, let perHost, let streams):
             multi.set(ConnectionLimits(cacheSize: cacheSize, perHost: perHost, streams: streams))
         case .granted(let token): goOn(token)
-        case .openSegment(let token): openSegment(token)
-        case .closeSegments(let token, let count): closeSegments(token, count)
+        case .openSegment(let token, let helper): openSegment(token, helper)
+        case .closeSegments(let token, let count, let places): closeSegments(token, count, at: places)
         case .forgetFolders: tools.folders.forgetAll()
         case .stop(let keepsParts):
             isStopping = true
@@ -126,6 +126,12 @@ public struct TransferLoop: ~Copyable {
                     worker: worker, token: note.token, isHTTP2: note.isHTTP2, isUsable: note.isUsable))
         }
         tools.notes.firstHeads.removeAll(keepingCapacity: true)
+        for note in tools.notes.helperHeads {
+            events.append(
+                .helperConnected(
+                    worker: worker, token: note.token, place: note.place, isUsable: note.isUsable))
+        }
+        tools.notes.helperHeads.removeAll(keepingCapacity: true)
         for note in tools.notes.sizes {
             events.append(.sized(worker: worker, token: note.token, total: note.total))
         }

@@ -47,6 +47,11 @@ public struct TransferOrder: Sendable {
     public var hasDigest = false
     /// How many connections the file may have.
     public var segments = SegmentRules.none
+    /// Of the URL among those of its job.
+    public var place = 0
+    /// Places of the mirrors that may have a share in the file, by preference; what each is asked with comes with
+    /// `openSegment`.
+    public var helpers: [Int] = []
     public var condition: Condition?
     public var preflight: Preflight?
     /// Length that the file must have, bytes.
@@ -87,6 +92,18 @@ public struct TransferOrder: Sendable {
     }
 }
 
+/// How a mirror is asked for a part of a file that another source is bringing.
+public struct HelperOrder: Sendable {
+    /// Of its URL in the job.
+    public var place: Int
+    /// URL, headers, credentials, proxy, policy and rate are the mirror's own; all else is the transfer's.
+    public var order: TransferOrder
+    public init(place: Int, order: TransferOrder) {
+        self.place = place
+        self.order = order
+    }
+}
+
 /// What a worker is told. Sent from any thread; handled in order.
 public enum TransferCommand: Sendable {
     /// Answered by exactly one `finished`. In a box: commands are copied on their way.
@@ -100,9 +117,11 @@ public enum TransferCommand: Sendable {
     /// There is room for what `sized` told: its bytes may come.
     case granted(token: UInt64)
     /// One more connection may be opened for this transfer. Answered by one `segmentOver`, unless the transfer ends.
-    case openSegment(token: UInt64)
-    /// Its connections beside the first are wanted elsewhere: as many end, what they have is kept.
-    case closeSegments(token: UInt64, count: Int)
+    /// To where its first leads, or to a mirror.
+    case openSegment(token: UInt64, helper: HelperOrder? = nil)
+    /// Its connections beside the first, those to the URLs of these places, are wanted elsewhere: as many end, what they
+    /// have is kept.
+    case closeSegments(token: UInt64, count: Int, places: Set<Int>)
     /// Closes the open directories of parts: a disk has gone or come.
     case forgetFolders
     /// Cancels all, reports, and ends the thread.

@@ -11,8 +11,10 @@ public enum TransferEvent: Sendable {
     /// The answer has told the length of a file that is to ask for its room. Nothing of it is taken before
     /// `granted`; who has no room cancels.
     case sized(worker: Int, token: UInt64, total: Int64)
-    /// So many connections beside the first would find something to do; told again when that changes.
-    case segmentsWanted(worker: Int, token: UInt64, count: Int)
+    /// Connections beside the first would find something to do; told again when that changes.
+    case segmentsWanted(worker: Int, token: UInt64, SegmentWish)
+    /// The first line of a mirror's answer has been seen. Usable is any answer but 429 and 503.
+    case helperConnected(worker: Int, token: UInt64, place: Int, isUsable: Bool)
     /// A connection that was allowed is over: its slot is free. The end of a transfer frees all of its own.
     case segmentOver(SegmentReport)
     /// Four times a second at most, only transfers that moved since the last time.
@@ -30,11 +32,30 @@ public enum TransferEvent: Sendable {
 public struct SegmentReport: Sendable, Hashable {
     public var token: UInt64
     public var worker: Int
+    /// Of the URL that it led to.
+    public var place = 0
     public var load = AdaptiveCap.End.neutral
     /// What the host asked for, clamped.
     public var retryAfter: Duration?
     /// It idles in the worker's cache now.
     public var keptConnection = false
+    /// Of a mirror: what was wrong with it. It gets no further connection of this transfer.
+    public var trouble: Trouble?
+
+    /// What was wrong with a mirror.
+    public struct Trouble: Sendable, Hashable {
+        public var error: JobError
+        /// No usable connection came about.
+        public var isConnectFailure = false
+        /// What its answer showed of its ranges.
+        public var ranges = RangeConduct.fair
+    }
+
+    public init(token: UInt64, worker: Int, place: Int = 0) {
+        self.token = token
+        self.worker = worker
+        self.place = place
+    }
 }
 
 /// How far one transfer is.
@@ -64,6 +85,10 @@ public struct TransferReport: Sendable {
     public var fetchedBytes: Int64 = 0
     /// Bytes of an earlier attempt that are part of the file.
     public var resumedBytes: Int64 = 0
+    /// Places of the mirrors that have brought some of it.
+    public var helpers: Set<Int> = []
+    /// The part has bytes of several mirrors, of this transfer or an earlier one.
+    public var isShared = false
     /// What the answers to ranges showed of the host.
     public var ranges = RangeConduct.fair
     /// Connections opened; 0: rode a warm one.

@@ -63,6 +63,16 @@ struct HostRulesTests {
                 && rule.rate == .unlimited)
     }
 
+    @Test func `a connection carries no more streams than the host with the fewest`() {
+        var rules = HostRules()
+        #expect(rules.fewestStreams == 32)
+        rules.overrides["a.example.org"] = HostOverride()
+        rules.overrides["a.example.org"]?.streams = 8
+        rules.overrides["b.example.org"] = HostOverride()
+        rules.overrides["b.example.org"]?.streams = 64
+        #expect(rules.fewestStreams == 8)
+    }
+
     @Test(arguments: [
         "example.org", "example.org:8080", "*.example.org", "*.example.org:1", "[::1]", "[2001:db8::1]:443",
         "10.0.0.1", "localhost", "a_b", "xn--bcher-kva.example",

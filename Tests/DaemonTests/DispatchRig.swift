@@ -19,6 +19,8 @@ final class DispatchRig {
     /// Connections that transfers were given beside their first, and those asked back.
     var opened: [UInt64] = []
     var closed: [UInt64] = []
+    /// Of those given, the ones that lead to mirrors.
+    var helpers: [HelperOrder] = []
     var changes: [JobChange] = []
     var ledger: [LedgerRequest] = []
     var discarded: [String] = []
@@ -143,8 +145,10 @@ final class DispatchRig {
             switch command {
             case .start(let order): orders.append(order)
             case .cancel(let token, _): cancels.append(token)
-            case .openSegment(let token): opened.append(token)
-            case .closeSegments(let token, let count):
+            case .openSegment(let token, let helper):
+                opened.append(token)
+                if let helper { helpers.append(helper) }
+            case .closeSegments(let token, let count, _):
                 closed += Array(repeating: token, count: count)
             default: break
             }

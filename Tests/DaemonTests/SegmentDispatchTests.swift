@@ -25,7 +25,8 @@ import Testing
         let order = try #require(rig.orders.last)
         rig.loop.transferReported(
             .connected(worker: 0, token: order.token, isHTTP2: isHTTP2, isUsable: true))
-        rig.loop.transferReported(.segmentsWanted(worker: 0, token: order.token, count: wants))
+        let wish = SegmentWish(count: wants, sources: [.init(place: 0, most: 16, weight: 10)])
+        rig.loop.transferReported(.segmentsWanted(worker: 0, token: order.token, wish))
         rig.turn()
         return order
     }

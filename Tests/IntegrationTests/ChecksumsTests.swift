@@ -200,6 +200,41 @@ import Testing
         #expect(try daemon.dld("fsck", "--strict").status == 0)
     }
 
+    @Test func `a list that is paused stops fetching its list of digests, over a kill, until it is resumed`()
+        throws
+    {
+        let server = try ScriptedServer()
+        let gate = Latch()
+        defer { gate.open() }
+        let directory = try TempDirectory()
+        try FileTree.write("/a", to: directory.sub("a"))
+        let text = try sums(directory.path, ["a"]).joined() + "\n"
+        server.routeAll { request in
+            guard request.path == "/S" else { return ScriptedReply(body: request.path.utf8) }
+            gate.wait(atMost: .seconds(60))
+            return ScriptedReply(body: text.utf8)
+        }
+        let daemon = try RunningDaemon.start()
+        try daemon.drop("l.txt", "\(server.url("a"))\n  checksums=\(server.url("S"))\n")
+        try eventually("the list is asked for", context: { daemon.account }) { server.count("/S") == 1 }
+        let paused = try daemon.dlctl("pause", "l.txt")
+        #expect(paused.status == 0, Comment(rawValue: paused.transcript))
+        try eventually("it is let go of", context: { daemon.account }) {
+            let state = try ProgramRun.run(
+                "/usr/bin/sqlite3", ["-readonly", daemon.ledger, "SELECT state FROM job WHERE seq = -1"])
+            return state.output == "\(JobState.paused.rawValue)\n"
+        }
+        gate.open()
+        try daemon.restart(killing: true)
+        // The same host has done another's work by then.
+        #expect(try daemon.finish("other.txt", "\(server.url("b"))\n").folder == "done")
+        #expect(server.count("/S") == 1 && server.count("/a") == 0)
+        #expect(try daemon.dlctl("resume", "l.txt").status == 0)
+        let ended = try daemon.waitFor("l.txt")
+        #expect(ended.folder == "done", Comment(rawValue: daemon.account))
+        #expect(ended.results.map { $0.digest != nil } == [true] && server.count("/S") == 2)
+    }
+
     @Test func `hundreds of entries, each with a list of digests of its own`() throws {
         let nginx = try Nginx()
         let names = (0..<300).map { "d\($0)" }

@@ -66,13 +66,17 @@ import Testing
         #expect(host.verdict(now: now) == .start)
     }
 
-    @Test func `HTTP 2 carries all its streams on one connection`() {
+    @Test func `HTTP 2 carries its streams on as few connections as hold them, and no more than the host's`() {
         var host = warm(machine(connections: 2, streams: 3), isHTTP2: true)
-        for _ in 1..<3 {
+        var connections = [host.connectionsInUse]
+        for _ in 1..<6 {
             #expect(host.verdict(now: now) == .start)
             _ = host.started(now: now)
+            connections.append(host.connectionsInUse)
         }
+        #expect(connections == [1, 1, 1, 2, 2, 2])
         #expect(host.verdict(now: now) == .full(.hostLimit))
+        #expect(host.segmentVerdict(now: now) == .full(.hostLimit))
     }
 
     @Test func `caps below one count as one`() {

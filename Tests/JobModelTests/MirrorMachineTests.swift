@@ -160,4 +160,17 @@ import Testing
         // A lane that none of them is in: the first.
         #expect(MirrorMachine(hosts: Self.hosts, record: odd, lane: HostKey("x")).next == 0)
     }
+
+    @Test func `what several brought together and is wrong is asked of the first alone, once`() {
+        var machine = machine()
+        machine.take(1)
+        #expect(machine.helpers == [0, 2])
+        machine.dropped(2, JobError(.http(404), "gone"))
+        #expect(machine.helpers == [0] && machine.next == 1)
+        let (once, twice) = (machine.unshared(), machine.unshared())
+        #expect(once && !twice && machine.next == 0 && machine.helpers.isEmpty)
+        // It is nobody's fault: both that are left may still be tried.
+        #expect(machine.live == [0, 1])
+        #expect(MirrorMachine(hosts: Self.hosts, record: machine.record, lane: Self.hosts[0]).helpers.isEmpty)
+    }
 }

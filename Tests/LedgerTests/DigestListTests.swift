@@ -45,9 +45,12 @@ import Testing
         #expect(works.isEmpty)
     }
     private func end(_ store: LedgerStore, _ errand: QueuedJob, _ state: JobState = .done) throws {
+        try end(store, errand.seq, state)
+    }
+    private func end(_ store: LedgerStore, _ errand: JobSeq, _ state: JobState) throws {
         var outcome = Outcome(state: state, endedAt: t0)
         if state == .failed { outcome.error = JobError(.http(404), "gone") }
-        try store.apply(.active(errand.seq, attempts: 1, startedAt: t0), .ended(errand.seq, outcome))
+        try store.apply(.active(errand, attempts: 1, startedAt: t0), .ended(errand, outcome))
     }
 
     @Test func `entries wait for their list, each list is fetched once, and then they have their digests`()
@@ -125,6 +128,36 @@ import Testing
         try end(store, again)
         try work(store)
         #expect(try store.queuedJobs(list).map(\.seq) == [JobSeq(1), JobSeq(3)])
+        #expect(try store.audit().isEmpty)
+    }
+
+    @Test func `a list that is paused fetches no list of digests before it is resumed`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.open()
+        let list = try store.list(named: "a.txt").id
+        _ = try store.admit(list, [gated(1, "a")])
+        #expect(try store.errands(of: list).map(\.seq) == [JobSeq(-1)])
+        try store.group { () throws(LedgerError) in try store.set(list: list, paused: true) }
+        let verdict = try store.group { () throws(LedgerError) in try store.pause(JobSeq(-1), now: t0) }
+        #expect(verdict == .changed(from: .queued))
+        // Named by an entry that comes in meanwhile.
+        let other = DownloadURL(
+            text: "https://sums.example/B", scheme: "https", host: HostKey("sums.example"))
+        _ = try store.admit(list, [gated(2, "b", source: other)])
+        #expect(try store.errands(of: list).map(\.seq) == [JobSeq(-1), JobSeq(-2)])
+        #expect(try errands(store).isEmpty)
+        #expect(try store.audit().isEmpty)
+        // One that had failed is wanted again by a retry.
+        try end(store, JobSeq(-2), .failed)
+        try work(store)
+        #expect(try store.errands(of: list).map(\.seq) == [JobSeq(-1)])
+        _ = try store.group { () throws(LedgerError) in try store.retry(JobSeq(2), now: t0) }
+        #expect(try errands(store).isEmpty)
+        try store.group { () throws(LedgerError) in
+            try store.set(list: list, paused: false)
+            for errand in try store.errands(of: list) { _ = try store.resume(errand.seq, now: t0) }
+        }
+        #expect(try errands(store).map(\.seq).sorted() == [JobSeq(-2), JobSeq(-1)])
         #expect(try store.audit().isEmpty)
     }
 

@@ -17,27 +17,28 @@ final class Mutexed<Value: Sendable>: Sendable {
 }
 
 struct DescriptorPassingTests {
-    @Test func `an open file goes over a socket and arrives close on exec`() throws {
+    @Test func `open files go over a socket in order and arrive close on exec`() throws {
         let scratch = Scratch()
         let pair = try SocketPair(.stream)
         do {
-            let file = try Descriptor.open(scratch.write("a", "passed"), .readOnly)
+            let files = try ["passed", "along"].map { text in
+                HeldFile(try Descriptor.open(scratch.write(text, text), .readOnly))
+            }
             let frame = Array("digest".utf8)
-            #expect(
-                try DescriptorPassing.send(frame.span.bytes, passing: file.rawValue, over: pair.first) == 6)
+            #expect(try DescriptorPassing.send(frame.span.bytes, passing: files, over: pair.first) == 6)
         }
         var buffer = [UInt8](repeating: 0, count: 16)
-        guard var received = try DescriptorPassing.receive(into: &buffer, over: pair.second) else {
+        guard let received = try DescriptorPassing.receive(into: &buffer, over: pair.second) else {
             Issue.record("nothing came")
             return
         }
         #expect(received.count == 6 && buffer[..<6] == Array("digest".utf8)[...])
-        guard let file = received.descriptor.take() else {
-            Issue.record("no descriptor came")
-            return
-        }
-        #expect(fcntl(file.rawValue, F_GETFD) & FD_CLOEXEC != 0)
-        #expect(try file.read(upTo: 100) == Array("passed".utf8))
+        #expect(received.files.allSatisfy { fcntl($0.descriptor.rawValue, F_GETFD) & FD_CLOEXEC != 0 })
+        #expect(
+            try received.files.map { try $0.descriptor.read(upTo: 100) }
+                == ["passed", "along"].map {
+                    Array($0.utf8)
+                })
     }
 
     @Test func `bytes alone come without a descriptor, and an end is told`() throws {
@@ -50,7 +51,7 @@ struct DescriptorPassingTests {
         #expect(try DescriptorPassing.send(frame.span.bytes, over: pair.first) == 3)
         if let received = try DescriptorPassing.receive(into: &buffer, from: 4, over: pair.second) {
             #expect(received.count == 3 && buffer[4..<7] == [1, 2, 3])
-            if received.descriptor != nil { Issue.record("a descriptor from nowhere") }
+            if !received.files.isEmpty { Issue.record("a descriptor from nowhere") }
         } else {
             Issue.record("nothing came")
         }
@@ -64,6 +65,21 @@ struct DescriptorPassingTests {
         #expect {
             _ = try DescriptorPassing.send(frame.span.bytes, over: pair.second)
         } throws: { ($0 as? SystemError)?.code == .brokenPipe }
+    }
+
+    @Test func `a message carries as many files as its limit, and one more is refused whole`() throws {
+        let pair = try SocketPair(.sequencedPacket, isNonBlocking: true)
+        let files = try (0...DescriptorPassing.limit).map { _ in
+            HeldFile(try Descriptor.open("/dev/null", .readOnly))
+        }
+        let frame: [UInt8] = [1]
+        #expect {
+            _ = try DescriptorPassing.send(frame.span.bytes, passing: files, over: pair.first)
+        } throws: { ($0 as? SystemError)?.code == .invalidArgument }
+        _ = try DescriptorPassing.send(frame.span.bytes, passing: files.dropLast(), over: pair.first)
+        var buffer = [UInt8](repeating: 0, count: 16)
+        let received = try DescriptorPassing.receive(into: &buffer, over: pair.second)
+        #expect(received?.files.count == DescriptorPassing.limit)
     }
 
     @Test func `a full socket would block`() throws {

@@ -35,6 +35,8 @@ struct PieceDealerTests {
                     answer = .digested(
                         Checksum(
                             algorithm: algorithm, bytes: [UInt8](repeating: 1, count: algorithm.byteCount)))
+                case .bundle(_, let files, _):
+                    answer = .bundled(Array(repeating: .unreadable(errno: 5), count: files))
                 }
                 if let ending = dealer.answered(slot, piece: piece.id, answer, timings()) {
                     endings.append(ending)

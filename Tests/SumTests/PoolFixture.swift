@@ -65,7 +65,7 @@ final class RunningPool: Sendable {
             events.first { event in
                 switch event {
                 case .summed(let job, _, _), .digested(let job, _, _), .failed(let job, _),
-                    .pieced(let job, _, _):
+                    .pieced(let job, _, _), .bundled(let job, _):
                     job == JobSeq(seq)
                 case .found, .state: false
                 }

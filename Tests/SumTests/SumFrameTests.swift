@@ -23,7 +23,17 @@ struct SumFrameTests {
         + [DigestSpan(offset: 5, length: 256, pieceLength: 2)].compactMap { $0 }.map {
             .digest(ticket: 8, algorithm: .sha512, span: $0, submitted: 3)
         }
-        + [.pieces(ticket: 9, digests: Array(0...255), timings: timings)]
+        + [
+            .pieces(ticket: 9, digests: Array(0...255), timings: timings),
+            .bundle(ticket: 10, algorithm: .md5, files: 1, bytes: .max, submitted: 4),
+            .bundle(ticket: 10, algorithm: .sha256, files: BundleLimit.files, bytes: 0, submitted: 4),
+            .bundled(
+                ticket: 11,
+                digests: [
+                    .unreadable(errno: -1), .digest(Checksum(algorithm: .crc32c, bytes: [1, 2, 3, 4])),
+                ],
+                timings: timings),
+        ]
         + DigestAlgorithm.allCases.flatMap { algorithm -> [SumFrame] in
             let bytes = (0..<algorithm.byteCount).map { UInt8($0) }
             return [

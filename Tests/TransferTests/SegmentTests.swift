@@ -22,7 +22,7 @@ extension WorkerBench {
                 var (wanted, over) = (0, 0)
                 for event in events {
                     switch event {
-                    case .segmentsWanted(_, token, let count): wanted = min(count, limit)
+                    case .segmentsWanted(_, token, let wish): wanted = min(wish.count, limit)
                     case .segmentOver(let report) where report.token == token: over += 1
                     case .finished(let report) where report.token == token: return .ended(report)
                     default: break
@@ -307,7 +307,7 @@ private struct DividedServer {
                 return samples.contains { $0.bytes > 2 << 20 }
             } ? true : nil
         }
-        bench.send(.closeSegments(token: order.token, count: 3))
+        bench.send(.closeSegments(token: order.token, count: 3, places: [0]))
         let report = bench.report(order.token)
         #expect(report.result.part?.size == 8 << 20)
         #expect(bench.content() == DividedServer.body)

@@ -46,10 +46,15 @@ int dld_set_parent_death_signal(int number);
 int dld_signalfd(const int *numbers, size_t count);
 int dld_signalfd_read(int descriptor);
 
-// Sends `length` bytes and, unless it is -1, one descriptor (SCM_RIGHTS). MSG_NOSIGNAL is always set.
-ssize_t dld_send_descriptor(int socket, const void *bytes, size_t length, int descriptor, int flags);
-// Receives bytes and at most one descriptor (-1 for none), which is close-on-exec from its first moment.
-ssize_t dld_receive_descriptor(int socket, void *bytes, size_t length, int *descriptor, int flags);
+// As many descriptors as one message carries.
+enum { dld_descriptors_max = 64 };
+// Sends `length` bytes with `descriptor_count` descriptors (SCM_RIGHTS). MSG_NOSIGNAL is always set.
+ssize_t dld_send_descriptors(
+    int socket, const void *bytes, size_t length, const int *descriptors, size_t descriptor_count, int flags);
+// Receives bytes and up to `dld_descriptors_max` descriptors, which are close-on-exec from their first moment;
+// `descriptors` has room for so many.
+ssize_t dld_receive_descriptors(
+    int socket, void *bytes, size_t length, int *descriptors, size_t *descriptor_count, int flags);
 
 // Connects a datagram socket to a path, or with `is_abstract` to a name in the abstract namespace (no leading
 // 0).

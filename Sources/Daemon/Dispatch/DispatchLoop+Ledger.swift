@@ -40,6 +40,10 @@ extension DispatchLoop {
             if !haltedLists.contains(list) { board.wake(list, lowestRank: lowestRank) }
         case .reread(let lanes):
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
+        case .errands(let errands, let verb):
+            for (seq, lane) in errands {
+                commanded(ControlCommand(verb: verb, target: .job(seq, lane)) { _ in })
+            }
         case .lists(let rows):
             for row in rows { listChanged(row) }
         case .hosts(let counts):

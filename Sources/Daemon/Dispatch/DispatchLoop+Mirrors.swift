@@ -33,7 +33,8 @@ extension DispatchLoop {
     ) -> MismatchPolicy.Verdict {
         guard let mirrors = task.mirrors else { return verdict }
         var after = mirrors
-        let goesOn = after.mismatched(error, isPure: task.resumed == 0, mayRepeat: verdict == .fetchAgain)
+        let goesOn = after.mismatched(
+            error, isPure: task.resumed == 0 && !task.isShared, mayRepeat: verdict == .fetchAgain)
         task.mirrors = after
         return goesOn ? .fetchAgain : .fail
     }

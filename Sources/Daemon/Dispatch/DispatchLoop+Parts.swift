@@ -96,6 +96,7 @@ extension DispatchLoop {
             isLengthVerified: true)
         task.resume = nil
         task.resumed = point.bytes
+        task.isShared = point.isShared ?? false
         task.foundWhole = true
         task.finalURL = point.url
         task.response = ResponseFacts()

@@ -156,6 +156,7 @@ extension DispatchLoop {
             task.resume = ResumePoint(
                 sound: sound, of: check.size, from: task.finalURL ?? urls[0].text, device: part.device,
                 inode: part.inode, part: part.name)
+            task.resume?.isShared = task.isShared ? true : nil
             passPiecesOn(task, error)
             fetchAgain(task, error)
         case .fetchAgain:

@@ -120,10 +120,10 @@ extension DispatchLoop {
         document.rateLimit = host.rateLimit
         switch host.machine.stage {
         case .http2:
-            document.connections = (host.active.isEmpty ? host.idleTotal : 1) + host.machine.segments
+            document.connections = host.machine.connectionsInUse + (host.active.isEmpty ? host.idleTotal : 0)
             document.httpVersion = "2"
         case .http1:
-            document.connections = host.machine.active + host.machine.segments + host.idleTotal
+            document.connections = host.machine.connectionsInUse + host.idleTotal
             document.httpVersion = "1.1"
         case .cold, .scouting: document.connections = host.machine.active
         }
@@ -193,7 +193,7 @@ extension DispatchLoop {
             }
             for seq in dividedJobs {
                 guard let task = tasks[seq], task.worker == index else { continue }
-                worker.connections += task.segments.held
+                worker.connections += task.segments.count
             }
             worker.rate = tasks.values.reduce(0) {
                 $0 + ($1.worker == index && $1.slot != nil ? $1.rate.bytesPerSecond : 0)

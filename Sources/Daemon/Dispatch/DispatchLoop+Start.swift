@@ -179,6 +179,8 @@ extension DispatchLoop {
         built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
         built.order.asksRanges = ranges.asksRanges(of: url.host)
         built.order.hostLimiter = hosts[url.host]?.limiter
+        built.order.place = task.ownPlace
+        built.order.helpers = helpers(task)
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.isProxied = !(built.order.proxy ?? "").isEmpty
         task.bytes = 0

@@ -30,6 +30,7 @@ extension DispatchLoop {
             record(timings, on: task)
             digested(task, checksum)
         case .pieced(let number, let digests, let timings): pieced(number, digests, timings)
+        case .bundled: break  // an audit's
         case .found(let seq, let size): tasks[seq]?.foundSize = size
         case .failed(let seq, let error):
             if pieceRunFailed(seq, error) { return }
@@ -96,7 +97,8 @@ extension DispatchLoop {
     mutating func mismatched(_ task: JobTask, wanted: Checksum, found: Checksum) {
         let verdict = MismatchPolicy.verdict(earlier: task.job.mismatches)
         let plain = MismatchPolicy.error(wanted: wanted, found: found, keptAs: nil)
-        switch passedOn(verdict, of: task, plain) {
+        noteShares(task)
+        switch unshare(task) ? .fetchAgain : passedOn(verdict, of: task, plain) {
         case .fetchAgain:
             remark(
                 .notice, "a file has a wrong digest, it is fetched again from zero",

@@ -16,8 +16,10 @@ extension DispatchLoop {
             uplinkProved()
             freed(key)
         case .sized(_, let token, let total): sized(token, total: total)
-        case .segmentsWanted(_, let token, let count):
-            if let task = task(of: token) { segmentsWanted(task, count) }
+        case .segmentsWanted(_, let token, let wish):
+            if let task = task(of: token) { segmentsWanted(task, wish) }
+        case .helperConnected(_, let token, let place, let isUsable):
+            if let task = task(of: token) { helperConnected(task, place, isUsable: isUsable) }
         case .segmentOver(let report):
             if let task = task(of: report.token) { segmentEnded(report, of: task) }
         case .progress(_, let samples):
@@ -41,7 +43,9 @@ extension DispatchLoop {
 
     /// Bytes that have come of a transfer that goes on: what its host brings.
     private func noteGoodput(_ bytes: Int64, of task: JobTask) {
-        guard let key = task.slot, bytes > task.bytes else { return }
+        guard let key = task.slot, bytes > task.bytes, task.segments.isAtOneHost(task.ownPlace) else {
+            return
+        }
         hosts[key]?.machine.progressed(bytes - task.bytes, now: now)
     }
 
@@ -85,6 +89,8 @@ extension DispatchLoop {
     private mutating func noteResponse(_ report: TransferReport, on task: JobTask, host key: HostKey?) {
         task.fetched &+= report.fetchedBytes
         task.resumed = report.resumedBytes
+        task.isShared = report.isShared
+        task.helpers = report.helpers
         task.workerName = "xfer-\(report.worker)"
         view.received(report)
         if report.response.httpStatus != nil {

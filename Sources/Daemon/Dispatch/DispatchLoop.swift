@@ -257,7 +257,7 @@ struct DispatchLoop: ~Copyable {
                 .connectionLimits(
                     cacheSize: max(64, plan.slotsPerWorker),
                     perHost: plan.configuration.hosts.mostConnections,
-                    streams: plan.configuration.hosts.defaults.streams))
+                    streams: plan.configuration.hosts.fewestStreams))
         }
         for host in board.parkedHosts { freed(host) }
     }

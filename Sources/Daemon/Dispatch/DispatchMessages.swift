@@ -91,6 +91,8 @@ enum LedgerReply: Sendable {
     case woke(ListID, lowestRank: Int?)
     /// Rows of these lanes changed under the read-ahead.
     case reread([LaneKey])
+    /// The list that these jobs fetch lists of digests for was paused or resumed.
+    case errands([(seq: JobSeq, lane: LaneKey)], ControlCommand.Verb)
     case lists([ListRow])
     case hosts([HostKey: StateCounts])
     /// So many jobs of the host have failed; the last slice of it where `isComplete`.

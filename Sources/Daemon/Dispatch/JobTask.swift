@@ -29,6 +29,10 @@ final class JobTask {
     var isPartSynced = false
     /// Where it has several URLs: which one is tried, and what they have shown.
     var mirrors: MirrorMachine?
+    /// The part has bytes of several mirrors.
+    var isShared = false
+    /// Those that had a share in it in this run beside the attempt's own, by their places.
+    var helpers: Set<Int> = []
     /// A sync of the part has failed: it is not published, whatever a later one says.
     var isPartSuspect = false
     /// The part of an earlier run was whole, and nothing was requested.
@@ -116,6 +120,8 @@ final class JobTask {
         guard case .download(let urls, _) = job.work, !urls.isEmpty else { return nil }
         return urls[mirrors?.next ?? 0]
     }
+    /// Place of that URL among those of the job.
+    var ownPlace: Int { mirrors?.next ?? 0 }
     /// Its list wants several connections, whoever else waits.
     var asksForSegments: Bool { job.options.split.map { $0 > 1 } ?? false }
 

@@ -13,6 +13,8 @@ struct OrderBuilder {
     let plan: DispatchPlan
     /// The lowest generation of a part that is begun.
     var firstPart: UInt32 = 0
+    /// The URL of the list that the transfer belongs to, where that is not the one of the attempt.
+    var given: DownloadURL?
 
     func order(for task: JobTask, url: DownloadURL) -> (order: TransferOrder, flags: [JobFlag]) {
         var flags: [JobFlag] = []
@@ -23,7 +25,7 @@ struct OrderBuilder {
         policy(&order, task: task, flags: &flags)
         order.home = task.home
         order.resume = task.resume
-        order.segments = segments(for: task.job.options)
+        order.segments = segments(for: task)
         order.condition = task.condition
         order.preflight = preflight(for: task)
         order.fileMode = plan.configuration.output.fileMode
@@ -98,16 +100,17 @@ struct OrderBuilder {
     }
 
     /// What a list asks for within what the config allows one file; the host's cap holds either way.
-    private func segments(for options: JobOptions) -> SegmentRules {
+    private func segments(for task: JobTask) -> SegmentRules {
+        let options = task.job.options
         let configured = plan.configuration.segments
         let least = max(Self.leastSegment, options.minSplitSize ?? configured.minSize)
-        let perServer = options.connectionsPerServer ?? .max
-        guard let split = options.split else {
-            let most = min(configured.perFile ?? Self.automaticSegments, perServer)
-            return SegmentRules(most: most, leastSize: least)
-        }
-        let most = min(split, perServer, configured.perFile ?? .max)
-        return SegmentRules(most: most, leastSize: least, isAsked: true)
+        let most = min(
+            options.split ?? configured.perFile ?? Self.automaticSegments, configured.perFile ?? .max)
+        let perServer = min(most, options.connectionsPerServer ?? .max)
+        let servers = Set(task.mirrors?.hosts ?? []).count
+        return SegmentRules(
+            most: min(most, perServer * max(1, servers)), leastSize: least, isAsked: options.split != nil,
+            perSource: perServer)
     }
 
     /// As many as one file gets by itself at most.
@@ -127,10 +130,11 @@ struct OrderBuilder {
         order.caFile = network.caFile
         order.protocols = network.protocols
         order.addressPolicy = AddressPolicy(
-            rule: network.privateAddresses, isRedirectFromPublic: task.isFromPublic)
+            rule: network.privateAddresses, isRedirectFromPublic: given == nil && task.isFromPublic)
     }
 
     private func isOwnOrigin(_ url: DownloadURL, of task: JobTask) -> Bool {
+        if let given { return RedirectPolicy.isSameOrigin(given, url) }
         guard !task.hasLeftOrigin, let given = task.givenURL else { return false }
         return RedirectPolicy.isSameOrigin(given, url)
     }

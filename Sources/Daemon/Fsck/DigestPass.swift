@@ -66,7 +66,7 @@ final class DigestPass {
                 case .failed(let seq, let error):
                     guard let file = waiting.removeValue(forKey: seq) else { continue }
                     faults.append((file, "it cannot be digested: \(error.message)"))
-                case .summed, .pieced, .found, .state: continue
+                case .summed, .pieced, .bundled, .found, .state: continue
                 }
             }
         }

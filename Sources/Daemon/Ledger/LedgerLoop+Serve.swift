@@ -83,6 +83,9 @@ extension LedgerLoop {
             switch command.verb {
             case .pause, .resume:
                 try store.set(list: list, paused: command.verb == .pause)
+                // Its lists of digests are fetched by jobs of no list: what is in the window only dispatch can stop.
+                let errands = try store.errands(of: list)
+                if !errands.isEmpty { replies.dispatch.append(.errands(errands, command.verb)) }
                 // A resumed list also brings back its jobs that were paused one by one.
                 if command.verb == .resume { return works.append(Work(command: command, list: list)) }
                 replies.answers.append { command.answer(.success(1)) }

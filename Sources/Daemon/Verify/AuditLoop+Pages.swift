@@ -3,7 +3,6 @@
 import JobModel
 import Ledger
 import LinuxKit
-import SumPool
 import SystemPackage
 
 /// One page: read, looked at, digested, doubted once more where something seems bad, stored.
@@ -19,15 +18,34 @@ extension AuditLoop {
             return Self.holdTime
         }
         holdReason = nil
-        let slice = try heartbeat.within("SQLite read") {
-            try reader.slice(of: audit.scope, after: audit.cursor, limit: Self.pageSize)
-        }
+        let slice = try takeAhead(of: audit) ?? slice(reader, audit.scope, after: audit.cursor)
         next = slice.next
         page = AuditPage(slice.entries, options: audit.options, algorithm: setup.algorithm)
         pageStarted = now
         tree = try DirectoryTree(root: FilePath(setup.place.root), capacity: 1)
         phase = .checking
         return .zero
+    }
+
+    private func slice(
+        _ reader: borrowing LedgerReader, _ scope: AuditScope, after cursor: AuditCursor?
+    ) throws -> AuditSlice {
+        try heartbeat.within("SQLite read") {
+            try reader.slice(of: scope, after: cursor, limit: Self.pageSize)
+        }
+    }
+
+    /// The last of a page are being digested: meanwhile the next is read. What it says of a file may be older by then,
+    /// as at the end of any page.
+    private mutating func readAhead() throws {
+        guard let audit, let reader, let next, ahead == nil, page.isHandedOut, !isDraining else { return }
+        ahead = (next, try slice(reader, audit.scope, after: next))
+    }
+
+    /// nil: another place is to be read than the one that was read ahead.
+    private mutating func takeAhead(of audit: AuditRow) -> AuditSlice? {
+        defer { ahead = nil }
+        return ahead.flatMap { $0.after == audit.cursor ? $0.slice : nil }
     }
 
     /// Hands out what the pace allows; when all of the page is back, it is stored.
@@ -39,12 +57,20 @@ extension AuditLoop {
         // Not all at once: a message may wait.
         var looks = 0
         while looks < 256, pace.hasRoom {
-            if let delay = pace.delay(now: now), !page.isComplete { return delay }
+            if let delay = pace.delay(now: now), !page.isComplete {
+                sendBundle()
+                return delay
+            }
             guard let index = page.next() else { break }
             looks += 1
             guard look(index) else { return Self.holdTime }
         }
-        guard page.isComplete else { return looks == 256 ? .zero : LoopPulse.interval }
+        sendBundle()
+        guard page.isComplete else {
+            if looks == 256 { return .zero }
+            try readAhead()
+            return LoopPulse.interval
+        }
         // Cut before its first file: a drain has nothing to wait for.
         if page.isCut, !page.hasBegun {
             phase = .reading
@@ -64,7 +90,10 @@ extension AuditLoop {
             let status = try file.status(path.string)
             pace.charge(record.digest == nil ? 0 : status.size, now: now)
             if let algorithm = page.looked(index, .file(FileFacts(status))) {
-                handOut(FileInHand(file, index: index, size: status.size), path.string, algorithm)
+                handOut(
+                    FileInHand(
+                        file, index: index, size: status.size, isBundled: mayBundle(index, status.size)),
+                    path.string, algorithm)
             } else {
                 seenBytes &+= max(0, record.size)
             }
@@ -89,42 +118,6 @@ extension AuditLoop {
             return look
         case .none: return .refused("\(error.code)")
         }
-    }
-
-    private mutating func handOut(_ file: FileInHand, _ path: String, _ algorithm: DigestAlgorithm) {
-        lastTicket += 1
-        inHand[lastTicket] = file
-        pace.began(file.size)
-        ports.sums.send(
-            .digest(
-                AuditTicket.seq(lastTicket), directory: setup.place.root, name: path, algorithm,
-                rate: pace.rate))
-    }
-
-    mutating func sumReported(_ event: SumEvent) {
-        switch event {
-        case .digested(let seq, let found, _):
-            guard let file = take(seq) else { return }
-            page.digested(file.index, found, after: file.look())
-            file.done()
-        case .failed(let seq, let error):
-            guard let file = take(seq) else { return }
-            guard error.code == .workerDied, !pool.isUp else {
-                return page.undigested(file.index, error.message, isUnreadable: error.code == .disk)
-            }
-            page.putBack(file.index)
-            hold(error.message)
-        case .found, .summed, .pieced, .state: break
-        }
-    }
-
-    private mutating func take(_ seq: JobSeq) -> FileInHand? {
-        guard let ticket = AuditTicket.ticket(seq), let file = inHand.removeValue(forKey: ticket) else {
-            return nil
-        }
-        pace.ended(file.size)
-        seenBytes &+= max(0, file.size)
-        return file
     }
 
     /// What seems bad is looked at twice before anything is said: an output that went away is none that lost its files,

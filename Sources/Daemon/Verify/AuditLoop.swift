@@ -14,7 +14,7 @@ import SystemPackage
 ///
 /// One audit at a time, the oldest that is not paused, page after page of the table of files. A page is stored as a
 /// whole: results first, then the cursor with the verdicts in one transaction; so a restart goes on behind the last
-/// page that was stored, and no file is told of twice. Memory is one page, whatever the ledger holds.
+/// page that was stored, and no file is told of twice. Memory is two pages, whatever the ledger holds.
 ///
 /// Diagnostics: a job fails: never. An audit waits (the output is not there, `sumd` does not run, the disk refuses);
 /// why stands in its document.
@@ -70,7 +70,12 @@ struct AuditLoop: ~Copyable {
     var next: AuditCursor?
     var pageStarted = MonotonicTime(nanoseconds: 0)
     var tree: DirectoryTree?
-    var inHand: [Int64: FileInHand] = [:]
+    /// What the pool has, by ticket.
+    var inHand: [Int64: [FileInHand]] = [:]
+    /// Small files that the pool gets together.
+    var bundle = DigestBundle<FileInHand>(.sha256)
+    /// The page behind `page`, once that one is handed out.
+    var ahead: (after: AuditCursor, slice: AuditSlice)?
     var lastTicket: Int64 = 0
     var unstored = 0
     var refetch: RefetchList?
@@ -183,9 +188,8 @@ struct AuditLoop: ~Copyable {
 
     /// Forgets the page in hand.
     mutating func dropPage() {
-        for ticket in inHand.keys { ports.sums.send(.cancel(AuditTicket.seq(ticket))) }
-        for file in inHand.values { pace.ended(file.size) }
-        inHand = [:]
+        dropHand()
+        ahead = nil
         tree = nil
         page = AuditPage([], options: AuditOptions(), algorithm: setup.algorithm)
     }

@@ -41,7 +41,7 @@ enum AuditTicket {
     static func isAudit(_ event: SumEvent) -> Bool {
         switch event {
         case .digested(let seq, _, _), .found(let seq, _), .failed(let seq, _), .summed(let seq, _, _),
-            .pieced(let seq, _, _):
+            .pieced(let seq, _, _), .bundled(let seq, _):
             ticket(seq) != nil
         case .state: false
         }

@@ -37,27 +37,30 @@ extension AuditPage.Look {
 
 /// A file that is being digested. It stays open until its digest is there: its own status tells then whether anybody
 /// wrote to it, or took its name away, and what it filled of the page cache can be given back.
-final class FileInHand {
+final class FileInHand: Sendable {
     let index: Int
     let size: Int64
-    private let file: Descriptor
+    /// Small, and not what may have taken a process down: digested together with others.
+    let isBundled: Bool
+    let file: HeldFile
     /// None of it was in the page cache before: an audit leaves no trace there, so that what downloads and users read
     /// again and again is not pushed out by what is read once in a month.
     private let wasCold: Bool
 
-    init(_ file: consuming Descriptor, index: Int, size: Int64) {
+    init(_ file: consuming Descriptor, index: Int, size: Int64, isBundled: Bool) {
         self.index = index
         self.size = size
+        self.isBundled = isBundled
         wasCold = file.isCold(size: size)
-        self.file = file
+        self.file = HeldFile(file)
     }
 
     /// The file as it is by now.
     func look() -> AuditPage.Look {
-        do throws(SystemError) { return .file(FileFacts(try file.status())) } catch {
+        do throws(SystemError) { return .file(FileFacts(try file.descriptor.status())) } catch {
             return .refused("\(error.code)")
         }
     }
 
-    func done() { if wasCold { file.dropFromCache() } }
+    func done() { if wasCold { file.descriptor.dropFromCache() } }
 }
