@@ -51,6 +51,7 @@ let package = Package(
         // Layer 0: C.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CXML", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(
             name: "CDigest", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev", "libext2fs-dev"])]),
@@ -71,7 +72,7 @@ let package = Package(
         module(
             "Ledger",
             [
-                "JobModel", .product(name: "GRDB", package: "GRDB.swift"),
+                "CSQLite", "JobModel", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         module("Transfer", ["Locking", "Curl", "LinuxKit", "JobModel", system]),

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -22,6 +23,11 @@
 #include <unistd.h>
 
 int dld_thread_setname(const char *name) { return pthread_setname_np(pthread_self(), name); }
+int dld_clear_own_umask(void) {
+    if (unshare(CLONE_FS) == -1) return -1;
+    umask(0);
+    return 0;
+}
 int dld_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 int dld_openat(int directory, const char *path, int flags, mode_t mode) {

@@ -59,6 +59,8 @@ extension TransferSink {
     var deniedAddress: PeerAddress?
     /// The errno of a socket call that failed in our callback: libcurl only hears "bad socket".
     var socketCode: Int32 = 0
+    /// Nothing has been set since the last reset.
+    var isClear = true
 
     init(_ raw: UnsafeMutableRawPointer) {
         unsafe self.raw = raw
@@ -76,6 +78,7 @@ extension TransferSink {
         sink = nil
         deniedAddress = nil
         socketCode = 0
+        isClear = true
         unsafe curl_slist_free_all(headers)
         unsafe headers = nil
         unsafe errorBuffer.pointee = 0

@@ -27,11 +27,12 @@ import CCurl
         unsafe context.release()
     }
 
-    /// Forgets the last transfer (`curl_easy_reset`) and takes what every transfer of the house needs: the
+    /// Forgets the last transfer (`curl_easy_reset`), if there was one, and takes what every transfer of the house needs: the
     /// callbacks, the error buffer, no signals, no wait for a name look-up that nobody needs any more.
     public func prepare(sink: any TransferSink) throws(CurlError) {
-        clear()
         let context = unsafe context.takeUnretainedValue()
+        if !context.isClear { clear() }
+        context.isClear = false
         context.sink = sink
         try unsafe installCallbacks(raw, self.context.toOpaque())
         try unsafe check(dld_easy_setopt_pointer(raw, CURLOPT_ERRORBUFFER, context.errorBuffer))

@@ -11,7 +11,8 @@ public struct JSONText: Sendable {
     private var needsComma = false
 
     /// Nothing written.
-    public init() {}
+    /// - Parameter room: bytes that what is to come will take, about.
+    public init(room: Int = 0) { bytes.reserveCapacity(room) }
 
     /// `{...}`; the closure writes its fields.
     public mutating func object(_ body: (inout JSONText) -> Void) {
@@ -27,13 +28,26 @@ public struct JSONText: Sendable {
         close("]")
     }
 
-    /// A key; its value must follow.
-    public mutating func key(_ name: String) {
+    /// A key that came from somewhere; its value must follow.
+    public mutating func key(named name: String) {
         separate()
         appendQuoted(name)
         bytes.append(UInt8(ascii: ":"))
         needsComma = false
     }
+
+    /// A key of ours, of which is known that nothing in it needs an escape.
+    public mutating func key(_ name: StaticString) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        name.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
+        bytes.append(UInt8(ascii: "\""))
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    /// The end of a line.
+    public mutating func endLine() { bytes.append(UInt8(ascii: "\n")) }
 
     /// A string, or null.
     public mutating func value(_ text: String?) {
@@ -67,6 +81,18 @@ public struct JSONText: Sendable {
         bytes += (flag.map { $0 ? "true" : "false" } ?? "null").utf8
         needsComma = true
     }
+    /// A time as `WallTime.iso8601`, or null.
+    public mutating func value(_ time: WallTime?) {
+        separate()
+        if let time {
+            bytes.append(UInt8(ascii: "\""))
+            time.appendISO8601(to: &bytes)
+            bytes.append(UInt8(ascii: "\""))
+        } else {
+            bytes += "null".utf8
+        }
+        needsComma = true
+    }
     /// Nanoseconds as milliseconds with at most three decimals; below 0 is null.
     public mutating func milliseconds(nanoseconds: Int64) {
         separate()
@@ -83,27 +109,32 @@ public struct JSONText: Sendable {
     public mutating func null() { value(String?.none) }
 
     /// A key and a string or null.
-    public mutating func field(_ name: String, _ text: String?) {
+    public mutating func field(_ name: StaticString, _ text: String?) {
         key(name)
         value(text)
     }
     /// A key and an integer or null.
-    public mutating func field(_ name: String, _ number: (some FixedWidthInteger)?) {
+    public mutating func field(_ name: StaticString, _ number: (some FixedWidthInteger)?) {
         key(name)
         value(number)
     }
     /// A key and a number or null.
-    public mutating func field(_ name: String, _ number: Double?) {
+    public mutating func field(_ name: StaticString, _ number: Double?) {
         key(name)
         value(number)
     }
     /// A key and a truth value or null.
-    public mutating func field(_ name: String, _ flag: Bool?) {
+    public mutating func field(_ name: StaticString, _ flag: Bool?) {
         key(name)
         value(flag)
     }
+    /// A key and a time or null.
+    public mutating func field(_ name: StaticString, _ time: WallTime?) {
+        key(name)
+        value(time)
+    }
     /// A key and milliseconds; see `milliseconds(nanoseconds:)`.
-    public mutating func field(_ name: String, nanoseconds: Int64) {
+    public mutating func field(_ name: StaticString, nanoseconds: Int64) {
         key(name)
         milliseconds(nanoseconds: nanoseconds)
     }
@@ -123,11 +154,18 @@ public struct JSONText: Sendable {
 
     private mutating func appendQuoted(_ text: String) {
         bytes.append(UInt8(ascii: "\""))
-        let isPlain = text.utf8.allSatisfy {
-            0x20...0x7E ~= $0 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
-        }
-        if isPlain { bytes += text.utf8 } else { for scalar in text.unicodeScalars { appendEscaped(scalar) } }
+        if Self.isPlain(text) { bytes += text.utf8 } else { for scalar in text.unicodeScalars { appendEscaped(scalar) } }
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Printable ASCII that needs no escape: nearly every text.
+    private static func isPlain(_ text: String) -> Bool {
+        let span = text.utf8Span.span
+        for index in span.indices {
+            let byte = span[index]
+            guard 0x20...0x7E ~= byte, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { return false }
+        }
+        return true
     }
 
     private mutating func appendEscaped(_ scalar: Unicode.Scalar) {

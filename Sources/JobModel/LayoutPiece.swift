@@ -116,7 +116,8 @@ struct LayoutSource {
     let line: Int
     let job: JobID
     private let query: [UInt8]?
-    private let dirs: [[UInt8]]
+    /// Of the path, as they stand in it.
+    private let folders: [ArraySlice<UInt8>]
     /// Decoded once and safe.
     private let name: [UInt8]
 
@@ -126,9 +127,15 @@ struct LayoutSource {
         self.line = line
         self.job = job
         self.query = query.map { Array($0.utf8) }
-        let segments = urlPath.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        name = Array(OutputName.safe(PercentText.decodedSegment(segments.last.map { Array($0) } ?? [])).utf8)
-        dirs = segments.dropLast().compactMap { segment in
+        var segments = Array(urlPath.utf8).split(
+            separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        name = Array(OutputName.safe(PercentText.decodedSegment(Array(segments.popLast() ?? []))).utf8)
+        folders = segments
+    }
+
+    /// Where a template asks for them.
+    private var dirs: [[UInt8]] {
+        folders.compactMap { segment in
             let decoded = PercentText.decodedSegment(Array(segment))
             if decoded.isEmpty || decoded == Array(".".utf8) { return nil }
             // Not dropped: `a/%2E%2E/b` and `a/b` are two places.

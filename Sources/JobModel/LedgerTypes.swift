@@ -219,27 +219,28 @@ public enum PathClaim: Sendable, Hashable {
     case taken(by: JobSeq)
 }
 
-/// A change of a job's resting state, applied by the ledger in the order sent.
+/// A change of a job's resting state, applied by the ledger in the order sent. What is large lies in a box: changes are
+/// copied from array to array on their way.
 public enum JobChange: Sendable, Hashable {
     /// An attempt has begun. Rides in the next commit; nobody waits for it.
     case active(JobSeq, attempts: Int, startedAt: WallTime)
     /// Back to queued without charge (held host, shutdown, a worker that died under a sum).
-    case requeued(JobSeq, attempts: Int, fetchedBytes: Int64, waited: Int64, resume: ResumePoint?)
+    indirect case requeued(JobSeq, attempts: Int, fetchedBytes: Int64, waited: Int64, resume: ResumePoint?)
     /// In its own back-off until `due`.
-    case waiting(
+    indirect case waiting(
         JobSeq, due: WallTime, attempts: Int, fetchedBytes: Int64, waited: Int64, error: JobError,
         resume: ResumePoint?)
-    case paused(JobSeq, attempts: Int, fetchedBytes: Int64, resume: ResumePoint?)
+    indirect case paused(JobSeq, attempts: Int, fetchedBytes: Int64, resume: ResumePoint?)
     /// Of a running attempt: this much is on the disk. Rides in a commit that nobody waits for; has no effect on a
     /// job that is not `active` any more.
-    case checkpoint(JobSeq, fetchedBytes: Int64, resume: ResumePoint)
+    indirect case checkpoint(JobSeq, fetchedBytes: Int64, resume: ResumePoint)
     /// Its mirrors have shown something; its lane is that of `host` from here on, the next one's.
-    case mirrored(JobSeq, host: HostKey, record: MirrorRecord)
+    indirect case mirrored(JobSeq, host: HostKey, record: MirrorRecord)
     /// Data is on disk; the rename may follow once this is committed.
-    case publishing(
+    indirect case publishing(
         JobSeq, part: String, path: OutputPath, device: UInt64, inode: UInt64, size: Int64, outcome: Outcome)
     /// Terminal.
-    case ended(JobSeq, Outcome)
+    indirect case ended(JobSeq, Outcome)
 
     public var seq: JobSeq {
         switch self {

@@ -9,20 +9,25 @@ extension ResultRecord {
     /// The object of `NAME.results.jsonl`, also what `/v1/jobs` shows. With `masking` (always, but for a
     /// test) secrets in URLs are `***`.
     public func resultLine(masking: Bool = true) -> [UInt8] {
-        var json = JSONText()
+        var json = JSONText(room: Self.usualLine)
         json.object { appendFields(to: &$0, masking: masking) }
-        return json.bytes + [UInt8(ascii: "\n")]
+        json.endLine()
+        return json.bytes
     }
 
     /// The object of `jobs.log`: the same, and who did the work.
     public func logLine(masking: Bool = true) -> [UInt8] {
-        var json = JSONText()
+        var json = JSONText(room: Self.usualLine)
         json.object {
             appendFields(to: &$0, masking: masking)
             $0.field("worker", outcome?.worker)
         }
-        return json.bytes + [UInt8(ascii: "\n")]
+        json.endLine()
+        return json.bytes
     }
+
+    /// Bytes that hold most lines.
+    private static let usualLine = 1280
 
     private func appendFields(to json: inout JSONText, masking: Bool) {
         json.field("list", list.rawValue)
@@ -109,8 +114,8 @@ extension ResultRecord {
         } else {
             json.null()
         }
-        json.field("started_at", outcome?.startedAt?.iso8601)
-        json.field("ended_at", outcome?.endedAt.iso8601)
+        json.field("started_at", outcome?.startedAt)
+        json.field("ended_at", outcome?.endedAt)
     }
 }
 
@@ -158,7 +163,7 @@ extension ResultRecord {
     }
 
     private func appendOptions(to json: inout JSONText) {
-        func text(_ key: String, _ value: String?) { if let value { json.field(key, value) } }
+        func text(_ key: StaticString, _ value: String?) { if let value { json.field(key, value) } }
         text("out", options.out)
         text("dir", options.dir)
         text("checksum", options.checksum?.description)
@@ -206,7 +211,7 @@ extension ResultRecord {
         json.key("headers")
         json.object {
             for field in order.compactMap({ fields[$0] }) {
-                $0.key(field.name)
+                $0.key(named: field.name)
                 if field.values.count == 1 {
                     $0.value(field.values[0])
                 } else {

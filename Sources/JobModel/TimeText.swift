@@ -5,17 +5,33 @@ extension WallTime {
     ///
     /// Years 0 to 9999; what lies beyond is held at their ends. Any thread.
     public var iso8601: String {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(24)
+        appendISO8601(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The same, for a line that is made of bytes.
+    func appendISO8601(to bytes: inout [UInt8]) {
         // 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z.
         let clamped = max(-62_167_219_200_000, min(253_402_300_799_999, rawValue))
         let day = clamped >= 0 ? clamped / 86_400_000 : (clamped - 86_399_999) / 86_400_000
         let inDay = clamped - day * 86_400_000
         let (year, month, dayOfMonth) = Self.civil(daysSince1970: day)
-        let date = "\(Self.padded(year, 4))-\(Self.padded(month, 2))-\(Self.padded(dayOfMonth, 2))"
-        let hour = inDay / 3_600_000
-        let minute = inDay / 60_000 % 60
-        let second = inDay / 1000 % 60
-        return "\(date)T\(Self.padded(hour, 2)):\(Self.padded(minute, 2)):\(Self.padded(second, 2))"
-            + ".\(Self.padded(inDay % 1000, 3))Z"
+        Self.append(year, from: 1000, to: &bytes)
+        bytes.append(UInt8(ascii: "-"))
+        Self.append(month, from: 10, to: &bytes)
+        bytes.append(UInt8(ascii: "-"))
+        Self.append(dayOfMonth, from: 10, to: &bytes)
+        bytes.append(UInt8(ascii: "T"))
+        Self.append(inDay / 3_600_000, from: 10, to: &bytes)
+        bytes.append(UInt8(ascii: ":"))
+        Self.append(inDay / 60_000 % 60, from: 10, to: &bytes)
+        bytes.append(UInt8(ascii: ":"))
+        Self.append(inDay / 1000 % 60, from: 10, to: &bytes)
+        bytes.append(UInt8(ascii: "."))
+        Self.append(inDay % 1000, from: 100, to: &bytes)
+        bytes.append(UInt8(ascii: "Z"))
     }
 
     /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar (H. Hinnant, "chrono-compatible
@@ -40,8 +56,12 @@ extension WallTime {
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shifted + 2) / 5 + 1)
     }
 
-    private static func padded(_ number: Int64, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+    /// Its decimal digits from that of `place` on.
+    private static func append(_ number: Int64, from place: Int64, to bytes: inout [UInt8]) {
+        var place = place
+        while place > 0 {
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / place % 10))
+            place /= 10
+        }
     }
 }

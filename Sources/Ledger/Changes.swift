@@ -19,12 +19,12 @@ extension LedgerStore {
                     continue
                 }
                 // A start that is over already: the row changes once, by what follows.
-                if case .active(let seq, let attempts, let startedAt) = change, index + 1 < changes.count,
+                if case .active(let seq, let attempts, let startedAt) = change, job.crashes == 0,
+                    index + 1 < changes.count,
                     case .publishing(seq, _, _, _, _, _, _) = changes[index + 1]
                 {
                     job.attempts = attempts
                     job.startedAt = job.startedAt ?? startedAt
-                    job.crashes = 0
                     caches.remember(job)
                     continue
                 }
@@ -67,7 +67,10 @@ extension LedgerStore {
                 .execute(arguments: [fetched, JSONColumn.text(resume), job.seq.rawValue])
         case .mirrored(_, let host, let record): try follow(job, to: host, record, db)
         case .publishing(_, let part, let path, let device, let inode, let size, var outcome):
-            let statement = try bindMove(job, to: .publishing, now: now, hot(.attempt, db))
+            let statement =
+                try job.isPlain
+                ? hot(.plainPublishing, db).bind(JobState.publishing.rawValue)
+                : bindMove(job, to: .publishing, now: now, hot(.attempt, db))
             try statement.bind(job.attempts).bind(job.startedAt?.rawValue).bind(job.seq.rawValue).run()
             try moved(job, to: .publishing, db)
             outcome.path = path
@@ -145,7 +148,11 @@ extension LedgerStore {
     /// Terminal: outcome row, claims, table of files, bytes of the list.
     func end(_ job: JobHead, _ outcome: Outcome, now: WallTime, _ db: Database) throws {
         if outcome.state != .done, job.kind != .digestList { try leavePart(of: job, outcome, db) }
-        try bindMove(job, to: outcome.state, now: now, hot(.ended, db)).bind(job.seq.rawValue).run()
+        let statement =
+            try job.isPlain
+            ? hot(.plainEnded, db).bind(outcome.state.rawValue)
+            : bindMove(job, to: outcome.state, now: now, hot(.ended, db))
+        try statement.bind(job.seq.rawValue).run()
         try moved(job, to: outcome.state, db)
         if try !publishedAsFinal(job, outcome, db) {
             try OutcomeColumns.write(hot(.outcome, db), job.seq, outcome)

@@ -10,6 +10,7 @@ final class HotStatements {
         case admit, head, queued
         case claim, fileRow, own
         case attempt, published, ended, unpublish
+        case plainPublishing, plainEnded
         case outcome, outcomeEnded, settleFile, releaseFile
         case lane, emptyLane, listCounts, hostCounts, totals
         case results
@@ -41,7 +42,7 @@ extension HotStatements.Query {
         case .head: JobHead.query + " WHERE seq = ?"
         case .queued:
             """
-            SELECT \(JobColumns.queued), j.claim FROM job j INDEXED BY job_queued \
+            SELECT \(JobColumns.queued), j.claim, j.error NOT NULL FROM job j INDEXED BY job_queued \
             WHERE j.list = ? AND j.host = ? AND (j.rank, j.seq) > (?, ?) AND j.state = 0 \
             AND j.gate IS NULL ORDER BY j.rank, j.seq LIMIT ?
             """
@@ -61,6 +62,11 @@ extension HotStatements.Query {
             UPDATE job SET \(Self.moved), resume = NULL, error = NULL, error_message = NULL, claim = NULL \
             WHERE seq = ?
             """
+        // Of a row of which nothing else would change (`JobHead.isPlain`): each column that is set has the indexes looked at
+        // that name it.
+        case .plainPublishing:
+            "UPDATE job SET state = ?, attempts = ?, started_at = coalesce(started_at, ?) WHERE seq = ?"
+        case .plainEnded: "UPDATE job SET state = ? WHERE seq = ?"
         case .unpublish: "DELETE FROM publish WHERE seq = ?"
         case .outcome:
             "INSERT OR REPLACE INTO outcome (\(OutcomeColumns.columns)) VALUES (\(OutcomeColumns.marks))"

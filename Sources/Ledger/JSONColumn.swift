@@ -9,6 +9,10 @@ enum JSONColumn {
     static func text(_ options: JobOptions) -> String? {
         options == empty ? nil : encode(options)
     }
+    /// A job's own over its list's; nearly every row has none.
+    static func options(_ text: String?, over defaults: JobOptions) -> JobOptions {
+        text == nil ? defaults : options(text).over(defaults)
+    }
     static func options(_ text: String?) -> JobOptions {
         text.flatMap { decode(JobOptions.self, $0) } ?? empty
     }

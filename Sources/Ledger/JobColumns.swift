@@ -32,7 +32,7 @@ enum JobColumns {
         var job = QueuedJob(
             seq: seq, id: id(seq, gid: row.optionalNumber(10), cipher), lane: lane(row, list: 1, host: 2),
             line: Int(row.number(3)), rank: Int(row.number(4)), work: work,
-            options: JSONColumn.options(row.text(9)).over(defaults), attempts: Int(row.number(11)),
+            options: JSONColumn.options(row.text(9), over: defaults), attempts: Int(row.number(11)),
             fetchedBytes: row.number(12), admittedAt: row.time(15) ?? WallTime(milliseconds: 0),
             startedAt: row.time(14), waited: row.number(13), resume: JSONColumn.resume(row.text(16)))
         job.crashes = Int(row.number(17))
@@ -76,15 +76,21 @@ struct JobHead {
     var crashes: Int
     /// There are bytes of it on the disk to go on from.
     var hasResumePoint: Bool
+    /// Why an attempt broke is noted.
+    var hasError: Bool
     /// The list of digests that it waits for, or failed by.
     var gate: DigestListID?
 
     static let query = """
         SELECT seq, list, host, state, kind, path, claim, urls, admitted_at, attempts, fetched, waited, \
         started_at, \
-        since, crashes, resume NOT NULL, gate FROM job
+        since, crashes, resume NOT NULL, gate, error NOT NULL FROM job
         """
 
+    /// Its row says nothing of waits, crashes, broken attempts or a second path: there is only its state to be changed.
+    var isPlain: Bool {
+        state != .waiting && crashes == 0 && since == nil && !hasResumePoint && !hasError && claim == nil
+    }
     /// The URL that tells a duplicate: the first mirror.
     var url: String { urls.map { WorkColumns.texts($0).first ?? "" } ?? "" }
     /// Back-off until now, added to what was spent before.
@@ -115,6 +121,7 @@ extension JobHead {
         since = nil
         crashes = job.crashes
         hasResumePoint = row.text(16) != nil
+        hasError = row.number(JobColumns.queuedCount + 1) != 0
         gate = nil
     }
 }
@@ -144,7 +151,7 @@ extension LedgerStore {
             admittedAt: row.time(8) ?? WallTime(milliseconds: 0), attempts: Int(row.number(9)),
             fetched: row.number(10), waited: row.number(11), startedAt: row.time(12), since: row.time(13),
             crashes: Int(row.number(14)), hasResumePoint: row.number(15) != 0,
-            gate: row.optionalNumber(16).map { DigestListID(rawValue: $0) })
+            hasError: row.number(17) != 0, gate: row.optionalNumber(16).map { DigestListID(rawValue: $0) })
     }
 
     /// Who has an id: by the side table first, else the job behind the number, if it has no other id.

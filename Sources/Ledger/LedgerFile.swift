@@ -46,6 +46,7 @@ enum LedgerFile {
     static let busyMilliseconds = 5000
 
     static func configuration(readonly: Bool) -> Configuration {
+        SQLiteSettings.apply()
         var configuration = Configuration()
         configuration.label = readonly ? "dld.ledger.read" : "dld.ledger"
         configuration.readonly = readonly

@@ -68,7 +68,7 @@ enum ResultColumns {
             return nil
         }
         let seq = JobSeq(row.number(0))
-        let options = JSONColumn.options(row.text(6)).over(defaults)
+        let options = JSONColumn.options(row.text(6), over: defaults)
         let shown: ResultRecord.Kind =
             switch kind {
             case .download:

@@ -33,6 +33,12 @@ public final class WorkerThread: Sendable {
         self.handle = handle
     }
 
+    /// From here on files that the calling thread makes get the very mode that it asks for: it has a umask of its own, an
+    /// empty one. Where that is refused all stays as it was. The corresponding C function is `unshare` with `CLONE_FS`.
+    /// - Returns: whether it is so.
+    @discardableResult
+    public static func clearOwnUmask() -> Bool { dld_clear_own_umask() == 0 }
+
     /// Waits for the body to return. Call once, from any other thread.
     public func join() {
         isSettled.store(true, ordering: .relaxed)

@@ -29,6 +29,7 @@ public struct EntryBuilder: Sendable {
             startsPaused: entry.options.pause ?? defaults.pause ?? false)
         guard case .download(let urls, _) = admitted.kind, let first = urls.first else { return admitted }
         admitted.pieces = entry.pieces
+        guard entry.options.checksums != nil || defaults.checksums != nil else { return admitted }
         let rule = ChecksumsRule(protocols: rules.protocols, outputRoot: outputRoot, spool: rules.spool)
         do throws(JobError) {
             admitted.digestList = try rule.wish(entry.options.over(defaults), first: first)

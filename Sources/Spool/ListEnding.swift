@@ -36,6 +36,7 @@ final class ListEnding {
     func add(_ records: [ResultRecord], next: JobSeq?) throws(SystemError) {
         for record in records {
             try results?.append(record.resultLine(masking: true))
+            if record.state == .done { continue }
             var whole = record
             // The list's defaults do not travel with the entry; laid under it twice they change nothing.
             whole.options = record.options.over(row.defaults)

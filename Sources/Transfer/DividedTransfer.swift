@@ -14,7 +14,7 @@ final class DividedTransfer {
     var requests: [Int: Reception] = [:]
     /// What every segment is asked with: URL, validators, length, part. Its `bytes` mean nothing.
     let template: ResumePoint
-    let base: ParsedURL
+    let url: String
     let anchor: PartWriter
     /// What the transfer alone may have, for all its connections.
     let ownLimiter: RateLimiter?
@@ -40,7 +40,7 @@ final class DividedTransfer {
         let rules = order.asksRanges ? order.segments : .none
         self.template = template
         self.anchor = anchor
-        base = reception.machine.ask.base
+        url = reception.machine.ask.url
         let sources = SegmentSources(
             own: order.place, others: order.helpers, perSource: rules.perSource)
         machine = SegmentMachine(
@@ -54,15 +54,15 @@ final class DividedTransfer {
 
     /// Some pieces of a file that has come were wrong: only they are asked for, as segments are.
     init(
-        mending point: ResumePoint, at base: ParsedURL, _ order: TransferOrder, anchor: PartWriter,
+        mending point: ResumePoint, at url: String, _ order: TransferOrder, anchor: PartWriter,
         now: MonotonicTime
     ) {
         var template = point
-        template.url = base.text
+        template.url = url
         template.ranges = nil
         self.template = template
         self.anchor = anchor
-        self.base = base
+        self.url = url
         machine = SegmentMachine(
             total: point.total ?? 0, known: [ByteRange(0, point.bytes)] + (point.ranges ?? []),
             rules: order.segments,

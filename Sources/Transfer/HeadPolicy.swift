@@ -163,7 +163,8 @@ enum HeadPolicy {
             return failed(JobError(.protocol, "two different Location fields"), ask, head)
         }
         do {
-            return discard(.redirect(location: try ask.base.resolving(location).text), head)
+            let target = try ParsedURL.parse(ask.url).resolving(location)
+            return discard(.redirect(location: target.text), head)
         } catch {
             let code: ErrorCode = error.isUnsupportedScheme ? .redirectScheme : .badURL
             return failed(

@@ -12,7 +12,7 @@ enum RequestSetup {
     ) throws(CurlError) {
         try easy.prepare(sink: sink)
         try easy.setPlainDownload()
-        try easy.setURL(ask.base.text)
+        try easy.setURL(ask.url)
         try easy.setProtocols(order.protocols)
         try easy.setProxy(order.proxy ?? "")
         try easy.setVerification(order.checkCertificate, caFile: order.caFile)
@@ -27,7 +27,7 @@ enum RequestSetup {
         }
         if let userAgent = order.userAgent { try easy.setUserAgent(userAgent) }
         if let referer = order.referer {
-            try easy.setReferer(referer == "*" ? ask.base.withoutCredentials().text : referer)
+            try easy.setReferer(referer == "*" ? shown(ask.url) : referer)
         }
         if let username = order.username {
             try easy.setCredentials(user: username, password: order.password ?? "")
@@ -41,6 +41,11 @@ enum RequestSetup {
             }
         }
         try easy.setHeaders(fields(order, ask))
+    }
+
+    /// Without user name and password.
+    private static func shown(_ url: String) -> String {
+        (try? ParsedURL.parse(url))?.withoutCredentials().text ?? ""  // unreadable: it is not asked for either
     }
 
     private static func fields(_ order: TransferOrder, _ ask: ResponseAsk) -> [(name: String, value: String)]

@@ -41,7 +41,7 @@ struct ResponseHead: Sendable, Equatable {
         if Self.begins(bytes, "HTTP/") {
             self = ResponseHead()
             byteCount = counted
-            readStatus(Self.text(bytes))
+            readStatus(bytes)
             return counted > Self.limit ? .tooLarge : .status
         }
         byteCount = counted
@@ -111,15 +111,21 @@ struct ResponseHead: Sendable, Equatable {
         }
     }
 
-    private mutating func readStatus(_ line: String) {
-        // "HTTP/1.1 200 OK", "HTTP/2 200". libcurl has refused what is no status line.
-        let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
-        version = words.first.map { String($0.dropFirst(5)) } ?? ""
-        // Digits only: Int takes a sign.
-        guard words.count >= 2, words[1].utf8.count == 3,
-            words[1].utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 })
-        else { return }
-        status = Int(words[1]) ?? 0
+    /// "HTTP/1.1 200 OK", "HTTP/2 200". libcurl has refused what is no status line.
+    private mutating func readStatus(_ line: RawSpan) {
+        let space = UInt8(ascii: " ")
+        var place = Self.index(of: space, in: line) ?? line.byteCount
+        version = Self.text(line.extracting(5..<place))
+        while place < line.byteCount, Self.byte(line, place) == space { place += 1 }
+        var digits = 0
+        var number = 0
+        while place < line.byteCount, Self.byte(line, place) != space {
+            guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= Self.byte(line, place), digits < 3 else { return }
+            number = number * 10 + Int(Self.byte(line, place) - UInt8(ascii: "0"))
+            digits += 1
+            place += 1
+        }
+        if digits == 3 { status = number }
     }
 
     private static func text(_ bytes: RawSpan) -> String {

@@ -5,8 +5,8 @@ import JobModel
 
 /// What a transfer asked for, as far as its answer depends on it.
 struct ResponseAsk: Sendable {
-    /// Where redirects are resolved against.
-    var base: ParsedURL
+    /// What is asked for, as `curl_url` wrote it. Redirects are resolved against it.
+    var url: String
     /// A range was asked for, from `resume.bytes` on, with If-Range.
     var resume: ResumePoint?
     /// Of a segment: one beyond the last byte asked for. Else it was the end of the file.
@@ -224,7 +224,7 @@ struct ResponseMachine: Sendable {
         let modified = resumed?.lastModified ?? head.strongLastModified
         guard etag != nil || (modified != nil && plan.total != nil) else { return nil }
         var point = ResumePoint(
-            url: ask.base.text, bytes: bytes, total: plan.total, etag: etag, lastModified: modified,
+            url: ask.url, bytes: bytes, total: plan.total, etag: etag, lastModified: modified,
             device: device, inode: inode, part: part)
         point.isShared = resumed?.isShared
         return point

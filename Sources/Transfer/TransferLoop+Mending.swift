@@ -16,7 +16,7 @@ extension TransferLoop {
         guard order.asksRanges, point.total != nil, url.scheme == "http" || url.scheme == "https" else {
             return false
         }
-        if let denied = deniedBehindProxy(order, url) {
+        if let denied = try deniedBehindProxy(order) {
             fail(transfer, denied, nil)
             return true
         }
@@ -26,7 +26,7 @@ extension TransferLoop {
             transfer.old = nil
             return false
         }
-        let mending = DividedTransfer(mending: point, at: url, order, anchor: anchor, now: now)
+        let mending = DividedTransfer(mending: point, at: url.text, order, anchor: anchor, now: now)
         transfer.divided = mending
         divided.insert(order.token)
         active[order.token] = transfer

@@ -153,8 +153,8 @@ extension TransferLoop {
         if let deadline = order.deadline, deadline <= now { return Self.jobOver }
         if let deadline = order.attemptDeadline, deadline <= now { return FailureMap.attemptOver }
         do {
-            let ask = try segmentAsk(order, divided, range, isHelper: helper != nil)
-            if let denied = helper.flatMap({ deniedBehindProxy($0, ask.base) }) { return denied }
+            let ask = segmentAsk(order, divided, range, isHelper: helper != nil)
+            if let helper, let denied = try deniedBehindProxy(helper) { return denied }
             let reception = Reception(
                 order: order, ask: ask, writer: try divided.anchor.branch(at: range.start),
                 partName: transfer.partName, isSegment: true, tools: tools, now: now)
@@ -176,14 +176,14 @@ extension TransferLoop {
 
     private func segmentAsk(
         _ order: TransferOrder, _ divided: DividedTransfer, _ range: ByteRange, isHelper: Bool
-    ) throws -> ResponseAsk {
+    ) -> ResponseAsk {
         var point = divided.template
         point.bytes = range.start
         var ask = ResponseAsk(
-            base: divided.base, resume: point, end: range.end, expectedSize: order.expectedSize,
+            url: divided.url, resume: point, end: range.end, expectedSize: order.expectedSize,
             maxFileSize: order.maxFileSize, now: Clock.wall())
         guard isHelper else { return ask }
-        ask.base = try ParsedURL.parse(order.url.text)
+        ask.url = order.url.text
         ask.agreement = divided.agreement(with: order.place, hasDigest: order.hasDigest)
         // Validators are each server's own.
         ask.resume?.etag = nil

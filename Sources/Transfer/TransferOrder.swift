@@ -106,8 +106,8 @@ public struct HelperOrder: Sendable {
 
 /// What a worker is told. Sent from any thread; handled in order.
 public enum TransferCommand: Sendable {
-    /// Answered by exactly one `finished`.
-    case start(TransferOrder)
+    /// Answered by exactly one `finished`. In a box: commands are copied on their way.
+    indirect case start(TransferOrder)
     /// Ends one; its `finished` says `cancelled`, unless it had ended already. `keepsPart`: what arrived is
     /// synced and reported as a resume point where the server gave a strong validator; else the part is
     /// removed.

@@ -22,7 +22,8 @@ public enum TransferEvent: Sendable {
     /// So much of these parts is with the kernel, and could be gone on from once it is on the disk. By bytes and
     /// by time, see `TransferSettings`; only of transfers that run on.
     case checkpoint(worker: Int, [TransferCheckpoint])
-    case finished(TransferReport)
+    /// In a box: batches of events are copied on their way.
+    indirect case finished(TransferReport)
     /// The worker's thread has nothing left and ends, after `stop`.
     case stopped(worker: Int)
 }

@@ -65,7 +65,7 @@ extension TransferLoop {
             }
             let writer = try resumedPart(transfer)
             let ask = ResponseAsk(
-                base: try ParsedURL.parse(order.url.text), resume: transfer.resume,
+                url: order.url.text, resume: transfer.resume,
                 hasCondition: order.condition != nil && transfer.resume == nil,
                 expectedSize: order.expectedSize,
                 maxFileSize: order.maxFileSize,
@@ -75,7 +75,7 @@ extension TransferLoop {
                 order: order, ask: ask, writer: writer, oldPart: transfer.old?.part,
                 partName: transfer.partName, tools: tools, now: now)
             transfer.reception = reception
-            if let denied = deniedBehindProxy(order, ask.base) {
+            if let denied = try deniedBehindProxy(order) {
                 fail(transfer, denied, nil)
                 return
             }
@@ -132,10 +132,10 @@ extension TransferLoop {
     }
 
     /// Behind a proxy both callbacks see the proxy's address, so the target is judged by its name here.
-    func deniedBehindProxy(_ order: TransferOrder, _ url: ParsedURL) -> TransferFailure? {
-        guard let proxy = order.proxy, !proxy.isEmpty, !order.addressPolicy.permits(host: url.host) else {
-            return nil
-        }
+    func deniedBehindProxy(_ order: TransferOrder) throws(CurlURLError) -> TransferFailure? {
+        guard let proxy = order.proxy, !proxy.isEmpty else { return nil }
+        let url = try ParsedURL.parse(order.url.text)
+        guard !order.addressPolicy.permits(host: url.host) else { return nil }
         return TransferFailure(
             JobError(.privateAddress, "policy forbids to fetch from \(Masking.text(url.host))"))
     }

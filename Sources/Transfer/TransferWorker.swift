@@ -31,6 +31,8 @@ public final class TransferWorker: Sendable {
         let bell = WakePort()
         let inbox = Mailbox<TransferCommand>(wake: { bell.wake() })
         let thread = WorkerThread(name: name) {
+            // Parts have their final mode from the start: a call less for each.
+            WorkerThread.clearOwnUmask()
             do {
                 var loop = try TransferLoop(
                     worker: index, settings: settings, inbox: inbox, bell: bell, events: events,

@@ -39,6 +39,29 @@ import Testing
         for store in stores { try store.close() }
     }
 
+    /// Rows that say nothing but their state have nothing else written.
+    @Test func `a job that waited and has a resume point is cleared of both at its end`() throws {
+        let scratch = try Scratch()
+        let store = try scratch.open()
+        _ = try store.running([download(1, "f1")])
+        let point = ResumePoint(
+            url: "u", bytes: 5, total: 9, etag: "\"e\"", lastModified: nil, device: 5, inode: 7, part: "1.part")
+        try store.apply(
+            start(1),
+            .waiting(
+                JobSeq(1), due: at(6), attempts: 1, fetchedBytes: 5, waited: 0,
+                error: JobError(.stalled, "nothing came"), resume: point),
+            now: at(5))
+        _ = try store.group { () throws(LedgerError) in try store.releaseDue(now: at(7), limit: 9) }
+        try store.apply(start(1), publishing(1), now: at(9))
+        #expect(try scratch.shell("SELECT state, waited > 0, due, since FROM job") == ["3|1||"])
+        try store.apply(.ended(JobSeq(1), done("f1", bytes: 9)), now: at(10))
+        #expect(
+            try scratch.shell("SELECT state, waited > 0, resume, error, error_message, claim FROM job")
+                == ["5|1||||"])
+        try store.close()
+    }
+
     @Test func `a start that is not followed by its own publish stands for itself`() throws {
         let scratch = try Scratch()
         let store = try scratch.open()

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Curl
 import JobModel
 import Testing
 
@@ -24,15 +23,11 @@ private struct Feed {
     }
 }
 
-private let base: ParsedURL = {
-    do { return try ParsedURL.parse("https://h/a/b") } catch { preconditionFailure("\(error)") }
-}()
-
 private func ask(
     resume: ResumePoint? = nil, hasCondition: Bool = false, expected: Int64? = nil, limit: Int64? = nil
 ) -> ResponseAsk {
     ResponseAsk(
-        base: base, resume: resume, hasCondition: hasCondition, expectedSize: expected,
+        url: "https://h/a/b", resume: resume, hasCondition: hasCondition, expectedSize: expected,
         maxFileSize: limit, now: WallTime(milliseconds: 784_111_777_000))
 }
 

@@ -9,6 +9,9 @@
 
 // pthread_setname_np of the calling thread; name at most 15 bytes. Returns an errno value.
 int dld_thread_setname(const char *name);
+// Gives the calling thread a umask of its own (unshare(2) with CLONE_FS) and clears it. A kernel or a filter that
+// refuses leaves the process's umask as it is.
+int dld_clear_own_umask(void);
 // eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK).
 int dld_eventfd(void);
 

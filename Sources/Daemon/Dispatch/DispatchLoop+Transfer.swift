@@ -99,7 +99,8 @@ extension DispatchLoop {
             if let key { noteAnswer(report.response, to: task, host: key) }
             noteSize(report.response, of: task)
         }
-        if report.response.httpStatus != nil, isPublic(report, task) { task.isFromPublic = true }
+        // What a redirect may lead to depends on it.
+        if case .redirect = report.result, isPublic(report, task) { task.isFromPublic = true }
         task.timings.dns = report.timings.dns
         task.timings.connect = report.timings.connect
         task.timings.tls = report.timings.tls

@@ -7,15 +7,17 @@ import SumPool
 import Transfer
 
 /// Everything the dispatcher is told. Any thread sends; only `DispatchLoop` reads.
+///
+/// Messages are moved from array to array: what is large, and not in every job's way, lies in a box.
 enum DispatchMessage: Sendable {
     case ledger(LedgerReply)
     case transfer([TransferEvent])
     case publish([PublishEvent])
-    case sum(SumEvent)
-    case command(ControlCommand)
-    case plan(DispatchPlan)
+    indirect case sum(SumEvent)
+    indirect case command(ControlCommand)
+    indirect case plan(DispatchPlan)
     /// What the watch thread found out about the file systems.
-    case disks(DiskReport)
+    indirect case disks(DiskReport)
     /// The spool has nothing left to admit (`dld once` ends on it), or has again.
     case spoolIdle(Bool)
     /// A list of digests is in the ledger, with so many good lines, or why not.
@@ -80,7 +82,7 @@ enum LedgerReply: Sendable {
     /// Changes of these jobs were dropped: they have ended in the ledger.
     case ignored([JobSeq])
     case suffix(JobSeq, Int)
-    case named(JobSeq, PathClaim)
+    indirect case named(JobSeq, PathClaim)
     /// Lanes that got due jobs back, and when the next one is due.
     case due([LaneKey], next: WallTime?)
     /// Parts to be removed; not `isLast`: there are more.

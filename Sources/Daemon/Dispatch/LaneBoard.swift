@@ -11,14 +11,21 @@ import JobModel
 /// Fairness: round over lists, then over the lanes of a list. A lane whose host is full or held is parked at the
 /// host, costs nothing, and comes back one by one as the host frees slots, first parked first served.
 struct LaneBoard {
-    struct Entry {
+    /// A class, for it is large and goes through many hands: from the ledger's thread to the job's start.
+    final class Entry: Sendable {
         let job: QueuedJob
         let claim: PathClaim
+
+        init(job: QueuedJob, claim: PathClaim) {
+            self.job = job
+            self.claim = claim
+        }
     }
     struct Pick {
-        let job: QueuedJob
-        let claim: PathClaim
+        let entry: Entry
         let host: HostKey
+        var job: QueuedJob { entry.job }
+        var claim: PathClaim { entry.claim }
     }
     enum Request: Hashable {
         /// `includesHeld`: lanes of held hosts too. They are left out only while there are more lanes than room.
@@ -249,7 +256,7 @@ struct LaneBoard {
         if lanes[key]?.buffer.isEmpty ?? true { hostFreed(host, slots: 1) } else { makeReady(key) }
         refill(key)
         dropIfEmpty(key)
-        return entry.map { Pick(job: $0.job, claim: $0.claim, host: host) }
+        return entry.map { Pick(entry: $0, host: host) }
     }
 
     private func isCurrent(_ ticket: Ticket, _ place: Place) -> Bool {

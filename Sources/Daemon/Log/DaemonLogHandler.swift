@@ -53,7 +53,10 @@ struct DaemonLogHandler: LogHandler {
                 json.field("time", WallTime(milliseconds: WallClock.milliseconds()).iso8601)
                 json.field("level", event.level.rawValue)
                 json.field("message", message)
-                for (key, value) in facts { json.field(key, value) }
+                for (key, value) in facts {
+                    json.key(named: key)
+                    json.value(value)
+                }
             }
             port.line(String(decoding: json.bytes, as: UTF8.self))
         }
