@@ -210,6 +210,7 @@ struct LedgerWalk {
         }
         _ = try store.queuedJobs(DigestErrand.list)
         let errand = JobSeq(-1)
+        #expect(try store.errands(of: list).map(\.seq) == [errand])
         try store.apply(
             .active(errand, attempts: 1, startedAt: t0), .ended(errand, Outcome(state: .done, endedAt: t0)))
         _ = try store.openDigestWorks()
