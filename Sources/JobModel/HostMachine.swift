@@ -101,6 +101,11 @@ public struct HostMachine: Sendable, Hashable {
         return max(0, capacity - taken)
     }
 
+    /// It serves, and has as many transfers as it may ever have.
+    public var isAtCap: Bool {
+        !needsScout && (stage == .http2 ? active : active + segments) >= ceiling
+    }
+
     /// Whether a transfer that is under way may have one more connection.
     public func segmentVerdict(now: MonotonicTime) -> Verdict {
         if let heldUntil, heldUntil > now { return .wait(until: heldUntil, .hostHeld) }

@@ -68,6 +68,54 @@ import Testing
         #expect(rig.loop.tasks[JobSeq(1)] == nil && rig.loop.tasks.values.allSatisfy { $0.attempts == 1 })
     }
 
+    private func serves(_ rig: DispatchRig, _ order: TransferOrder) {
+        rig.loop.transferReported(.connected(worker: 0, token: order.token, isHTTP2: false, isUsable: true))
+        rig.turn()
+    }
+
+    /// Those that are out, in the order of their jobs: `1h` is the first job at its own host.
+    private func out(_ rig: DispatchRig) -> [String] {
+        rig.orders.sorted { $0.seq.rawValue < $1.seq.rawValue }.map {
+            "\($0.seq.rawValue)\($0.url.host.rawValue.prefix(1))"
+        }
+    }
+    private func order(_ rig: DispatchRig, _ seq: Int64) throws -> TransferOrder {
+        try #require(rig.orders.first { $0.seq == JobSeq(seq) })
+    }
+
+    @Test func `a host that has all it may have lets the next job start at its mirror, and no sooner`() throws
+    {
+        let rig = DispatchRig { $0.hosts.defaults.connections = 2 }
+        rig.arrive((1...6).map { (job($0), .granted(known: nil)) })
+        // One that is being scouted may have room in a moment.
+        #expect(out(rig) == ["1h"])
+        serves(rig, try order(rig, 1))
+        // The second and no more of the first host, and a scout of the other.
+        #expect(out(rig) == ["1h", "2h", "3m"])
+        serves(rig, try order(rig, 3))
+        #expect(out(rig) == ["1h", "2h", "3m", "4m"])
+        // Both are full: the job that waits goes where a slot comes free first.
+        rig.turn()
+        #expect(rig.orders.count == 4)
+        rig.end(try order(rig, 4), .complete(DispatchRig.part), status: 200)
+        rig.turn()
+        #expect(out(rig) == ["1h", "2h", "3m", "5m"])
+        rig.end(try order(rig, 1), .complete(DispatchRig.part), status: 200)
+        rig.turn()
+        #expect(out(rig) == ["2h", "3m", "5m", "6h"])
+    }
+
+    @Test func `of a host that is merely full one job is looked at, and those without mirrors wait`() throws {
+        let rig = DispatchRig { $0.hosts.defaults.connections = 1 }
+        rig.arrive([job(1), DispatchRig.job(2), job(3)].map { ($0, .granted(known: nil)) })
+        serves(rig, rig.orders[0])
+        #expect(rig.orders.map(\.seq) == [JobSeq(1)])
+        rig.end(rig.orders[0], .complete(DispatchRig.part), status: 200)
+        rig.turn()
+        // It is the turn of the second; the third no longer waits for its host.
+        #expect(out(rig) == ["2h", "3m"])
+    }
+
     @Test func `lanes that wait for a slot are looked at again when their host is held`() throws {
         let rig = DispatchRig()
         rig.arrive([job(1), job(2)].map { ($0, .granted(known: nil)) })

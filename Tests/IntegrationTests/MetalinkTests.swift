@@ -69,7 +69,9 @@ private struct Described {
                     name: "out/f\(index).bin", body: body, urls: index % 4 == 1 ? urls.reversed() : urls,
                     hash: ["sha-256", "md5", nil][index % 3], pieceLength: index % 2 == 0 ? 65536 : nil))
         }
-        let daemon = try RunningDaemon.start(quickRetries)
+        // Room for all of them: none has to go elsewhere.
+        let roomy: ConfigValue = ["hosts": ["default": ["connections": 32]]]
+        let daemon = try RunningDaemon.start(quickRetries.merged(with: roomy))
         let ended = try daemon.finish("set.meta4", try Described.metalink(files))
         #expect(ended.folder == "done" && ended.results.count == 20, Comment(rawValue: daemon.account))
         for (file, result) in zip(files, ended.results) {

@@ -7,7 +7,7 @@ import Transfer
 
 // Jobs with several URLs: `MirrorMachine` says which one is tried next, and that is carried out here. In the ledger such
 // a job lies in the lane of the host that it tries next; it changes lanes with its next resting state. Read ahead in the
-// lane of a host that is held, or dead, it starts at another mirror that is free.
+// lane of a host that is held, dead, or at its cap, it starts at another mirror that is free.
 extension DispatchLoop {
     /// What becomes of the job when one of its URLs has failed so.
     mutating func passedOn(
@@ -67,15 +67,17 @@ extension DispatchLoop {
         outbox.changes.append(.mirrored(task.seq, host: mirrors.nextHost, record: mirrors.record))
     }
 
-    /// Where the job starts instead, if nothing is asked of its next mirror's host just now.
+    /// Where the job starts instead, if nothing is asked of its next mirror's host just now, or no more.
     func elsewhere(_ task: JobTask) -> Int? {
-        guard let mirrors = task.mirrors, isInTrouble(mirrors.nextHost) else { return nil }
+        guard let mirrors = task.mirrors, hasJobsLeave(mirrors.nextHost) else { return nil }
         return mirrors.elsewhere { mayStart(at: $0) }
     }
 
-    /// Whether a job of a host in trouble starts at another one; if not now, it is remembered whom that depends on.
+    /// Whether a job of a host in trouble, or at its cap, starts at another one; if not now, it is remembered whom that depends on.
     mutating func mayGoElsewhere(_ entry: LaneBoard.Entry, from host: HostKey) -> Bool {
-        guard case .download(let urls, _) = entry.job.work, urls.count > 1 else { return false }
+        guard case .download(let urls, _) = entry.job.work, urls.count > 1, hasJobsLeave(host) else {
+            return false
+        }
         let mirrors = MirrorMachine(hosts: urls.map(\.host), record: entry.job.mirrors, lane: host)
         if mirrors.elsewhere({ mayStart(at: $0) }) != nil { return true }
         for mirror in mirrors.live where mirrors.hosts[mirror] != host {
@@ -96,6 +98,11 @@ extension DispatchLoop {
     }
 
     func mayStart(at key: HostKey) -> Bool { verdict(for: key) == .start && chooseWorker(for: key) != nil }
+
+    /// Jobs of it that have mirrors may start at those. One that is being scouted, or climbs, has room in a moment.
+    private func hasJobsLeave(_ key: HostKey) -> Bool {
+        isInTrouble(key) || hosts[key]?.machine.isAtCap ?? false
+    }
 
     /// Nothing is asked of it just now, and that is no matter of a slot.
     func isInTrouble(_ key: HostKey) -> Bool {

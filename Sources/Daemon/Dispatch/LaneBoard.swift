@@ -212,8 +212,8 @@ struct LaneBoard {
     /// The next job that may start, by `verdict`; lanes whose host may not are parked there.
     /// - Parameters:
     ///   - ahead: a job that needs nothing of its host to begin with.
-    ///   - leaves: a host that may not start, and whose jobs are looked through for one that may start elsewhere. Asked
-    ///     first: a lane whose host is merely full costs no look at its jobs.
+    ///   - leaves: a host that may not start, and whose jobs are looked through for one that may start elsewhere. Of a
+    ///     lane whose host is merely full the first job alone is looked at.
     ///   - elsewhere: a job that may start at another host.
     mutating func next(
         ahead: (Entry) -> Bool = { _ in false }, leaves: (HostKey) -> Bool = { _ in false },
@@ -241,7 +241,11 @@ struct LaneBoard {
         let isAhead = lanes[key]?.buffer.first.map(ahead) ?? false
         var entry: Entry?
         if !isAhead, verdict(host) != .start {
-            if leaves(host) { entry = lanes[key]?.buffer.remove { elsewhere($0, host) } }
+            if leaves(host) {
+                entry = lanes[key]?.buffer.remove { elsewhere($0, host) }
+            } else if let first = lanes[key]?.buffer.first, elsewhere(first, host) {
+                entry = lanes[key]?.buffer.popFirst()
+            }
             if entry == nil {
                 lanes[key]?.place = .parked
                 parked[host, default: Queue()].append(ticket)
