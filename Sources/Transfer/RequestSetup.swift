@@ -13,7 +13,9 @@ enum RequestSetup {
         try easy.prepare(sink: sink)
         try easy.setPlainDownload()
         try easy.setURL(ask.url)
-        try easy.setProtocols(order.protocols)
+        // Redirects are not libcurl's: it needs no other than the URL's own.
+        let own = order.url.scheme
+        try easy.setProtocols(order.protocols.contains(own) ? [own] : Array(order.protocols))
         try easy.setProxy(order.proxy ?? "")
         try easy.setVerification(order.checkCertificate, caFile: order.caFile)
         // A stream would share its connection with the others': a segment is there to have one of its own.
