@@ -47,7 +47,8 @@ enum RequestSetup {
 
     /// Without user name and password.
     private static func shown(_ url: String) -> String {
-        (try? ParsedURL.parse(url))?.withoutCredentials().text ?? ""  // unreadable: it is not asked for either
+        let read = try? ParsedURL.parse(url)  // unreadable: it is not asked for either
+        return read?.withoutCredentials().text ?? ""
     }
 
     private static func fields(_ order: TransferOrder, _ ask: ResponseAsk) -> [(name: String, value: String)]
