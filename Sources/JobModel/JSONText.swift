@@ -154,7 +154,11 @@ public struct JSONText: Sendable {
 
     private mutating func appendQuoted(_ text: String) {
         bytes.append(UInt8(ascii: "\""))
-        if Self.isPlain(text) { bytes += text.utf8 } else { for scalar in text.unicodeScalars { appendEscaped(scalar) } }
+        if Self.isPlain(text) {
+            bytes += text.utf8
+        } else {
+            for scalar in text.unicodeScalars { appendEscaped(scalar) }
+        }
         bytes.append(UInt8(ascii: "\""))
     }
 
@@ -163,7 +167,9 @@ public struct JSONText: Sendable {
         let span = text.utf8Span.span
         for index in span.indices {
             let byte = span[index]
-            guard 0x20...0x7E ~= byte, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { return false }
+            guard 0x20...0x7E ~= byte, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else {
+                return false
+            }
         }
         return true
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import CLinux
-import Synchronization
+public import CLinux
+public import Synchronization
 
 /// A value behind a lock: the standard library's `Mutex`, told to the thread sanitizer.
 ///
@@ -11,9 +11,9 @@ import Synchronization
 ///
 /// Any thread. Not recursive; never held while calling out.
 public struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
-    private let mutex: Mutex<Value>
+    @usableFromInline let mutex: Mutex<Value>
     /// Names this lock to the sanitizer.
-    private let name: UInt
+    @usableFromInline let name: UInt
 
     public init(_ value: consuming sending Value) {
         mutex = Mutex(value)
@@ -21,6 +21,8 @@ public struct Guarded<Value: ~Copyable>: ~Copyable, Sendable {
     }
     deinit { dld_lock_forget(name) }
 
+    // Inlinable, as what is built on it: messages are copied by code that knows their type.
+    @inlinable
     public borrowing func withLock<Answer: ~Copyable, Failure: Error>(
         _ body: (inout sending Value) throws(Failure) -> sending Answer
     ) throws(Failure) -> sending Answer {

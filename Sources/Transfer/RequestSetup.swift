@@ -13,7 +13,9 @@ enum RequestSetup {
         try easy.prepare(sink: sink)
         try easy.setPlainDownload()
         try easy.setURL(ask.url)
-        try easy.setProtocols(order.protocols)
+        // Redirects are not libcurl's: it needs no other than the URL's own.
+        let own = order.url.scheme
+        try easy.setProtocols(order.protocols.contains(own) ? [own] : Array(order.protocols))
         try easy.setProxy(order.proxy ?? "")
         try easy.setVerification(order.checkCertificate, caFile: order.caFile)
         // A stream would share its connection with the others': a segment is there to have one of its own.
@@ -45,7 +47,8 @@ enum RequestSetup {
 
     /// Without user name and password.
     private static func shown(_ url: String) -> String {
-        (try? ParsedURL.parse(url))?.withoutCredentials().text ?? ""  // unreadable: it is not asked for either
+        let read = try? ParsedURL.parse(url)  // unreadable: it is not asked for either
+        return read?.withoutCredentials().text ?? ""
     }
 
     private static func fields(_ order: TransferOrder, _ ask: ResponseAsk) -> [(name: String, value: String)]

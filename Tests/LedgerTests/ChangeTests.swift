@@ -45,7 +45,8 @@ import Testing
         let store = try scratch.open()
         _ = try store.running([download(1, "f1")])
         let point = ResumePoint(
-            url: "u", bytes: 5, total: 9, etag: "\"e\"", lastModified: nil, device: 5, inode: 7, part: "1.part")
+            url: "u", bytes: 5, total: 9, etag: "\"e\"", lastModified: nil, device: 5, inode: 7,
+            part: "1.part")
         try store.apply(
             start(1),
             .waiting(

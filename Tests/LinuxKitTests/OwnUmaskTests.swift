@@ -7,7 +7,8 @@ import Testing
 @testable import LinuxKit
 
 struct OwnUmaskTests {
-    @Test func `a thread with a umask of its own makes files of the mode asked for, others as before`() throws {
+    @Test func `a thread with a umask of its own makes files of the mode asked for, others as before`() throws
+    {
         let scratch = Scratch()
         let (before, own, after) = (scratch.sub("before"), scratch.sub("own"), scratch.sub("after"))
         @Sendable func mode(_ file: FilePath) throws -> CInterop.Mode? {

@@ -94,7 +94,7 @@ extension DispatchLoop {
 
     /// Parts that a job begins from here on have other names: the publisher removes when it comes to it.
     mutating func remove(_ parts: [String], home: PartHome) {
-        for name in parts { firstPart = max(firstPart, PartName(name)?.next ?? 0) }
+        for name in parts { orders.firstPart = max(orders.firstPart, PartName(name)?.next ?? 0) }
         outbox.publish[0, default: []].append(.discard(parts, home: home))
     }
 

@@ -174,7 +174,7 @@ extension DispatchLoop {
         tokens[task.token] = task.seq
         let isHTTP2 = hosts[url.host]?.machine.stage == .http2
         takeSlot(task, host: url.host, worker: worker)
-        var built = OrderBuilder(plan: plan, firstPart: firstPart).order(for: task, url: url)
+        var built = orders.order(for: task, url: url)
         // A scout waits for nobody: there may be no connection any more.
         built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
         built.order.asksRanges = ranges.asksRanges(of: url.host)

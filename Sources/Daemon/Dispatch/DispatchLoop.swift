@@ -115,8 +115,8 @@ struct DispatchLoop: ~Copyable {
     var activeSums = 0
     /// Local lists of digests that are being read.
     var activeReadings = 0
-    /// Above the generation of every part that was asked to be removed.
-    var firstPart: UInt32 = 0
+    /// Kept, for a plan is large.
+    var orders: OrderBuilder
     var checks = CheckAhead()
     var pieces = PieceDesk()
     var haltedLists: Set<ListID> = []
@@ -168,6 +168,7 @@ struct DispatchLoop: ~Copyable {
         self.heartbeat = heartbeat
         self.ports = ports
         self.plan = plan
+        orders = OrderBuilder(plan: plan)
         workerLoads = Array(repeating: WorkerLoad(), count: ports.workers.count)
         ranges = RangeMemory(liars: start.rangeLiars)
         now = MonotonicTime(nanoseconds: Monotonic.nanoseconds())
@@ -246,6 +247,7 @@ struct DispatchLoop: ~Copyable {
 
     private mutating func replan(_ plan: DispatchPlan) {
         self.plan = plan
+        orders.plan = plan
         uplink.machine.settings = plan.uplink
         disks.reserve = plan.configuration.limits.minFree
         for host in Array(hosts.keys) {

@@ -10,8 +10,8 @@ import Transfer
 /// What touches safety or other users a list may only tighten: where it asks for more, the config holds and the job
 /// is flagged. What touches its own job (timeouts, tries, speed) it may set.
 struct OrderBuilder {
-    let plan: DispatchPlan
-    /// The lowest generation of a part that is begun.
+    var plan: DispatchPlan
+    /// The lowest generation of a part that is begun: above that of every part that was asked to be removed.
     var firstPart: UInt32 = 0
     /// The URL of the list that the transfer belongs to, where that is not the one of the attempt.
     var given: DownloadURL?

@@ -46,7 +46,7 @@ struct LedgerLoop: ~Copyable {
     /// Nanoseconds between two looks at what the commits have changed, while turns follow each other.
     static let newsInterval: Int64 = 50_000_000
     /// Nanoseconds from the end of a turn in which changes of jobs wait for more of their kind.
-    static let gathering: Int64 = 5_000_000
+    static let gathering: Int64 = 10_000_000
 
     let store: LedgerStore
     let requests: Mailbox<LedgerRequest>
