@@ -66,7 +66,8 @@ import Testing
         #expect(host.verdict(now: now) == .start)
     }
 
-    @Test func `HTTP 2 carries its streams on as few connections as hold them, and no more than the host's`() {
+    @Test func `HTTP 2 carries its streams on as few connections as hold them, and no more than the host's`()
+    {
         var host = warm(machine(connections: 2, streams: 3), isHTTP2: true)
         var connections = [host.connectionsInUse]
         for _ in 1..<6 {
