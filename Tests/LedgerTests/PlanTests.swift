@@ -23,6 +23,7 @@ import Testing
         ("FROM list INDEXED BY list_ended", "an index of the lists whose results are due"),
         ("FROM list INDEXED BY list_removing", "an index of the lists under removal"),
         ("FROM part WHERE path = ? AND url = ?", "sorts the kept parts of one path"),
+        ("FROM digest_list WHERE list = ? AND state = 0 ORDER", "sorts the lists of digests of one list"),
         ("FROM digest_list WHERE list = ? AND state = 1", "sorts the lists of digests of one list"),
         ("SELECT 1 FROM part LIMIT 1", "its first row"),
         ("host INDEXED BY host_lies", "an index of the few hosts that lie"),
