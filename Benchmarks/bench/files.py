@@ -91,7 +91,8 @@ def b3(bench):
     }
     best, slow = best_of(fetch, variants.values(), bench.memory)
     bare = peers.bare_loop(bench.bare_loop, bench.cores, 4)
-    contenders = [Dld(bench.build), Dld(bench.build, "dld, durability none", "as shipped", {"durability": "none"}),
+    contenders = [Dld(bench.build), Dld(bench.build, "dld, 8", "hosts.default", {"hosts": {"default": {"connections": 8}}}),
+                  Dld(bench.build, "dld, durability none", "as shipped", {"durability": "none"}),
                   Dld(bench.build, "dld, sha-256 of each", "digest.always", {"digest": {"always": "sha-256"}}),
                   bare, *best]
     samples = rounds(fetch, contenders, bench.memory, bench.pairs)
@@ -101,6 +102,8 @@ def b3(bench):
     report.notes += slow
     first = fastest(samples, [peer.name for peer in best])
     report.bar(f"against the fastest peer ({first})", ratio(walls(samples, "dld"), walls(samples, first)), 1.0)
+    report.bar(f"8 connections each, against the fastest peer ({first})",
+               ratio(walls(samples, "dld, 8"), walls(samples, first)), 1.0)
     cpu = ratio([s.cpu for s in samples["dld"]], [s.cpu for s in samples["bare loop"]])
     report.bar("CPU seconds per GB against the bare loop", cpu, 1.1)
     return report

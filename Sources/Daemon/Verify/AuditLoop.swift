@@ -46,8 +46,10 @@ struct AuditLoop: ~Copyable {
         /// Everything is with the ledger; its word on the end is awaited.
         case ending
     }
-    /// Rows of a page, and of a step of counting.
-    static let pageSize = 1000
+    /// Rows of a page: at its end the processes wait for its last files to be stored, so not too few; the ledger writes
+    /// as many in one transaction, so not too many.
+    static let pageSize = 4000
+    /// Rows of a step of counting.
     static let countStep = 10_000
     /// A page is stored after so long, however much of it is left: a restart costs no more than that.
     static let pageTime = Duration.seconds(5)
