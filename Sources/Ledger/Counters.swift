@@ -98,10 +98,8 @@ extension LedgerStore {
     public func takeChangedHosts() throws(LedgerError) -> [HostRow] {
         let ids = changedHosts.sorted()
         let rows = try read { db in
-            let statement = try db.cachedStatement(sql: RowColumns.hostQuery + " WHERE id = ?")
-            return try ids.compactMap { id in
-                try Row.fetchOne(statement, arguments: [id.rawValue]).map(RowColumns.host)
-            }
+            let statement = try hot(.hostRow, db)
+            return try ids.compactMap { try statement.bind($0.rawValue).first(RowColumns.host) }
         }
         changedHosts.removeAll()
         return rows

@@ -12,7 +12,7 @@ final class HotStatements {
         case attempt, published, ended, unpublish
         case plainPublishing, plainEnded
         case outcome, outcomeEnded, settleFile, releaseFile
-        case lane, emptyLane, listCounts, hostCounts, totals
+        case lane, emptyLane, listCounts, hostCounts, totals, hostRow
         case results
         case digestLine, betterLine
         case verified, filesOn, filesBetween, filesOfList
@@ -84,6 +84,7 @@ extension HotStatements.Query {
             owner_url = NULL WHERE path = ? AND owner = ?
             """
         case .lane, .emptyLane, .listCounts, .hostCounts, .totals: counting
+        case .hostRow: RowColumns.hostQuery + " WHERE id = ?"
         case .results:
             """
             SELECT \(ResultColumns.selected) FROM \(SpanPages.jobs) \

@@ -11,14 +11,14 @@ enum RowColumns {
     static func counts(_ table: String) -> String {
         JobState.allCases.map { "\(table).n_\($0.name)" }.joined(separator: ", ")
     }
-    static func counts(_ row: Row, from first: Int) -> StateCounts {
+    static func counts(_ row: borrowing some ColumnReading, from first: Int) -> StateCounts {
         var counts = StateCounts()
         for state in JobState.allCases { counts[state] = Int(row.number(first + state.rawValue)) }
         return counts
     }
 
     static let hostQuery = "SELECT id, name, held_until, hold_reason, \(counts("host")) FROM host"
-    static func host(_ row: Row) -> HostRow {
+    static func host(_ row: borrowing some ColumnReading) -> HostRow {
         HostRow(
             id: HostID(rawValue: row.number(0)), host: HostKey(row.text(1) ?? ""),
             counts: counts(row, from: 4),

@@ -102,7 +102,7 @@ struct LedgerLoop: ~Copyable {
                 isStopping = true
                 turn.remove(at: stop)
             }
-            if turn.isEmpty, nextSpool == nil, hasNoWork {
+            if turn.isEmpty, nextSpool(of: pendingSpool) == nil, hasNoWork {
                 if isStopping { break }
                 guard rest() else { return }
                 continue
@@ -180,7 +180,7 @@ struct LedgerLoop: ~Copyable {
                 if try serveHost(request, now: now, surrenders: &surrenders, replies: &replies) { continue }
                 try serve(request, now: now, works: &works, replies: &replies)
             }
-            if let next = nextSpool {
+            if let next = nextSpool(of: spool) {
                 let request = spool.remove(at: next)
                 if try !serveRemoval(request, removals: &removals, replies: &replies) {
                     try serve(request, now: now, ended: &ended, replies: &replies)
@@ -195,7 +195,8 @@ struct LedgerLoop: ~Copyable {
         let joined = store.takeJoinedLanes()
         if !joined.isEmpty { replies.dispatch.append(.reread(joined)) }
         // Counters are written by the commit: what stands on them is read after it. The next turn does, if it comes at once.
-        if requests.isEmpty || Monotonic.nanoseconds() - lastNews > Self.newsInterval {
+        let isLast = requests.isEmpty && nextSpool(of: spool) == nil
+        if isLast || Monotonic.nanoseconds() - lastNews > Self.newsInterval {
             try takeNews(&replies, &ended)
             lastNews = Monotonic.nanoseconds()
         }
@@ -223,9 +224,9 @@ struct LedgerLoop: ~Copyable {
     }
 
     /// The next of the spool's requests; admission may have to wait.
-    private var nextSpool: Int? {
-        guard upkeep.log.hold > .nothing else { return pendingSpool.isEmpty ? nil : 0 }
-        return pendingSpool.firstIndex { if case .admit = $0 { false } else { true } }
+    private func nextSpool(of pending: [SpoolRequest]) -> Int? {
+        guard upkeep.log.hold > .nothing else { return pending.isEmpty ? nil : 0 }
+        return pending.firstIndex { if case .admit = $0 { false } else { true } }
     }
 
     private var hasNoWork: Bool {
