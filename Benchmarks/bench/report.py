@@ -9,6 +9,8 @@ from .measure import median, ratio
 ROOT = pathlib.Path(__file__).parent.parent.parent
 RESULTS = ROOT / "Benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
+# Written by hand: profiles of what is slower than wanted, and what was tried.
+HOLDS = ROOT / "Benchmarks" / "holds.md"
 
 
 @dataclasses.dataclass
@@ -104,7 +106,7 @@ def write_page():
     lines += ["| bar | measured | wanted | met |", "| --- | --- | --- | --- |"]
     for result in results:
         lines += [Bar(**{**bar, "text": f"{result['work']}: {bar['text']}"}).line() for bar in result["bars"]]
-    lines.append("")
+    lines += ["", *HOLDS.read_text().splitlines(), ""]
     for result in results:
         lines += markdown(result)
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
