@@ -34,7 +34,7 @@ struct SalvageWalk {
             written += up.written
             place = up.last ?? place
             if up.isWhole { return written }
-            guard let next = SalvageProbes.after(place).first(where: canRead) else {
+            guard let next = SalvageProbes.after(place).lazy.compactMap(firstKey).first else {
                 // To the end there is no key to be found: what lies there is read backwards.
                 return written + walk(.down, from: nil, to: place).written
             }
@@ -44,9 +44,10 @@ struct SalvageWalk {
         }
     }
 
-    /// Whether the page that holds the first row above `key` is whole.
-    private func canRead(_ key: DatabaseValue) -> Bool {
-        (try? rows("\(table.key) >= ?", [key], .up, limit: 1)) != nil  // damaged: the next one is asked
+    /// Key of the first row from `key` on, a usable one; nil where its page is damaged.
+    private func firstKey(from key: DatabaseValue) -> DatabaseValue? {
+        let found = try? rows("\(table.key) >= ?", [key], .up, limit: 1)  // damaged: the next one is asked
+        return found?.first?.first.flatMap { SalvageProbes.isUsable($0) ? $0 : nil }
     }
 
     /// The one row whose key is `key`, for both walks leave it out.
@@ -81,8 +82,11 @@ struct SalvageWalk {
                 isWhole = false
             }
             written += insert(found)
-            last = found.last?.first ?? last
+            let usable = found.last { SalvageProbes.isUsable($0[0]) }?.first
+            last = usable ?? last
             guard isWhole, found.count == Self.page else { return (written, last, isWhole) }
+            // No key that reading could go on behind.
+            guard usable != nil else { return (written, last, false) }
         }
     }
 
@@ -135,6 +139,16 @@ enum SalvageProbes {
     /// From a digit to the last of the small letters.
     private static let steps: UInt32 = 74
 
+    /// Whether SQLite orders a key as it is known here. Damage can make anything of one: bytes that are no text, and text
+    /// that is no UTF-8, which comes as U+FFFD.
+    static func isUsable(_ key: DatabaseValue) -> Bool {
+        switch key.storage {
+        case .int64: true
+        case .string(let text): !text.unicodeScalars.contains("\u{FFFD}")
+        case .null, .double, .blob: false
+        }
+    }
+
     /// Numbers: steps that double. Texts, which SQLite orders by their UTF-8: the key with its last character counted up
     /// as far as `steps`, then the same of the character before without the last, and so on. Nothing known: the texts of
     /// one character, and the numbers from 1.
@@ -142,7 +156,8 @@ enum SalvageProbes {
         switch key?.storage {
         case .int64(let number): numbers(after: number)
         case .string(let text): texts(after: text)
-        default: numbers(after: 0) + (1...127).map { String(UnicodeScalar(UInt8($0))).databaseValue }
+        case nil: numbers(after: 0) + (1...127).map { String(UnicodeScalar(UInt8($0))).databaseValue }
+        default: []
         }
     }
 

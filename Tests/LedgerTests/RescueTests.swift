@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import GRDB
 import Glibc
 import JobModel
 import Testing
@@ -87,6 +88,36 @@ import Testing
         #expect(lost >= 3 && lost <= 3 * (2 * 3000 / leaves.count))
         #expect(try store.audit().isEmpty)
         try store.close()
+    }
+
+    /// Damage can make anything of a key: bytes that are no text, text that is no UTF-8. Once a rescue began anew behind such
+    /// a key, for ever.
+    @Test(arguments: ["x'ff' || randomblob(40)", "CAST(x'ff' || randomblob(40) AS TEXT)", "randomblob(40)"])
+    func `keys that are damaged themselves do not lead a rescue in circles`(key: String) throws {
+        let scratch = try Scratch()
+        _ = try filled(scratch, files: 1500)
+        _ = try scratch.shell(
+            "CREATE TEMP TABLE odd AS SELECT * FROM file LIMIT 1400; UPDATE odd SET path = \(key); "
+                + "INSERT INTO file SELECT * FROM odd")
+        let leaves = try scratch.shell(
+            "SELECT pageno FROM dbstat WHERE name = 'file' AND pagetype = 'leaf' ORDER BY path"
+        ).compactMap { Int($0) }
+        for leaf in [leaves[3], leaves[leaves.count / 2], leaves[leaves.count - 4]] {
+            try overwrite(scratch.ledger, at: (leaf - 1) * 4096, count: 200)
+        }
+        let (store, salvage) = try rebuild(scratch)
+        #expect(salvage.files > 1300)
+        try store.close()
+    }
+
+    @Test(arguments: ["f1234", "\u{D7FF}", "\u{10FFFF}", "", "a"])
+    func `probes lie behind their key, each further on than the one before`(key: String) {
+        var last = key
+        for case .string(let probe) in SalvageProbes.after(key.databaseValue).map(\.storage) {
+            #expect(last.utf8.lexicographicallyPrecedes(probe.utf8))
+            last = probe
+        }
+        #expect(!SalvageProbes.after(nil).isEmpty)
     }
 
     @Test(arguments: ["header", "empty", "gone"])
