@@ -101,10 +101,9 @@ public struct HostRules: Sendable, Hashable {
         overrides.values.reduce(defaults.connections) { max($0, $1.connections ?? 0) }
     }
 
-    /// The fewest streams that any host is granted on a connection: a connection is never given more than its host
-    /// may carry.
-    public var fewestStreams: Int {
-        overrides.values.reduce(defaults.streams) { min($0, $1.streams ?? defaults.streams) }
+    /// The most streams that any host is granted on a connection: libcurl has one number for all hosts.
+    public var mostStreams: Int {
+        overrides.values.reduce(defaults.streams) { max($0, $1.streams ?? 0) }
     }
 
     /// Every pattern that could name the host, most specific first.

@@ -11,13 +11,19 @@ public struct HostMachine: Sendable, Hashable {
     public struct Caps: Sendable, Hashable {
         /// Connections open at once.
         public var connections: Int
-        /// Transfers at a time on each of them, on HTTP/2.
+        /// On HTTP/2: transfers at a time on each connection that transfers share.
         public var streams: Int
+        /// How many of the connections they may share.
+        public var sharedConnections: Int
         /// Transfers started a second; nil is no limit.
         public var requestsPerSecond: Double?
-        public init(connections: Int, streams: Int, requestsPerSecond: Double?) {
+        /// - Parameter sharedConnections: nil is all of them.
+        public init(
+            connections: Int, streams: Int, sharedConnections: Int? = nil, requestsPerSecond: Double?
+        ) {
             self.connections = max(1, connections)
             self.streams = max(1, streams)
+            self.sharedConnections = max(1, min(sharedConnections ?? connections, connections))
             self.requestsPerSecond = requestsPerSecond
         }
     }
@@ -84,7 +90,7 @@ public struct HostMachine: Sendable, Hashable {
         switch stage {
         case .cold, .scouting, .http1: caps.connections
         // libcurl opens another connection when those that are there are full. Segments have theirs beside them.
-        case .http2: caps.streams * max(1, caps.connections - segments)
+        case .http2: caps.streams * max(1, min(caps.sharedConnections, caps.connections - segments))
         }
     }
 
@@ -93,18 +99,17 @@ public struct HostMachine: Sendable, Hashable {
         stage == .http2 ? (active + caps.streams - 1) / caps.streams + segments : active + segments
     }
 
+    /// Of the ceiling: on HTTP/2 transfers share connections; segments have theirs beside them.
+    private var taken: Int { stage == .http2 ? active : active + segments }
+
     /// Transfers that may start now, holds and paces apart.
     public var room: Int {
-        // On HTTP/2 transfers share connections; segments have theirs beside them.
-        let taken = stage == .http2 ? active : active + segments
         if needsScout { return isScoutOut || taken >= capacity ? 0 : 1 }
         return max(0, capacity - taken)
     }
 
     /// It serves, and has as many transfers as it may ever have.
-    public var isAtCap: Bool {
-        !needsScout && (stage == .http2 ? active : active + segments) >= ceiling
-    }
+    public var isAtCap: Bool { !needsScout && taken >= ceiling }
 
     /// Whether a transfer that is under way may have one more connection.
     public func segmentVerdict(now: MonotonicTime) -> Verdict {

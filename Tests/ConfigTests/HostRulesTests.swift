@@ -63,14 +63,15 @@ struct HostRulesTests {
                 && rule.rate == .unlimited)
     }
 
-    @Test func `a connection carries no more streams than the host with the fewest`() {
+    @Test func `the most streams of any host are those of the defaults or of a host with more`() {
         var rules = HostRules()
-        #expect(rules.fewestStreams == 32)
+        #expect(rules.mostStreams == 32)
         rules.overrides["a.example.org"] = HostOverride()
         rules.overrides["a.example.org"]?.streams = 8
+        #expect(rules.mostStreams == 32)
         rules.overrides["b.example.org"] = HostOverride()
         rules.overrides["b.example.org"]?.streams = 64
-        #expect(rules.fewestStreams == 8)
+        #expect(rules.mostStreams == 64)
     }
 
     @Test(arguments: [

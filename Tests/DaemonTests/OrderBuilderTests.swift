@@ -43,6 +43,17 @@ import Transfer
         }
     }
 
+    @Test
+    func `a host with fewer streams than another shares one connection, the others share all of theirs`() {
+        let plan = plan {
+            $0.hosts.overrides["few.example"] = HostOverride()
+            $0.hosts.overrides["few.example"]?.streams = 2
+        }
+        let (few, usual) = (plan.caps(for: HostKey("few.example")), plan.caps(for: HostKey("h.example")))
+        #expect(few.streams == 2 && few.sharedConnections == 1 && few.connections == 6)
+        #expect(usual.streams == 32 && usual.sharedConnections == 6)
+    }
+
     @Test func `credentials and headers go to the origin they were given for`() {
         let order = OrderBuilder(plan: plan()).order(for: secretive(), url: Self.own).order
         #expect(order.username == "u")

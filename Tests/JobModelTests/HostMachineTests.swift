@@ -80,6 +80,16 @@ import Testing
         #expect(host.segmentVerdict(now: now) == .full(.hostLimit))
     }
 
+    @Test func `a host whose streams may share one connection has no more of them than that carries`() {
+        var host = warm(
+            HostMachine(
+                caps: .init(connections: 6, streams: 3, sharedConnections: 1, requestsPerSecond: nil)),
+            isHTTP2: true)
+        for _ in 1..<3 { _ = host.started(now: now) }
+        #expect(host.connectionsInUse == 1 && host.isAtCap)
+        #expect(host.verdict(now: now) == .full(.hostLimit))
+    }
+
     @Test func `caps below one count as one`() {
         let host = warm(machine(connections: 0, streams: -1), isHTTP2: true)
         #expect(host.capacity == 1)

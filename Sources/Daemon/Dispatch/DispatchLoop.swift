@@ -259,7 +259,7 @@ struct DispatchLoop: ~Copyable {
                 .connectionLimits(
                     cacheSize: max(64, plan.slotsPerWorker),
                     perHost: plan.configuration.hosts.mostConnections,
-                    streams: plan.configuration.hosts.fewestStreams))
+                    streams: plan.configuration.hosts.mostStreams))
         }
         for host in board.parkedHosts { freed(host) }
     }

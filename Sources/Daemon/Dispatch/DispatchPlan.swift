@@ -48,8 +48,12 @@ struct DispatchPlan: Sendable {
 
     func caps(for host: HostKey) -> HostMachine.Caps {
         let rule = configuration.hosts.rule(for: host)
+        // libcurl fills a connection up to the most that any host may have before it opens another one: a host with fewer
+        // shares one only, so that counting its transfers keeps it to its number.
+        let isMost = rule.streams == configuration.hosts.mostStreams
         return HostMachine.Caps(
-            connections: rule.connections, streams: rule.streams, requestsPerSecond: rule.requestsPerSecond)
+            connections: rule.connections, streams: rule.streams, sharedConnections: isMost ? nil : 1,
+            requestsPerSecond: rule.requestsPerSecond)
     }
 }
 

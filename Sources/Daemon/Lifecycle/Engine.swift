@@ -238,7 +238,7 @@ extension Engine {
             partsDirectory: store.place.parts, outputRoot: store.place.root,
             connectionCacheSize: max(64, configuration.transfersPerWorker),
             connectionsPerHost: configuration.hosts.mostConnections,
-            streamsPerConnection: configuration.hosts.fewestStreams,
+            streamsPerConnection: configuration.hosts.mostStreams,
             totalLimiter: totalLimiter,
             purse: DescriptorPurse(limit: Self.descriptors < 256 ? 0 : Self.descriptors / 8),
             isDurable: configuration.durability == .full,
