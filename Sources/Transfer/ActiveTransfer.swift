@@ -23,6 +23,10 @@ final class ActiveTransfer {
     var old: ResumePoint?
     var ranges = RangeConduct.fair
     var reception: Reception?
+    /// The connection that its request was given to, where it may be shared.
+    var ride: ConnectionName?
+    /// What was left when it had ended.
+    var sight: StreamSight?
     /// Once its file comes over several connections.
     var divided: DividedTransfer?
     /// Of a part that is begun: another one each time.

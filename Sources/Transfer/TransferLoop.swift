@@ -36,6 +36,10 @@ public struct TransferLoop: ~Copyable {
     var multi: MultiHandle
     var active: [UInt64: ActiveTransfer] = [:]
     var tokens: [TransferKey: UInt64] = [:]
+    /// Who rides which connection, by host.
+    var tallies: [HostKey: StreamTally<ConnectionName>] = [:]
+    /// Of these, such as have answered in this turn.
+    var answeredHosts: [HostKey] = []
     private var paused: [Reception] = []
     /// Transfers whose files come in segments.
     var divided: Set<UInt64> = []
@@ -76,6 +80,7 @@ public struct TransferLoop: ~Copyable {
             multi.perform()
             takeNotes()
             takeFinished()
+            countStreams()
             let now = Clock.now()
             unpauseDue(now)
             takeProgress(now)
@@ -123,7 +128,8 @@ public struct TransferLoop: ~Copyable {
         for note in tools.notes.firstHeads {
             events.append(
                 .connected(
-                    worker: worker, token: note.token, isHTTP2: note.isHTTP2, isUsable: note.isUsable))
+                    worker: worker, token: note.token, isHTTP2: note.isHTTP2, isUsable: note.isUsable,
+                    sight: note.isHTTP2 ? sight(of: note.token) : nil))
         }
         tools.notes.firstHeads.removeAll(keepingCapacity: true)
         for note in tools.notes.helperHeads {
@@ -233,6 +239,7 @@ extension TransferLoop {
     /// The request is over; another of the same transfer may follow.
     mutating func forget(_ transfer: ActiveTransfer) {
         if let key = transfer.key { tokens[key] = nil }
+        leaveConnection(transfer)
         transfer.reception?.key = nil
         active[transfer.order.token] = nil
     }

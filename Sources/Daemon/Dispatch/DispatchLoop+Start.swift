@@ -172,11 +172,13 @@ extension DispatchLoop {
         task.token = nextToken
         nextToken += 1
         tokens[task.token] = task.seq
-        let isHTTP2 = hosts[url.host]?.machine.stage == .http2
+        let stage = hosts[url.host]?.machine.stage
         takeSlot(task, host: url.host, worker: worker)
         var built = orders.order(for: task, url: url)
         // A scout waits for nobody: there may be no connection any more.
-        built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
+        built.order.mayShareConnection = url.scheme == "https" && stage != .http1
+        built.order.waitsForMultiplex =
+            built.order.mayShareConnection && stage == .http2 && task.role != .scout
         built.order.asksRanges = ranges.asksRanges(of: url.host)
         built.order.hostLimiter = hosts[url.host]?.limiter
         built.order.place = task.ownPlace
