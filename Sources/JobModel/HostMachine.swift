@@ -131,7 +131,7 @@ public struct HostMachine: Sendable, Hashable {
     /// What a worker saw of its connections to this host as an answer came, or its transfer ended. Told after `answered`.
     /// - Parameter role: of that transfer, before its answer.
     public mutating func saw(_ sight: StreamSight, on worker: Int, to role: Role) {
-        spread.saw(sight, on: worker, isOpener: role != .ordinary, bounds)
+        spread.saw(sight, on: worker, to: role, bounds)
     }
 
     /// Of the ceiling: on HTTP/2 transfers share connections; segments have theirs beside them.
@@ -208,7 +208,7 @@ public struct HostMachine: Sendable, Hashable {
     public mutating func started(now: MonotonicTime, on worker: Int = 0) -> Role {
         active += 1
         if stage == .cold { stage = .scouting }
-        let opens = spread.started(on: worker, streams: caps.streams)
+        let opens = spread.started(on: worker, bounds)
         if let heldUntil, heldUntil <= now { endHold() }
         pace(now)
         guard needsScout else { return opens && stage == .http2 ? .opener : .ordinary }

@@ -2,16 +2,22 @@
 
 /// What a worker sees of the HTTP/2 connections that it has to one host.
 public struct StreamSight: Sendable, Hashable {
-    /// Connections that transfers ride.
+    /// Connections that transfers ride and that take further streams.
     public var connections: Int
-    /// Of these, such as have answered and take further streams.
+    /// Of these, such as have answered.
     public var answered: Int
+    /// Connections that have gone away and on which transfers come to their end.
+    public var going: Int
     /// So many streams at a time the server has been seen to allow on one of them.
     public var streams: Int
-    public init(connections: Int, answered: Int, streams: Int) {
+    /// So many have gone away since some were first ridden.
+    public var gone: Int
+    public init(connections: Int, answered: Int, streams: Int, going: Int = 0, gone: Int = 0) {
         self.connections = connections
         self.answered = answered
+        self.going = going
         self.streams = streams
+        self.gone = gone
     }
     /// An answer, of which nothing else is known.
     public static let one = StreamSight(connections: 1, answered: 1, streams: 0)
@@ -32,13 +38,17 @@ public struct StreamTally<Connection: Hashable & Sendable>: Sendable {
     }
     private var connections: [Connection: Ridden] = [:]
     private var streams = 0
+    private var gone = 0
 
     public init() {}
 
     public var isEmpty: Bool { connections.isEmpty }
     public var sight: StreamSight {
+        let going = connections.values.count { $0.isGoing }
         let answered = connections.values.count { $0.hasAnswered && !$0.isGoing }
-        return StreamSight(connections: connections.count, answered: answered, streams: streams)
+        return StreamSight(
+            connections: connections.count - going, answered: answered, streams: streams, going: going,
+            gone: gone)
     }
 
     /// The head of an answer came over it.
@@ -46,7 +56,10 @@ public struct StreamTally<Connection: Hashable & Sendable>: Sendable {
 
     /// The server takes no more streams on it.
     public mutating func goesAway(where isIt: (Connection) -> Bool) {
-        for connection in connections.keys where isIt(connection) { connections[connection]?.isGoing = true }
+        for (connection, ridden) in connections where !ridden.isGoing && isIt(connection) {
+            connections[connection]?.isGoing = true
+            gone += 1
+        }
     }
 
     /// A transfer was given to this connection, at some time in this turn. Told at the end of the turn, when those that

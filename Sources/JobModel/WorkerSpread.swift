@@ -6,7 +6,7 @@
 /// its streams, or those that it sees where these are more, are never more than the cap over all workers together. A
 /// server that grants fewer streams than we count on makes libcurl open more; so a host has one worker until a
 /// connection has been seen to carry as many. One transfer opens a connection, others follow when that has answered, and
-/// as few connections and workers have transfers as carry them.
+/// as few connections and workers have transfers as carry them. Without that several would open one each.
 public struct WorkerSpread: Sendable, Hashable {
     /// What may be had.
     public struct Bounds: Sendable, Hashable {
@@ -44,19 +44,23 @@ public struct WorkerSpread: Sendable, Hashable {
         var active = 0
         /// Connections that its transfers have needed at most.
         var needed = 0
-        /// Of these, such as have answered: their streams may be taken.
+        /// Connections that have answered and not gone away: their streams may be taken.
         var ready = 0
-        /// Connections that it saw transfers on last.
+        /// How many have been told to have gone away.
+        var gone = 0
+        /// Connections that it saw transfers on last: those that take further ones, and those that have gone away.
         var seen = 0
+        var going = 0
         /// The transfer that makes its next connection is out.
         var isOpening = false
 
         /// Each that was seen has a transfer.
         var ridden: Int { min(seen, active) }
-        var open: Int { max(needed, ridden) }
+        var leaving: Int { min(going, active) }
+        var open: Int { max(needed, ridden) + leaving }
         /// Connections that it has with one more transfer, where no stream is free.
         func withOneMore(_ streams: Int) -> Int {
-            ridden > needed ? ridden + 1 : max(needed, (active + streams) / streams)
+            (ridden > needed ? ridden + 1 : max(needed, (active + streams) / streams)) + leaving
         }
         func hasStream(_ streams: Int) -> Bool { active - (isOpening ? 1 : 0) < ready * streams }
         mutating func need(_ streams: Int) { needed = max(needed, (active + streams - 1) / streams) }
@@ -72,7 +76,7 @@ public struct WorkerSpread: Sendable, Hashable {
     /// Connections that transfers of this worker are on.
     public func connections(on worker: Int, streams: Int) -> Int {
         let share = share(worker)
-        return max(share.ridden, (share.active + streams - 1) / max(1, streams))
+        return max(share.ridden + share.leaving, (share.active + streams - 1) / max(1, streams))
     }
 
     /// The same over all workers.
@@ -97,19 +101,25 @@ public struct WorkerSpread: Sendable, Hashable {
     private func mayStart(on worker: Int, _ bounds: Bounds) -> Bool {
         guard let home else { return true }
         let share = share(worker)
-        let isAlone = bounds.workers == 1 || !isProven
-        if isAlone {
-            guard worker == home else { return false }
-        } else if share.active >= bounds.places {
-            return false
+        if isAlone(bounds) {
+            return worker == home && (isFree(worker, bounds) || !shares.contains(where: \.isOpening))
         }
-        // Where a server grants fewer streams, libcurl opens what it needs: that is for one worker alone.
-        if share.hasStream(bounds.streams), isAlone || share.ridden <= share.needed { return true }
+        guard share.active < bounds.places else { return false }
+        if isFree(worker, bounds) { return true }
         // One connection after the other: what it carries comes before a further one, on whichever worker.
         if shares.contains(where: \.isOpening) { return false }
-        if isAlone { return true }
         let others = shares.indices.reduce(0) { $1 == worker ? $0 : $0 + shares[$1].open }
         return others + share.withOneMore(bounds.streams) <= bounds.connections
+    }
+
+    private func isAlone(_ bounds: Bounds) -> Bool { bounds.workers == 1 || !isProven }
+
+    /// Whether one more transfer has nothing to open. Where a server grants fewer streams libcurl opens what it needs,
+    /// and who is alone leaves that to it.
+    private func isFree(_ worker: Int, _ bounds: Bounds) -> Bool {
+        let share = share(worker)
+        if share.ridden > share.needed { return isAlone(bounds) }
+        return share.hasStream(bounds.streams)
     }
 
     /// The worker that has most of its transfers; nil: there are none.
@@ -123,13 +133,13 @@ public struct WorkerSpread: Sendable, Hashable {
 
     /// A transfer was handed to a worker.
     /// - Returns: whether it is to open a connection. Others follow when that has answered.
-    public mutating func started(on worker: Int, streams: Int) -> Bool {
+    public mutating func started(on worker: Int, _ bounds: Bounds) -> Bool {
         while shares.count <= worker { shares.append(Share()) }
         // What idles elsewhere is left to end: those workers had no room.
         if home == nil, shares[worker].open == 0 { shares = shares.map { _ in Share() } }
-        let opens = !shares[worker].hasStream(streams)
+        let opens = !isFree(worker, bounds)
         shares[worker].active += 1
-        shares[worker].need(streams)
+        shares[worker].need(bounds.streams)
         if opens { shares[worker].isOpening = true }
         return opens
     }
@@ -143,13 +153,23 @@ public struct WorkerSpread: Sendable, Hashable {
     }
 
     /// An answer came on this worker, or its transfer ended.
-    /// - Parameter isOpener: that of the one that was to open a connection.
-    public mutating func saw(_ sight: StreamSight, on worker: Int, isOpener: Bool, _ bounds: Bounds) {
+    /// - Parameter role: that of the transfer before its answer.
+    public mutating func saw(
+        _ sight: StreamSight, on worker: Int, to role: HostMachine.Role, _ bounds: Bounds
+    ) {
         guard shares.indices.contains(worker) else { return }
-        shares[worker].seen = sight.connections
-        shares[worker].need(bounds.streams)
-        shares[worker].ready = max(1, min(sight.answered, shares[worker].needed))
-        if isOpener { shares[worker].isOpening = false }
+        var share = shares[worker]
+        share.seen = sight.connections
+        share.going = sight.going
+        share.need(bounds.streams)
+        let went = max(0, sight.gone - share.gone)
+        share.gone = sight.gone
+        share.ready -= went
+        if role == .opener, share.isOpening { share.ready += 1 }
+        if role != .ordinary { share.isOpening = false }
+        // Those that idle are not seen, and are there.
+        share.ready = max(1, share.ready, min(sight.answered, share.needed))
+        shares[worker] = share
         if sight.streams >= bounds.counted { isProven = true }
     }
 
@@ -158,6 +178,7 @@ public struct WorkerSpread: Sendable, Hashable {
         guard shares.indices.contains(worker) else { return }
         shares[worker].ready = 0
         shares[worker].seen = 0
+        shares[worker].going = 0
         shares[worker].needed = 0
         shares[worker].need(streams)
     }

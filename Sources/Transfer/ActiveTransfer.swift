@@ -16,7 +16,7 @@ final class ActiveTransfer {
         case synced(isDurable: Bool)
     }
 
-    let order: TransferOrder
+    var order: TransferOrder
     /// Where the next request goes on; the order's, until it proves no good or a piece is done.
     var resume: ResumePoint?
     /// What lies there from before, whether or not this request goes on from it; nil once it is known to be gone.

@@ -57,6 +57,8 @@ import Testing
         answer(rig, 6, on: 1, Self.sight(2, 2))
         #expect(loads(rig) == [4, 4])
         #expect(rig.loop.hosts[DispatchRig.host]?.machine.connectionsInUse == 4)
+        let opening = rig.orders.indices.filter { rig.orders[$0].opensConnection }
+        #expect(opening == [4, 6], "on the second worker; before the proof it is libcurl's affair")
     }
 
     @Test func `a host that is reached over HTTP 1 is not looked at for streams`() throws {

@@ -47,9 +47,11 @@ import Testing
         var tally = tally(3)
         add(2, on: "b", to: &tally)
         tally.goesAway { $0 == "a" }
-        #expect(tally.sight == StreamSight(connections: 2, answered: 1, streams: 3))
+        tally.goesAway { $0 == "a" }
+        #expect(
+            tally.sight == StreamSight(connections: 1, answered: 1, streams: 3, going: 1, gone: 1))
         for _ in 0..<3 { tally.left("a") }
-        #expect(tally.sight == StreamSight(connections: 1, answered: 1, streams: 3))
+        #expect(tally.sight == StreamSight(connections: 1, answered: 1, streams: 3, gone: 1))
     }
 
     @Test func `a connection that nobody rides is none, and has answered nothing when it is ridden again`() {
@@ -100,12 +102,12 @@ import Testing
             return true
         }
         @discardableResult
-        mutating func begin(_ worker: Int) -> Bool { spread.started(on: worker, streams: bounds.streams) }
+        mutating func begin(_ worker: Int) -> Bool { spread.started(on: worker, bounds) }
         mutating func answer(_ worker: Int, isOpener: Bool) {
             let (count, each) = (spread.active(on: worker), min(granted, bounds.streams))
             let open = (count + each - 1) / each
             let sight = StreamSight(connections: open, answered: open, streams: min(count, each))
-            spread.saw(sight, on: worker, isOpener: isOpener, bounds)
+            spread.saw(sight, on: worker, to: isOpener ? .opener : .ordinary, bounds)
         }
         mutating func end(_ count: Int, on worker: Int) {
             for _ in 0..<count { spread.ended(on: worker, isOpener: false) }
@@ -193,17 +195,33 @@ import Testing
         #expect(host.active == [64, 0, 0, 0])
     }
 
+    @Test func `a connection that idles is not opened again`() {
+        var host = Host(Self.bounds())
+        host.fill(64)
+        host.end(60, on: 0)
+        host.answer(0, isOpener: false)
+        for _ in 0..<60 {
+            #expect(host.worker() == 0)
+            let opens = host.begin(0)
+            #expect(!opens)
+        }
+    }
+
     @Test func `when a connection goes away one transfer opens another, while the last ones end`() {
         var host = Host(Self.bounds())
         host.fill(64)
         host.end(8, on: 0)
         host.spread.saw(
-            StreamSight(connections: 2, answered: 1, streams: 32), on: 0, isOpener: false, host.bounds)
+            StreamSight(connections: 1, answered: 1, streams: 32, going: 1, gone: 1), on: 0, to: .ordinary,
+            host.bounds)
         let opens = host.begin(0)
         #expect(opens && host.worker() == nil)
         host.spread.saw(
-            StreamSight(connections: 3, answered: 2, streams: 32), on: 0, isOpener: true, host.bounds)
+            StreamSight(connections: 2, answered: 2, streams: 32, going: 1, gone: 1), on: 0, to: .opener,
+            host.bounds)
         #expect(host.worker() == 0 && host.spread.connections(streams: 32) == 3)
+        let opensAgain = host.begin(0)
+        #expect(!opensAgain)
     }
 
     @Test func `connections that are seen beyond those counted count, wherever they are`() {
@@ -213,7 +231,7 @@ import Testing
         // The second worker met a server with fewer streams.
         for _ in 0..<3 { host.begin(1) }
         host.spread.saw(
-            StreamSight(connections: 4, answered: 4, streams: 1), on: 1, isOpener: false, host.bounds)
+            StreamSight(connections: 4, answered: 4, streams: 1), on: 1, to: .ordinary, host.bounds)
         #expect(host.spread.connections(streams: 32) == 6)
         #expect(host.worker() == nil)
         // They close as their transfers end, and are counted no longer.

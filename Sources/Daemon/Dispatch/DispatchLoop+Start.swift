@@ -177,6 +177,9 @@ extension DispatchLoop {
         var built = orders.order(for: task, url: url)
         // A scout waits for nobody: there may be no connection any more.
         built.order.mayShareConnection = url.scheme == "https" && stage != .http1
+        // Where libcurl opens more than we count, it is not asked for one beyond these.
+        built.order.opensConnection =
+            task.role == .opener && hosts[url.host]?.machine.spread.isProven ?? false
         built.order.waitsForMultiplex =
             built.order.mayShareConnection && stage == .http2 && task.role != .scout
         built.order.asksRanges = ranges.asksRanges(of: url.host)
