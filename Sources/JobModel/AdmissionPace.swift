@@ -5,13 +5,13 @@
 /// A commit writes each page once that its rows have touched: the row, the lane and the index of each host that the
 /// lines name. Where a thousand hosts take turns those of eight hundred lines are dearer than the lines, and those of
 /// eight thousand hardly dearer than those of eight hundred. But whoever comes meanwhile waits for the commit. So a
-/// transaction ends as soon as anybody waits, and one of a list that begins, or goes on after somebody else's turn, is
+/// transaction ends as soon as anybody waits, the next one may be half as large, and that of a list that begins is
 /// small: its first jobs are wanted. A large one waits a moment for lines that are still being read: many small commits
 /// would take the processor from those who read them.
 public struct AdmissionPace: Sendable, Hashable {
     /// Entries: one batch.
     public static let least = 500
-    /// Entries. Twice as many bring a tenth, and a commit that takes twice as long.
+    /// Entries. Twice as many bring a tenth.
     public static let most = 8_000
     /// How long a transaction stays open for batches that are still being read.
     public static let patience: Duration = .milliseconds(30)
@@ -26,7 +26,7 @@ public struct AdmissionPace: Sendable, Hashable {
     /// A transaction begins. `othersWait`: requests that are not admission's are part of it.
     public mutating func begin(othersWait: Bool) {
         if othersWait || isCutShort {
-            limit = Self.least
+            limit = max(Self.least, limit / 2)
         } else if taken >= limit {
             limit = min(2 * limit, Self.most)
         }

@@ -21,15 +21,16 @@ import Testing
         var pace = AdmissionPace()
         for _ in 0..<6 { _ = batches(&pace) }
         #expect(batches(&pace) { $0 == 3 } == 3)
-        // And then for one of the next, whose first jobs may be wanted.
-        #expect(batches(&pace) == 1)
-        #expect(batches(&pace) == 2)
+        // The next one may be half as large.
+        #expect(batches(&pace) == 5)
+        #expect(batches(&pace) == 10)
     }
 
-    @Test func `a transaction that serves others takes one batch, however many have been taken before`() {
+    @Test
+    func `a transaction that serves others takes one batch, and after some of them all are small again`() {
         var pace = AdmissionPace()
         for _ in 0..<6 { _ = batches(&pace) }
-        for _ in 0..<3 {
+        for _ in 0..<4 {
             pace.begin(othersWait: true)
             let goesOn = pace.goesOn(after: 800, othersWait: false)
             #expect(!goesOn)
