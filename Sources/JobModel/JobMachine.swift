@@ -225,9 +225,11 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
+        case .concluded:
+            return enter(.ending, .commitEnd)
         case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .nameTaken, .numbered, .broke,
-            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
+            .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }

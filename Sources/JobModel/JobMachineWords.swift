@@ -23,7 +23,7 @@ extension JobMachine {
         case syncing
         /// The name that the server gave is being claimed in the ledger. Exits: committing, ending.
         case naming
-        /// `publishing` goes to disk in the ledger. Exits: renaming.
+        /// `publishing` goes to disk in the ledger. Exits: renaming, ending (the ledger had ended the job before).
         case committing
         /// The part gets its final name. Exits: ending, committing (another name), numbering.
         case renaming

@@ -24,6 +24,7 @@ final class DispatchRig {
     var changes: [JobChange] = []
     var ledger: [LedgerRequest] = []
     var discarded: [String] = []
+    private(set) var renamed: [JobSeq] = []
     /// Parts that the publisher was asked to sync for a checkpoint, by token.
     var checkpoints: [(token: UInt64, part: String)] = []
     var kept: [String] = []
@@ -162,6 +163,7 @@ final class DispatchRig {
             case .sync, .rename, .emptyQuarantine, .watch, .stop: break
             }
         }
+        renamed += box.rename.values.flatMap { $0 }.map(\.seq)
         sums += box.sums
         changes += box.changes
         commits += box.commits

@@ -219,4 +219,22 @@ import Testing
         rig.turn()
         #expect(rig.cancels == [order.token])
     }
+
+    @Test func `a job that the ledger had cancelled before it was to be published gets no file`() throws {
+        let rig = DispatchRig()
+        rig.arrive(DispatchRig.job(1))
+        rig.end(try first(rig), .complete(DispatchRig.part), status: 200)
+        rig.publish(.synced([JobSeq(1)]))
+        rig.loop.ledgerReplied(.ignored([JobSeq(1)]))
+        rig.commit()
+        #expect(rig.discarded == [DispatchRig.part.name])
+        rig.commit()
+        #expect(rig.loop.tasks.isEmpty && rig.loop.disowned.isEmpty)
+        #expect(rig.loop.outbox.rename.isEmpty && rig.renamed.isEmpty)
+        guard case .ended(_, let outcome) = rig.changes.last else {
+            Issue.record("no end")
+            return
+        }
+        #expect(outcome.state == .cancelled)
+    }
 }

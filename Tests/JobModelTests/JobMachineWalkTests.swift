@@ -45,7 +45,7 @@ struct WalkRandom: RandomNumberGenerator {
         case .reading: return [.concluded] + wishes
         case .syncing: return [.synced, .syncedForNewName, .concluded] + plain + wishes
         case .naming: return [.named, .concluded] + wishes
-        case .committing: return [.committed] + wishes
+        case .committing: return [.committed, .concluded] + wishes
         case .renaming: return [.nameTaken, .concluded] + plain + wishes
         case .numbering: return [.numbered] + wishes
         case .keeping, .parting: return [.kept] + wishes
@@ -76,7 +76,7 @@ struct WalkRandom: RandomNumberGenerator {
             #expect(tally.count { $0 == .leaveWindow } == 1)
             #expect(tally.actions.last == .leaveWindow)
             let renames = tally.count { $0 == .rename }
-            #expect(renames == tally.count { $0 == .commitPublishing })
+            #expect(renames <= tally.count { $0 == .commitPublishing })
             #expect(tally.count { $0 == .askNumber } <= renames)
         }
     }

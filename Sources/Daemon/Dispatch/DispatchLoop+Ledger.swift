@@ -19,11 +19,18 @@ extension DispatchLoop {
             sendHeld(ticket)
             for (seq, event) in commits.removeValue(forKey: ticket) ?? [] {
                 guard let task = tasks[seq] else { continue }
-                act(task.machine.handle(event), on: task)
+                if event == .committed, disowned.remove(seq) != nil {
+                    disown(task)
+                } else {
+                    act(task.machine.handle(event), on: task)
+                }
             }
         case .ignored(let seqs):
-            // Cancelled while a page with them was on its way here: started all the same, and to be stopped.
-            for seq in seqs { if let task = tasks[seq] { _ = ask(.cancel, of: task) } }
+            // Cancelled while a page with them was on its way here, or before their start was told: to be stopped.
+            for seq in seqs {
+                guard let task = tasks[seq], !ask(.cancel, of: task) else { continue }
+                if case .committing = task.machine.state { disowned.insert(seq) }
+            }
         case .suffix(let seq, let number):
             guard let task = tasks[seq], let base = basePath(of: task) else { return }
             task.path = base.numbered(number)
@@ -60,6 +67,12 @@ extension DispatchLoop {
             ledgerTrouble = why
         case .longLog(let hold): logIsLong(hold)
         }
+    }
+
+    /// Its `publishing` is in no ledger, where it is cancelled: what was fetched gets no name.
+    private mutating func disown(_ task: JobTask) {
+        discardPart(task)
+        conclude(task, cancelledOutcome(for: task))
     }
 
     private func isNew(_ job: QueuedJob) -> Bool {

@@ -130,6 +130,8 @@ struct DispatchLoop: ~Copyable {
     var nextRelist: MonotonicTime?
     /// When parts that failed jobs left are looked through for old ones.
     var nextPartLook: MonotonicTime
+    /// Jobs that the ledger had ended when it was told that they are to be published.
+    var disowned: Set<JobSeq> = []
     /// Requests that the ledger applies once a job's resting state is in: it was on its way there when they came.
     var lateRequests: [JobSeq: [ControlCommand]] = [:]
 

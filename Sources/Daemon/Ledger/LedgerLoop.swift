@@ -201,9 +201,11 @@ struct LedgerLoop: ~Copyable {
             if !removals.isEmpty { try slice(&removals, replies: &replies) }
             takeDigestNews(&digestWorks, replies: &replies)
         }
-        for (list, lanes) in store.takeAdmittedLanes() {
-            replies.dispatch.append(.woke(list, lowestRank: replies.lowestRanks[list], lanes: lanes))
+        // Before their lists of digests: one that is not answered would keep a host's other files waiting.
+        let woken = store.takeAdmittedLanes().map { list, lanes in
+            LedgerReply.woke(list, lowestRank: replies.lowestRanks[list], lanes: lanes)
         }
+        replies.dispatch.insert(contentsOf: woken, at: 0)
         let joined = store.takeJoinedLanes()
         if !joined.isEmpty { replies.dispatch.append(.reread(joined)) }
         // Counters are written by the commit: what stands on them is read after it. The next turn does, if it comes at once.
