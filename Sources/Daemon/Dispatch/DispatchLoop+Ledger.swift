@@ -127,6 +127,7 @@ extension DispatchLoop {
         if nextPartLook <= now { expireParts() }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
         lookAtBarrenHosts()
+        lookAtStaged()
         lookAtUplink()
         followClock()
         lookAtDisks()
@@ -154,6 +155,7 @@ extension DispatchLoop {
         }
         consider(hostLook)
         consider(barrenLook)
+        consider(staging.look)
         consider(nextDiskLook())
         consider(nextRelist)
         consider(nextFollowerLook)
