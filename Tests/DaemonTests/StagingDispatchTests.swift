@@ -59,6 +59,24 @@ import Testing
         #expect(rig.orders.count == 3)
     }
 
+    @Test func `time that it waited with its worker counts as queued, not as run`() throws {
+        let rig = try busy()
+        let next = try #require(rig.staged.first)
+        let first = rig.orders[0]
+        rig.orders.removeAll { $0.token == first.token }
+        let begun = MonotonicTime(nanoseconds: rig.loop.now.nanoseconds - 3_000_000_000)
+        let wall = WallClock.milliseconds()
+        var report = TransferReport(
+            token: first.token, seq: first.seq, worker: 0, result: .complete(DispatchRig.part))
+        report.response.httpStatus = 200
+        report.successor = Successor(token: next.token, begun: begun)
+        rig.loop.transferReported(.finished(report))
+        let task = try #require(rig.loop.tasks[next.seq])
+        #expect(task.attemptStarted == begun)
+        let started = try #require(task.startedAt).rawValue
+        #expect(started >= wall - 3000 && started <= WallClock.milliseconds() - 3000)
+    }
+
     @Test func `a place that nobody took goes to the oldest that is staged`() throws {
         let rig = try busy()
         let next = try #require(rig.staged.first)

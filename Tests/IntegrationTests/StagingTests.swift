@@ -62,6 +62,23 @@ import Testing
         try expectFiles(daemon, 1500)
     }
 
+    @Test func `a real server that closes a connection after every 20 answers is asked for each file once`() throws {
+        var setup = Nginx.Setup()
+        setup.keepaliveRequests = 20
+        let nginx = try Nginx(setup)
+        for number in 0..<600 { try FileTree.write("<\(number)>", to: "\(nginx.root)/f\(number)") }
+        let daemon = try RunningDaemon.start(["hosts": ["default": ["connections": 3]]])
+        let list = (0..<600).map { nginx.url("f\($0)") }.joined(separator: "\n") + "\n"
+        let ended = try daemon.finish("real.txt", list)
+        #expect(ended.folder == "done")
+        #expect(ended.results.allSatisfy { $0.attempts == 1 && $0.httpStatus == 200 })
+        for number in 0..<600 { try daemon.expectFile("f\(number)", Array("<\(number)>".utf8)) }
+        try eventually("all of it is in the log") { try nginx.log().count >= 600 }
+        let entries = try nginx.log()
+        #expect(entries.count == 600 && Set(entries.map(\.uri)).count == 600)
+        #expect(entries.allSatisfy { $0.requests <= 20 })
+    }
+
     @Test func `a refusal in the middle stops what is staged, and costs nobody an attempt`() throws {
         let hold = 2 * Patience.factor
         let crowd = try Crowd { number in
