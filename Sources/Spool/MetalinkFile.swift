@@ -136,8 +136,8 @@ struct MetalinkFile {
         }
         let mirrors = usable(rules)
         if let fault {
-            let place = fault.line == line ? "" : "line \(fault.line): "
-            return .bad(line, fault.error.code, place + fault.error.message)
+            let message = "line \(fault.line): \(fault.error.message)"
+            return ListEntry(line: line, body: .bad(JobError(fault.error.code, message)))
         }
         var options = JobOptions()
         options.out = name

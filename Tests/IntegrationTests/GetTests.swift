@@ -120,6 +120,19 @@ import Testing
         #expect(FileTree.exists(seat.place.sub("in/p")))
     }
 
+    @Test func `entries that are no good are counted, and each is told with its one line`() throws {
+        let server = try answering()
+        let seat = try Seat()
+        let list = try seat.home.file(
+            "list.txt", "\(server.url("a"))\n\(server.url("b"))\n  split=zz\nnowhere\n")
+        let run = try seat.get("-i", list)
+        #expect(run.status == 1 && seat.files == ["a"], Comment(rawValue: run.transcript))
+        #expect(run.errors.contains("1 of 3 files, 2 B, 2 failed\n"), Comment(rawValue: run.transcript))
+        let told = run.errors.split(separator: "\n").filter { $0.contains("line ") }
+        #expect(told.count == 2 && told.first?.hasPrefix("dld: line 3: split: ") ?? false, "\(told)")
+        #expect(told.last?.hasPrefix("dld: line 4: nowhere: ") ?? false, "\(told)")
+    }
+
     @Test func `--header reaches the server for URLs and for lists`() throws {
         let server = try answering()
         let seat = try Seat()

@@ -56,10 +56,10 @@ struct GetPlace {
                 let bytes = Data(line.utf8)
                 let read = try? decoder.decode(ShownResult.self, from: bytes)  // ours; checked by tests
                 guard let result = read, let error = result.error else { return nil }
+                // A bad line's message begins with its line, or that of its option.
                 let what = result.url ?? result.urls?.first ?? "line \(result.line)"
-                // A bad line's message begins with its line already.
-                let begins = error.message.hasPrefix(what) ? error.message : "\(what): \(error.message)"
-                return "\(begins) (\(error.code))"
+                let isPlaced = result.url == nil && error.message.hasPrefix("line ")
+                return (isPlaced ? "" : "\(what): ") + "\(error.message) (\(error.code))"
             }
         }
     }

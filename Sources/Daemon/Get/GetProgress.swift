@@ -28,10 +28,12 @@ final class GetProgress {
     }
 
     /// Leaves the total as the last line.
-    func finish() {
+    ///
+    /// - Parameter failed: entries that did not end well, bad lines among them.
+    func finish(failed: Int) {
         let status = board.read().status
         if isTerminal { draw([]) }
-        write(Self.total(status) + "\n")
+        write(Self.total(status, failed: failed) + "\n")
     }
 
     private func draw(_ lines: [String]) {
@@ -84,12 +86,13 @@ final class GetProgress {
         return name + gap + right
     }
 
-    static func total(_ status: StatusDocument) -> String {
+    static func total(_ status: StatusDocument, failed counted: Int = 0) -> String {
         // An open list counts what earlier calls did of it; a closed one is in the totals only.
         let done = max(status.totals.done, status.jobs.done)
-        let all = max(status.jobs.total, done + status.totals.failed + status.totals.cancelled)
+        let failed = max(counted, status.totals.failed)
+        let all = max(status.jobs.total, done + failed + status.totals.cancelled)
         var text = "\(done) of \(all) files, \(Quantity.size(status.totals.bytes))"
-        if status.totals.failed > 0 { text += ", \(status.totals.failed) failed" }
+        if failed > 0 { text += ", \(failed) failed" }
         if status.state == .running {
             text += ", \(Quantity.rate(status.totals.rate))"
             if let left = timeLeft(status) { text += ", \(Quantity.time(left)) left" }

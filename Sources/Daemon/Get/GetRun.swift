@@ -86,13 +86,15 @@ public enum GetRun {
     private static func conclude(
         _ engine: Engine, _ supervisor: Supervisor, _ progress: GetProgress, _ place: GetPlace
     ) -> Int32 {
-        progress.finish()
+        // Lines that are no good are in no count of transfers.
+        let failures = place.failures()
+        progress.finish(failed: failures.count)
         if supervisor.wasStopped {
             DaemonRun.complain("stopped; the same call again goes on from here")
             return supervisor.wasInterrupted ? ExitStatus.interrupted : ExitStatus.failed
         }
         let tally = engine.verdicts.result
-        for failure in place.failures() { DaemonRun.complain(failure) }
+        for failure in failures { DaemonRun.complain(failure) }
         if tally.rejected > 0 { for reason in place.rejections() { DaemonRun.complain(reason) } }
         if place.canGoOn {
             DaemonRun.complain("the same call again tries what failed, and only that")
