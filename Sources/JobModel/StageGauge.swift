@@ -9,7 +9,9 @@ public struct StageGauge: Sendable, Hashable {
     /// What is staged should begin within about this, nanoseconds; hosts whose transfers are longer have none.
     static let horizon: Int64 = 8_000_000
     static let mostPerTransfer = 8
-    static let mostPerWorker = 32
+    /// Transfers of a host at a worker, under way or staged: where so many run there is always one at work while the
+    /// dispatcher is asked.
+    static let mostAtHand = 32
     /// An order that has waited for so long is taken back: what it waits behind turned out to be long.
     public static let patience = Duration.milliseconds(200)
     /// Longer files are not staged, where a length is known before.
@@ -34,7 +36,7 @@ public struct StageGauge: Sendable, Hashable {
     public func depth(active: Int) -> Int {
         guard let mean, mean <= Self.horizon else { return 0 }
         let each = min(Self.mostPerTransfer, Int(Self.horizon / max(mean, 1)))
-        return min(Self.mostPerWorker, max(0, active) * each)
+        return max(0, min(Self.mostAtHand - active, active * each))
     }
 
     /// What the end of a transfer is to the orders staged for its host.

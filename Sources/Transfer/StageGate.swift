@@ -51,7 +51,7 @@ extension TransferReport {
     }
 
     /// What becomes of the orders staged for its host.
-    var stageVerdict: StageGauge.Verdict {
+    public var stageVerdict: StageGauge.Verdict {
         var leads = false
         var asksToWait = response.quotaReset != nil
         switch result {

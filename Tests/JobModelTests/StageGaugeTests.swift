@@ -22,7 +22,9 @@ private let depths: [GaugeCase] = [
     GaugeCase("nothing is known", [], active: 6, depth: 0),
     GaugeCase("as quick as can be", [.zero], active: 2, depth: 16),
     GaugeCase("half a millisecond each", [.microseconds(500)], active: 3, depth: 24),
-    GaugeCase("many of them: bounded for each worker", [.microseconds(500)], active: 64, depth: 32),
+    GaugeCase(
+        "a dozen run: no more at hand than a worker needs", [.microseconds(500)], active: 12, depth: 20),
+    GaugeCase("many run: the connections are enough", [.microseconds(500)], active: 64, depth: 0),
     GaugeCase("two milliseconds each", [.milliseconds(2)], active: 3, depth: 12),
     GaugeCase("eight milliseconds each", [.milliseconds(8)], active: 3, depth: 3),
     GaugeCase("nine milliseconds each", [.milliseconds(9)], active: 3, depth: 0),

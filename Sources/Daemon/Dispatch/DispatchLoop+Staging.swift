@@ -18,13 +18,18 @@ struct StagedTokens {
     /// Of what is ordered from now on.
     var gate: StageGate?
     private(set) var items: [Item] = []
+    private var counts: [Int: Int] = [:]
 
     var count: Int { items.count }
-    func count(at worker: Int) -> Int { items.reduce(0) { $0 + ($1.worker == worker ? 1 : 0) } }
-    mutating func add(_ item: Item) { items.append(item) }
+    func count(at worker: Int) -> Int { counts[worker] ?? 0 }
+    mutating func add(_ item: Item) {
+        items.append(item)
+        counts[item.worker, default: 0] += 1
+    }
     mutating func remove(_ token: UInt64) {
         // What begins is the oldest but for a few.
-        if let index = items.firstIndex(where: { $0.token == token }) { items.remove(at: index) }
+        guard let index = items.firstIndex(where: { $0.token == token }) else { return }
+        counts[items.remove(at: index).worker, default: 1] -= 1
     }
     /// Those that are asked for now: all, or those of before a time.
     mutating func leave(before time: MonotonicTime = .distantFuture) -> [Item] {
@@ -58,11 +63,10 @@ extension DispatchLoop {
             && pauseReason == nil
     }
 
-    /// The gate of orders for a host; a closed one is done with.
+    /// The gate of orders for a host. One that a worker has closed stays until its report says why.
     mutating func gate(of key: HostKey) -> StageGate? {
         guard let host = hosts[key], host.machine.stage == .http1 else { return nil }
-        if let gate = host.staged.gate, gate.isOpen { return gate }
-        withdrawStaged(at: key)
+        if let gate = host.staged.gate { return gate }
         let gate = StageGate()
         host.staged.gate = gate
         return gate
@@ -71,30 +75,34 @@ extension DispatchLoop {
     /// Whether the lane's next job, that may not start now, is to be staged.
     func mayStage(_ entry: LaneBoard.Entry) -> Bool {
         guard staging.isOpen, let key = entry.job.laneHost else { return false }
-        return mayStage(entry.job, entry.claim, at: key)
+        return stagePlace(entry.job, entry.claim, at: key) != nil
     }
 
-    private func mayStage(_ job: QueuedJob, _ claim: PathClaim, at key: HostKey) -> Bool {
-        guard staging.isOpen, let host = hosts[key], host.machine.room == 0, stageWorker(key) != nil,
-            case .granted = claim, case .download(let urls, _) = job.work, urls.count == 1
-        else { return false }
+    /// The worker that the job is staged with, if it may be.
+    private func stagePlace(_ job: QueuedJob, _ claim: PathClaim, at key: HostKey) -> Int? {
+        guard staging.isOpen, let host = hosts[key], host.machine.room == 0,
+            let worker = stageWorker(key, host), case .granted = claim,
+            case .download(let urls, _) = job.work, urls.count == 1
+        else { return nil }
         let options = job.options
-        return job.resume == nil && job.errand == nil && job.crashes == 0 && options.split == nil
+        let isPlain =
+            job.resume == nil && job.errand == nil && job.crashes == 0 && options.split == nil
             && options.maxRate == nil && options.pieces == nil
             && (options.size ?? sizes[job.seq] ?? 0) <= StageGauge.largest
+        return isPlain ? worker : nil
     }
 
     /// How many more orders of the host may be staged.
     func stageRoom(_ key: HostKey) -> Int {
-        guard let host = hosts[key], takesStaged(key, host) else { return 0 }
+        guard board.parkedCount(at: key) > 0, let host = hosts[key], takesStaged(key, host) else { return 0 }
         return host.active.reduce(0) { sum, load in
             sum + max(0, host.staged.gauge.depth(active: load.value) - host.staged.count(at: load.key))
         }
     }
 
     /// The worker whose transfers of the host are followed by the fewest orders for what it may have.
-    private func stageWorker(_ key: HostKey) -> Int? {
-        guard let host = hosts[key], takesStaged(key, host) else { return nil }
+    private func stageWorker(_ key: HostKey, _ host: HostEntry) -> Int? {
+        guard takesStaged(key, host) else { return nil }
         var best: (worker: Int, room: Int)?
         for (worker, active) in host.active {
             let room = host.staged.gauge.depth(active: active) - host.staged.count(at: worker)
@@ -105,15 +113,17 @@ extension DispatchLoop {
 
     private func takesStaged(_ key: HostKey, _ host: HostEntry) -> Bool {
         staging.isOpen && host.staged.gauge.depth(active: 1) > 0 && host.machine.takesStaged
-            && host.hops.isEmpty && host.limiter == nil && !host.isGivingUp && !barrenHosts.contains(key)
+            && host.staged.gate?.isOpen ?? true && host.hops.isEmpty && host.limiter == nil
+            && !host.isGivingUp
+            && (barrenHosts.isEmpty || !barrenHosts.contains(key))
             && !uplink.machine.isSuspect(key)
     }
 
     /// Hands the job to a worker that has transfers of its host, to be begun when one of them has ended well.
     mutating func stage(_ task: JobTask) -> Bool {
-        guard let url = task.givenURL, mayStage(task.job, task.claim, at: url.host),
-            let worker = stageWorker(url.host)
-        else { return false }
+        guard let url = task.givenURL, let worker = stagePlace(task.job, task.claim, at: url.host) else {
+            return false
+        }
         let order = order(for: task, url, isHTTP2: false)
         guard order.gate != nil else {
             tokens[task.token] = nil

@@ -9,7 +9,10 @@ extension DispatchLoop {
     /// Starts what may start now: hops first, then round over lists and lanes.
     mutating func startJobs() {
         staging.isOpen = mayStageAnything
-        if pauseReason != nil { return startProbe() }
+        if pauseReason != nil {
+            withdrawStaged()
+            return startProbe()
+        }
         switch mode {
         // What is under way may go on to where it was redirected to.
         case .running, .draining: _ = startHops()

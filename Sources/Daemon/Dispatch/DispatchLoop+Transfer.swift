@@ -75,7 +75,7 @@ extension DispatchLoop {
         endSegments(task)
         freeSlot(task, keptConnection: report.keepsConnection, end: report.load)
         if let successor = report.successor { succeeded(by: successor) }
-        if report.load == .trouble, let key { withdrawStaged(at: key) }
+        if report.stageVerdict == .closes, let key { withdrawStaged(at: key) }
         switch report.result {
         case .complete(let part):
             task.servedPath = servedPath(for: task, report.response)
