@@ -62,7 +62,9 @@ import Testing
         try expectFiles(daemon, 1500)
     }
 
-    @Test func `a real server that closes a connection after every 20 answers is asked for each file once`() throws {
+    @Test func `a real server that closes a connection after every 20 answers is asked for each file once`()
+        throws
+    {
         var setup = Nginx.Setup()
         setup.keepaliveRequests = 20
         let nginx = try Nginx(setup)
