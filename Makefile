@@ -48,8 +48,8 @@ soak: setup
 	$(SWIFT) build -c release
 	@scripts/soak --release --jobs $(JOBS) --kills $(KILLS) --seed $(SEED)
 
-# With a higher priority: else it measures whatever else runs.
-BENCH = $(SWIFT) build -c release && nice -n -10 Benchmarks/run
+# Built as scripts/install builds it. With a higher priority: else it measures whatever else runs.
+BENCH = $(SWIFT) build -c release --static-swift-stdlib && nice -n -10 Benchmarks/run
 bench: setup
 	$(BENCH)
 

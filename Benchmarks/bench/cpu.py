@@ -16,7 +16,7 @@ TINY = 100_000
 def b10(bench):
     report = Report("B10", f"5 x sum(0..{TERMS:,})", "A real addition of every term, on both sides.")
     original = str(peers.HERE / "original.py")
-    sum_of = lambda processes: [f"{bench.build}/dld", "sumd", "sum", f"0..{TERMS}", "--repeat", "5", "--processes",
+    sum_of = lambda processes: [f"{bench.build}/sumd", "sum", f"0..{TERMS}", "--repeat", "5", "--processes",
                                 str(processes)]
     commands = {
         "sumd, 2 processes": sum_of(2), "sumd, 1 process": sum_of(1),

@@ -30,6 +30,8 @@ public protocol TransferSink: AnyObject {
     /// Asked before each new connection (`CURLOPT_OPENSOCKETFUNCTION`) and before each request, also on a
     /// warm connection (`CURLOPT_PREREQFUNCTION`).
     func permits(_ address: PeerAddress) -> Bool
+    /// Its request goes out over this connection: a new one, a warm one, or one that others ride too.
+    func rides(_ connection: ConnectionName)
     /// The server takes no more streams on the connection of this transfer, which has this port on our side, and may
     /// cut off those that are open on it.
     func connectionGoesAway(localPort: Int)
@@ -40,6 +42,7 @@ public protocol TransferSink: AnyObject {
 extension TransferSink {
     public func receiveHeader(_ line: borrowing RawSpan) -> HeaderVerdict { .proceed }
     public func permits(_ address: PeerAddress) -> Bool { true }
+    public func rides(_ connection: ConnectionName) {}
     public func connectionGoesAway(localPort: Int) {}
     public func send(into buffer: UnsafeMutableRawBufferPointer) -> Int? { 0 }
 }

@@ -57,6 +57,8 @@ extension EasyHandle {
     public func setWaitsForMultiplex(_ waits: Bool) throws(CurlError) {
         try set(CURLOPT_PIPEWAIT, waits ? 1 : 0)
     }
+    /// Open a connection whatever is there; it stays for others. The libcurl option is `CURLOPT_FRESH_CONNECT`.
+    public func setOpensConnection() throws(CurlError) { try set(CURLOPT_FRESH_CONNECT, 1) }
     /// Bytes from `first` to the end. Not `RESUME_FROM`: that one ends with an error of its own where the
     /// server answers 200. Nothing of the answer is checked. The libcurl option is `CURLOPT_RANGE`.
     public func setRange(from first: Int64) throws(CurlError) { try set(CURLOPT_RANGE, "\(first)-") }

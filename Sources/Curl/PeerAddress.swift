@@ -46,3 +46,15 @@ public enum PeerAddress: Sendable, Hashable {
         }
     }
 }
+
+/// Tells a multi handle's open connections from each other.
+public struct ConnectionName: Sendable, Hashable {
+    /// Our own port.
+    public var localPort: Int
+    /// The other end, or the proxy.
+    public var peer: PeerAddress
+    public init(localPort: Int, peer: PeerAddress) {
+        self.localPort = localPort
+        self.peer = peer
+    }
+}

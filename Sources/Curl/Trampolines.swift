@@ -81,7 +81,13 @@ private func onRequest(
     let address = unsafe peer.flatMap { unsafe PeerAddress(numeric: String(cString: $0)) }
     let context = unsafe CallbackContext.of(context)
     let isPermitted = context.permits(address)
-    // A warm HTTP/2 connection that a request was refused on failed the next one with "bad argument": not kept.
-    if !isPermitted { _ = unsafe dld_easy_setopt_long(context.raw, CURLOPT_FORBID_REUSE, 1) }
-    return Int32(isPermitted ? dld_prereqfunc_ok : dld_prereqfunc_abort)
+    guard isPermitted else {
+        // A warm HTTP/2 connection that a request was refused on failed the next one with "bad argument": not kept.
+        _ = unsafe dld_easy_setopt_long(context.raw, CURLOPT_FORBID_REUSE, 1)
+        return Int32(dld_prereqfunc_abort)
+    }
+    if let address, localPort > 0 {
+        context.sink?.rides(ConnectionName(localPort: Int(localPort), peer: address))
+    }
+    return Int32(dld_prereqfunc_ok)
 }

@@ -64,17 +64,17 @@ public struct AdmittedEntry: Sendable, Hashable {
     /// Number of the entry's first line, from 1.
     public var line: Int
     public var kind: Kind
-    /// The entry's own options, without the list's defaults.
-    public var options: JobOptions
     /// aria2's `gid`: the id asked for. Taken by a live job: the ledger turns the entry into a bad line.
     public var gid: JobID?
     /// Own priority or the default's: higher first.
     public var priority: Int
     public var startsPaused: Bool
-    /// The list of digests that a download is checked by: it waits for that.
-    public var digestList: DigestListWish?
-    /// Digests of the file's pieces; `options.pieces` tells of them.
-    public var pieces: PieceHashes?
+    /// What few entries have, behind one word: thousands of entries are on their way at a time.
+    private indirect enum Rare: Sendable, Hashable {
+        case nothing
+        case some(JobOptions, DigestListWish?, PieceHashes?)
+    }
+    private var rare = Rare.nothing
     public init(
         seq: JobSeq, line: Int, kind: Kind, options: JobOptions, gid: JobID? = nil, priority: Int = 0,
         startsPaused: Bool = false
@@ -82,14 +82,39 @@ public struct AdmittedEntry: Sendable, Hashable {
         self.seq = seq
         self.line = line
         self.kind = kind
-        self.options = options
         self.gid = gid
         self.priority = priority
         self.startsPaused = startsPaused
+        self.options = options
     }
+
+    /// Whether it has options of its own, a list of digests or digests of pieces.
+    public var hasRare: Bool { rare != .nothing }
+    /// The entry's own options, without the list's defaults.
+    public var options: JobOptions {
+        get { if case .some(let options, _, _) = rare { options } else { Self.noOptions } }
+        set { setRare(newValue, digestList, pieces) }
+    }
+    /// The list of digests that a download is checked by: it waits for that.
+    public var digestList: DigestListWish? {
+        get { if case .some(_, let wish, _) = rare { wish } else { nil } }
+        set { setRare(options, newValue, pieces) }
+    }
+    /// Digests of the file's pieces; `options.pieces` tells of them.
+    public var pieces: PieceHashes? {
+        get { if case .some(_, _, let pieces) = rare { pieces } else { nil } }
+        set { setRare(options, digestList, newValue) }
+    }
+
+    private mutating func setRare(_ options: JobOptions, _ wish: DigestListWish?, _ pieces: PieceHashes?) {
+        let isEmpty = wish == nil && pieces == nil && options == Self.noOptions
+        rare = isEmpty ? .nothing : .some(options, wish, pieces)
+    }
+
+    private static let noOptions = JobOptions()
 }
 
-/// Some entries of one list, committed as one transaction. Bounded: at most 1,000 entries or 1 MiB of text.
+/// Some entries of one list, committed in one transaction. Bounded: at most 1,000 entries or 1 MiB of text.
 public struct AdmissionBatch: Sendable {
     public var list: ListID
     /// Where the first entry begins; a batch that does not continue the stored position is not applied again.
@@ -99,13 +124,17 @@ public struct AdmissionBatch: Sendable {
     /// The list's defaults, once known (first batch only).
     public var defaults: JobOptions?
     public var entries: [AdmittedEntry]
+    /// The list's text ends here: nothing more of it is on its way.
+    public var isLast: Bool
     public init(
-        list: ListID, from: ListPosition, to: ListPosition, defaults: JobOptions?, entries: [AdmittedEntry]
+        list: ListID, from: ListPosition, to: ListPosition, defaults: JobOptions?, entries: [AdmittedEntry],
+        isLast: Bool = false
     ) {
         self.list = list
         self.from = from
         self.to = to
         self.defaults = defaults
         self.entries = entries
+        self.isLast = isLast
     }
 }

@@ -17,14 +17,20 @@ public struct HostMachine: Sendable, Hashable {
         public var sharedConnections: Int
         /// Transfers started a second; nil is no limit.
         public var requestsPerSecond: Double?
+        public var workers: Int
+        /// Transfers of all hosts on one of them; nil is no limit.
+        public var perWorker: Int?
         /// - Parameter sharedConnections: nil is all of them.
         public init(
-            connections: Int, streams: Int, sharedConnections: Int? = nil, requestsPerSecond: Double?
+            connections: Int, streams: Int, sharedConnections: Int? = nil, requestsPerSecond: Double?,
+            workers: Int = 1, perWorker: Int? = nil
         ) {
             self.connections = max(1, connections)
             self.streams = max(1, streams)
             self.sharedConnections = max(1, min(sharedConnections ?? connections, connections))
             self.requestsPerSecond = requestsPerSecond
+            self.workers = max(1, workers)
+            self.perWorker = perWorker
         }
     }
     /// What the host has shown.
@@ -49,13 +55,19 @@ public struct HostMachine: Sendable, Hashable {
     public enum Role: Sendable, Hashable {
         /// Alone to find out whether the host serves.
         case scout
+        /// On HTTP/2: opens a connection that others will share.
+        case opener
         case ordinary
     }
 
     public var caps: Caps
-    public private(set) var stage: Stage = .cold
+    public private(set) var stage: Stage = .cold {
+        didSet { if stage != oldValue { spread.reset() } }
+    }
     /// Transfers out, over all workers.
     public private(set) var active = 0
+    /// Where they are.
+    public private(set) var spread = WorkerSpread()
     /// Connections beside those, for segments of files.
     public private(set) var segments = 0
     public private(set) var heldUntil: MonotonicTime?
@@ -89,14 +101,37 @@ public struct HostMachine: Sendable, Hashable {
     private var ceiling: Int {
         switch stage {
         case .cold, .scouting, .http1: caps.connections
-        // libcurl opens another connection when those that are there are full. Segments have theirs beside them.
-        case .http2: caps.streams * max(1, min(caps.sharedConnections, caps.connections - segments))
+        // libcurl opens another connection when those that are there are full.
+        case .http2: bounds.ceiling(isProven: spread.isProven)
         }
     }
 
-    /// Connections that the transfers under way need: on HTTP/2 as few as carry them.
+    /// On HTTP/2. Segments have connections of their own, beside those that transfers share.
+    private var bounds: WorkerSpread.Bounds {
+        WorkerSpread.Bounds(
+            streams: caps.streams, connections: min(caps.sharedConnections, caps.connections - segments),
+            workers: caps.workers, perWorker: caps.perWorker ?? .max)
+    }
+
+    /// Connections that the transfers under way need: on HTTP/2 as few as carry them, or those that were seen.
     public var connectionsInUse: Int {
-        stage == .http2 ? (active + caps.streams - 1) / caps.streams + segments : active + segments
+        (stage == .http2 ? spread.connections(streams: caps.streams) : active) + segments
+    }
+
+    /// The same of one worker, without segments.
+    public func connections(on worker: Int) -> Int {
+        stage == .http2
+            ? spread.connections(on: worker, streams: caps.streams) : spread.active(on: worker)
+    }
+
+    /// The worker that takes the next transfer of a host that speaks HTTP/2; nil: none may just now.
+    /// - Parameter load: transfers of all hosts on a worker.
+    public func worker(load: (Int) -> Int) -> Int? { spread.choose(bounds, load: load) }
+
+    /// What a worker saw of its connections to this host as an answer came, or its transfer ended. Told after `answered`.
+    /// - Parameter role: of that transfer, before its answer.
+    public mutating func saw(_ sight: StreamSight, on worker: Int, to role: Role) {
+        spread.saw(sight, on: worker, to: role, bounds)
     }
 
     /// Of the ceiling: on HTTP/2 transfers share connections; segments have theirs beside them.
@@ -170,12 +205,13 @@ public struct HostMachine: Sendable, Hashable {
     public func isHeld(now: MonotonicTime) -> Bool { heldUntil.map { $0 > now } ?? false }
 
     /// A transfer was handed to a worker. Precondition: `verdict` said `.start`.
-    public mutating func started(now: MonotonicTime) -> Role {
+    public mutating func started(now: MonotonicTime, on worker: Int = 0) -> Role {
         active += 1
         if stage == .cold { stage = .scouting }
+        let opens = spread.started(on: worker, bounds)
         if let heldUntil, heldUntil <= now { endHold() }
         pace(now)
-        guard needsScout else { return .ordinary }
+        guard needsScout else { return opens && stage == .http2 ? .opener : .ordinary }
         isScoutOut = true
         return .scout
     }
@@ -206,7 +242,9 @@ public struct HostMachine: Sendable, Hashable {
 
     /// A transfer's first answer has begun, a usable one. Told once a transfer, after `answered`.
     public mutating func opened() {
-        if !cap.isReduced { climb.answered(ceiling: ceiling) }
+        guard !cap.isReduced else { return }
+        // What it may have once its streams are proven: it does not stop where one worker does.
+        climb.answered(ceiling: stage == .http2 ? bounds.ceiling(isProven: true) : ceiling)
     }
 
     /// Bytes have come of a transfer that goes on.
@@ -226,11 +264,12 @@ public struct HostMachine: Sendable, Hashable {
     }
 
     /// A transfer ended, for whatever reason.
-    public mutating func finished(_ role: Role, _ end: AdaptiveCap.End) {
+    public mutating func finished(_ role: Role, _ end: AdaptiveCap.End, on worker: Int = 0) {
         active = max(0, active - 1)
+        spread.ended(on: worker, isOpener: role != .ordinary)
         if end == .success { served &+= 1 }
         // One that was alone tells nothing about how many are too many.
-        let counts = role == .ordinary || end == .success
+        let counts = role != .scout || end == .success
         cap.ended(counts ? end : .neutral, ceiling: ceiling, inFlight: active + segments)
         if counts, end == .trouble { climb.troubled() }
         if role == .scout { scoutEnded() }
@@ -267,8 +306,10 @@ public struct HostMachine: Sendable, Hashable {
 
     /// An HTTP/2 connection ended under its transfers (GOAWAY, a reset): one goes first again, so that not all
     /// of them open a connection of their own at once.
-    public mutating func connectionClosed() {
-        if stage == .http2 { needsScout = true }
+    public mutating func connectionClosed(on worker: Int = 0) {
+        guard stage == .http2 else { return }
+        needsScout = true
+        spread.closed(on: worker, streams: caps.streams)
     }
 
     /// No transfer starts before `until`, and then a scout; an earlier end never shortens a hold.

@@ -17,8 +17,8 @@ public enum OutputName {
     public static func safe(
         _ component: [UInt8], isTop: Bool = false, maxBytes: Int = OutputName.maxBytes
     ) -> String {
-        var name = encoded(component)
-        if name.isEmpty || name == Array(".".utf8) || name == Array("..".utf8) { name = Array("index".utf8) }
+        var name = isPlain(component) ? component : encoded(component)
+        if name.count <= 2, name.allSatisfy({ $0 == UInt8(ascii: ".") }) { name = Array("index".utf8) }
         if isTop, isReserved(name) { name.insert(UInt8(ascii: "_"), at: 0) }
         if name.count > maxBytes { name = shortened(name, to: maxBytes) }
         return String(decoding: name, as: UTF8.self)
@@ -43,6 +43,11 @@ public enum OutputName {
         let inner = Array(name[..<dot])
         if inner.count > 4, inner.suffix(4).elementsEqual(".tar".utf8) { return dot - 4 }
         return dot
+    }
+
+    /// ASCII, nothing in it to be encoded: nearly every name.
+    private static func isPlain(_ component: [UInt8]) -> Bool {
+        component.allSatisfy { 0x20...0x7E ~= $0 && $0 != UInt8(ascii: "/") }
     }
 
     private static func encoded(_ component: [UInt8]) -> [UInt8] {

@@ -13,7 +13,7 @@ extension LedgerStore {
     public func admit(_ batch: AdmissionBatch, now: WallTime) throws(LedgerError) -> AdmitResult {
         let stored = try existing(batch.list)
         guard stored.state == .admitting, stored.position == batch.from else {
-            return AdmitResult(position: stored.position, isApplied: false, lanes: [], gidConflicts: 0)
+            return AdmitResult(position: stored.position, isApplied: false, gidConflicts: 0)
         }
         if var defaults = batch.defaults {
             if try write({ try takeReadmission(of: batch.list, $0) }) { defaults.isReadmitted = true }
@@ -27,14 +27,16 @@ extension LedgerStore {
                     db, sql: "SELECT cancelled FROM list WHERE id = ?", arguments: [batch.list.rawValue])
                     ?? false)
         }
-        for entry in batch.entries { try write { _ in try insertion.insert(entry) } }
-        try write { _ in try insertion.finish() }
+        try write { _ in
+            for entry in batch.entries { try insertion.insert(entry) }
+            try insertion.finish()
+        }
         try update(
             batch.list, "offset = ?, line = ?, entries = ?",
             [batch.to.offset, batch.to.line, batch.to.entries])
         return AdmitResult(
-            position: batch.to, isApplied: true, lanes: Array(insertion.queuedLanes),
-            gidConflicts: insertion.gidConflicts)
+            position: batch.to, isApplied: true, gidConflicts: insertion.gidConflicts,
+            lowestRank: insertion.lowestRank)
     }
 
     /// The row number of a host, made when the host is new.
@@ -71,9 +73,9 @@ private struct EntryInsertion {
     let now: WallTime
     let isCancelled: Bool
     let statement: DirectStatement
-    private(set) var queuedLanes: Set<LaneKey> = []
+    /// Of those that may be read ahead.
+    private(set) var lowestRank: Int?
     private(set) var gidConflicts = 0
-    private var counts: [LaneKey: StateCounts] = [:]
     private var runs: [ClosedRange<Int64>] = []
     private var lastHost: (key: HostKey, id: HostID)?
     private var lastWish: DigestListWish?
@@ -88,8 +90,8 @@ private struct EntryInsertion {
         statement = try store.hot(.admit, db)
     }
 
-    mutating func insert(_ entry: AdmittedEntry) throws {
-        var entry = entry
+    mutating func insert(_ given: AdmittedEntry) throws {
+        var entry = given
         var gid: JobID?
         if let wanted = entry.gid { gid = try settle(wanted, &entry) }
         var kind = JobKind.download
@@ -119,19 +121,20 @@ private struct EntryInsertion {
         let gate = state.isTerminal || kind != .download ? nil : try gate(of: entry, rank: rank)
         try statement.bind(entry.seq.rawValue).bind(list.rawValue).bind(entry.line).bind(kind.rawValue)
             .bind(state.rawValue).bind(lane.host.rawValue).bind(rank).bind(now.rawValue)
-            .bind(urls).bind(mirrorHosts).bind(path).bind(JSONColumn.text(entry.options))
+            .bind(urls).bind(mirrorHosts).bind(path)
+            .bind(entry.hasRare ? JSONColumn.text(entry.options) : nil)
             .bind(gid.map { Int64(bitPattern: $0.rawValue) }).bind(gate?.rawValue).run()
         if let gid { try note(gid, entry.seq) }
         if let pieces = entry.pieces, kind == .download { try PieceRows.add(pieces, entry.seq, db) }
-        try noteEnd(of: entry, state)
-        if state == .queued, gate == nil { queuedLanes.insert(lane) }
-        counts[lane, default: StateCounts()][state] += 1
+        if state.isTerminal { try noteEnd(of: entry, state) }
+        let isReady = state == .queued && gate == nil
+        if isReady { lowestRank = min(lowestRank ?? Int(rank), Int(rank)) }
+        store.deltas.admit(lane, state, isReady: isReady)
         extendRun(entry.seq.rawValue)
     }
 
     /// Bad lines and entries of a cancelled list are over as they come in.
     private func noteEnd(of entry: AdmittedEntry, _ state: JobState) throws {
-        guard state.isTerminal else { return }
         var outcome = Outcome(state: state, endedAt: now)
         if case .bad(let error) = entry.kind {
             outcome.error = error
@@ -186,13 +189,8 @@ private struct EntryInsertion {
         }
     }
 
-    /// Counts, runs and the next number: once a batch.
+    /// Runs and the next number: once a batch.
     mutating func finish() throws {
-        for (lane, counts) in counts {
-            for state in JobState.allCases where counts[state] != 0 {
-                store.deltas.add(lane, state, by: counts[state])
-            }
-        }
         for run in runs {
             // A list alone in admission goes on where its last run ended: that row grows.
             try db.cachedStatement(

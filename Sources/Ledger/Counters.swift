@@ -5,17 +5,30 @@ public import JobModel
 
 /// How the counts change in one group. A lane knows its list and its host, so lanes are all that is gathered.
 struct CounterDeltas {
-    private(set) var lanes: [LaneKey: StateCounts] = [:]
+    struct Lane {
+        var counts = StateCounts()
+        /// Entries came to it that may be read ahead.
+        var isJoined = false
+    }
+    private(set) var lanes: [LaneKey: Lane] = [:]
     /// Bytes of files that became `done`.
     private(set) var bytes: [ListID: Int64] = [:]
 
     mutating func add(_ lane: LaneKey, _ state: JobState, by number: Int = 1) {
-        lanes[lane, default: StateCounts()][state] += number
+        lanes[lane, default: Lane()].counts[state] += number
+    }
+    /// One entry; `isReady`: it may be read ahead.
+    mutating func admit(_ lane: LaneKey, _ state: JobState, isReady: Bool) {
+        Self.admit(state, isReady, to: &lanes[lane, default: Lane()])
+    }
+    private static func admit(_ state: JobState, _ isReady: Bool, to lane: inout Lane) {
+        lane.counts[state] += 1
+        lane.isJoined = lane.isJoined || isReady
     }
     mutating func move(_ lane: LaneKey, from: JobState, to: JobState) {
         guard from != to else { return }
-        lanes[lane, default: StateCounts()][from] -= 1
-        lanes[lane, default: StateCounts()][to] += 1
+        lanes[lane, default: Lane()].counts[from] -= 1
+        lanes[lane, default: Lane()].counts[to] += 1
     }
     mutating func add(bytes number: Int64, list: ListID) { bytes[list, default: 0] &+= number }
     mutating func removeAll() {
@@ -31,11 +44,12 @@ extension LedgerStore {
         var lists: [ListID: StateCounts] = [:]
         var hosts: [HostID: StateCounts] = [:]
         var total = StateCounts()
-        for (lane, counts) in deltas.lanes {
-            lists[lane.list, default: StateCounts()] += counts
-            hosts[lane.host, default: StateCounts()] += counts
-            total += counts
-            try flush(db, lane, counts)
+        for (lane, delta) in deltas.lanes {
+            lists[lane.list, default: StateCounts()] += delta.counts
+            hosts[lane.host, default: StateCounts()] += delta.counts
+            total += delta.counts
+            try flush(db, lane, delta.counts)
+            if delta.isJoined { admittedLanes[lane.list, default: []].append(lane) }
         }
         for list in deltas.bytes.keys where lists[list] == nil { lists[list] = StateCounts() }
         for (list, counts) in lists {
@@ -79,6 +93,12 @@ extension LedgerStore {
         return statement
     }
 
+    /// Lanes that the last group's entries came to, those that may be read ahead, by list. Outside a group.
+    public func takeAdmittedLanes() -> [ListID: [LaneKey]] {
+        defer { admittedLanes.removeAll() }
+        return admittedLanes
+    }
+
     /// Lists whose counts, state or name changed since the last call, for the status snapshot. Outside a
     /// group.
     public func takeChangedLists() throws(LedgerError) -> [ListRow] {
@@ -97,9 +117,17 @@ extension LedgerStore {
     /// Asked after every commit: what changed is kept in memory until then.
     public func takeChangedHosts() throws(LedgerError) -> [HostRow] {
         let ids = changedHosts.sorted()
-        let rows = try read { db in
-            let statement = try hot(.hostRow, db)
-            return try ids.compactMap { try statement.bind($0.rawValue).first(RowColumns.host) }
+        var rows: [HostRow] = []
+        rows.reserveCapacity(ids.count)
+        try read { db in
+            // One snapshot: else each row takes the locks of a transaction of its own.
+            try db.inTransaction(.deferred) {
+                let statement = try hot(.hostRow, db)
+                for id in ids {
+                    if let row = try statement.bind(id.rawValue).first(RowColumns.host) { rows.append(row) }
+                }
+                return .commit
+            }
         }
         changedHosts.removeAll()
         return rows

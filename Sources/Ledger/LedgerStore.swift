@@ -37,6 +37,7 @@ public final class LedgerStore {
     let hot = HotStatements()
     var changedLists: Set<ListID> = []
     var changedHosts: Set<HostID> = []
+    var admittedLanes: [ListID: [LaneKey]] = [:]
     /// Lanes that jobs have come to from another one.
     var joinedLanes: Set<LaneKey> = []
     var seqLimit: JobSeq
@@ -141,6 +142,7 @@ public final class LedgerStore {
         failure = nil
         digestNews = DigestNews()
         deltas.removeAll()
+        admittedLanes.removeAll()
         caches = LedgerCaches()
         let sql = "SELECT next_seq FROM total"
         let stored = try? read { try Int64.fetchOne($0, sql: sql) }  // unread: too high at worst

@@ -17,16 +17,16 @@ public struct AdmitResult: Sendable, Hashable {
     public var position: ListPosition
     /// false: the batch began elsewhere than the stored position and nothing of it went in.
     public var isApplied: Bool
-    /// Lanes that got queued jobs.
-    public var lanes: [LaneKey]
     /// Entries that became bad lines here because a live job holds the `gid` they asked for.
     public var gidConflicts: Int
+    /// Of those that may be read ahead; nil: none may. Their lanes are among the group's (`takeAdmittedLanes`).
+    public var lowestRank: Int?
     /// All fields, in order.
-    public init(position: ListPosition, isApplied: Bool, lanes: [LaneKey], gidConflicts: Int) {
+    public init(position: ListPosition, isApplied: Bool, gidConflicts: Int, lowestRank: Int? = nil) {
         self.position = position
         self.isApplied = isApplied
-        self.lanes = lanes
         self.gidConflicts = gidConflicts
+        self.lowestRank = lowestRank
     }
 }
 

@@ -127,7 +127,7 @@ extension LedgerStore {
 
     /// Jobs of a list that have not ended, with what the running group has changed and not written yet.
     func openJobs(_ row: ListRow) -> Int {
-        deltas.lanes.reduce(row.counts.open) { $0 + ($1.key.list == row.id ? $1.value.open : 0) }
+        deltas.lanes.reduce(row.counts.open) { $0 + ($1.key.list == row.id ? $1.value.counts.open : 0) }
     }
 
     func update(

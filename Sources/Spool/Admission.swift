@@ -46,8 +46,8 @@ final class Admission {
 
     /// Where the last batch sent ends.
     var position = ListPosition()
-    /// Batches sent and not committed, each with the position it leads to.
-    var uncommitted: [ListPosition] = []
+    /// Batches sent and not committed, each with the position it leads to and what it has of the credit.
+    var uncommitted: [(end: ListPosition, share: AdmissionCredit.Share)] = []
     /// The ledger stands elsewhere: read again from there once nothing is under way.
     var rewindsTo: ListPosition?
     /// It lies in `accepted/`, and a power cut may take that back.
@@ -94,11 +94,11 @@ final class Admission {
             inode: inode, size: size, modified: modified)
     }
 
-    /// Whether a step could be made now; `mayAdmit` says whether another batch may be sent.
-    func isReady(mayAdmit: Bool) -> Bool {
+    /// Whether a step could be made now; `credit` says whether another batch may be sent.
+    func isReady(_ credit: AdmissionCredit) -> Bool {
         switch stage {
         case .checking, .proving, .judging: true
-        case .reading: mayAdmit && rewindsTo == nil
+        case .reading: rewindsTo == nil && credit.allows(listHas: uncommitted.count)
         case .beginning, .committing, .finishing, .rejecting: false
         }
     }

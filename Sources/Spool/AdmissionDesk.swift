@@ -4,12 +4,11 @@ import JobModel
 import LinuxKit
 import SystemPackage
 
-/// Takes lists in: several in turn, a batch of each, at most two batches unacknowledged over all of them, so that a
-/// short list is not stuck behind a long one.
+/// Takes lists in: several in turn, a batch of each, as many unacknowledged as `AdmissionCredit` allows, so that a short
+/// list is not stuck behind a long one.
 final class AdmissionDesk {
     /// Lists open at a time: bounds descriptors and readers. Others wait in their directory.
     static let limit = 32
-    static let batchLimit = 2
 
     let context: SpoolContext
     private let cipher: JobIDCipher
@@ -17,7 +16,7 @@ final class AdmissionDesk {
     var admissions: [Admission] = []
     /// Whose turn it is.
     private var turn = 0
-    private var batchesOut = 0
+    private var credit = AdmissionCredit()
     /// What could be neither taken nor moved away: left alone until it changes, so that not every scan says so again.
     private var stuck: [String: FileStatus] = [:]
 
@@ -29,7 +28,7 @@ final class AdmissionDesk {
 
     var hasRoom: Bool { admissions.count < Self.limit }
     var isEmpty: Bool { admissions.isEmpty }
-    var isReady: Bool { admissions.contains { $0.isReady(mayAdmit: batchesOut < Self.batchLimit) } }
+    var isReady: Bool { admissions.contains { $0.isReady(credit) } }
 
     /// Whether this file of the spool is being taken in.
     func holds(_ status: FileStatus) -> Bool {
@@ -51,7 +50,7 @@ final class AdmissionDesk {
         for offset in 0..<admissions.count {
             let index = (turn + offset) % admissions.count
             let admission = admissions[index]
-            guard admission.isReady(mayAdmit: batchesOut < Self.batchLimit) else { continue }
+            guard admission.isReady(credit) else { continue }
             turn = index + 1
             switch admission.stage {
             case .checking(let bytes, let unpacked): check(admission, bytes, unpacked)
@@ -158,7 +157,9 @@ final class AdmissionDesk {
             entries.append(
                 .bad(slice.mark.line + 1, .badLine, "the list could not be read further: \(trouble)"))
         }
-        send(entries, to: slice.mark, of: admission, row, defaults: reader.defaults ?? JobOptions())
+        send(
+            entries, to: slice.mark, isLast: slice.isAtEnd, of: admission, row,
+            defaults: reader.defaults ?? JobOptions())
         syncMove(admission)
         if slice.isAtEnd {
             admission.stage = .committing
@@ -167,7 +168,7 @@ final class AdmissionDesk {
     }
 
     private func send(
-        _ entries: [ListEntry], to mark: ListMark, of admission: Admission, _ row: ListRow,
+        _ entries: [ListEntry], to mark: ListMark, isLast: Bool, of admission: Admission, _ row: ListRow,
         defaults: JobOptions
     ) {
         let count = admission.position.entries + entries.count
@@ -178,7 +179,7 @@ final class AdmissionDesk {
             rules: settings.rules, layout: settings.layout, outputRoot: settings.outputRoot, cipher: cipher)
         var batch = AdmissionBatch(
             list: row.id, from: admission.position, to: end,
-            defaults: admission.position.entries == 0 ? defaults : nil, entries: [])
+            defaults: admission.position.entries == 0 ? defaults : nil, entries: [], isLast: isLast)
         batch.entries.reserveCapacity(entries.count)
         for entry in entries {
             let admitted = builder.admitted(entry, list: row.id, seq: nextSeq, defaults: defaults)
@@ -190,9 +191,10 @@ final class AdmissionDesk {
             }
             batch.entries.append(admitted)
         }
+        let share = AdmissionCredit.Share(batch)
         admission.position = end
-        admission.uncommitted.append(end)
-        batchesOut += 1
+        admission.uncommitted.append((end, share))
+        credit.take(share)
         context.ask(.admit(batch))
     }
 
@@ -202,9 +204,9 @@ final class AdmissionDesk {
             return context.remark(
                 .error, "the ledger confirmed a batch that was not sent", list: list, file: "")
         }
-        batchesOut -= 1
         let expected = admission.uncommitted.removeFirst()
-        if position != expected { admission.rewindsTo = position }
+        credit.giveBack(expected.share)
+        if position != expected.end { admission.rewindsTo = position }
         if let place = admission.rewindsTo, admission.uncommitted.isEmpty {
             admission.rewindsTo = nil
             admission.position = place

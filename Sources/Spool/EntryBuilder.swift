@@ -23,16 +23,18 @@ public struct EntryBuilder: Sendable {
     public func admitted(_ entry: ListEntry, list: ListID, seq: JobSeq, defaults: JobOptions) -> AdmittedEntry
     {
         var admitted = AdmittedEntry(
-            seq: seq, line: entry.line, kind: kind(of: entry, list: list, seq: seq, defaults: defaults),
-            options: entry.options, gid: entry.gid,
-            priority: entry.options.priority ?? defaults.priority ?? 0,
+            seq: seq, line: entry.line, kind: .sum(SumRange(from: 0, to: 0)), options: entry.options,
+            gid: entry.gid, priority: entry.options.priority ?? defaults.priority ?? 0,
             startsPaused: entry.options.pause ?? defaults.pause ?? false)
+        // Most entries have none of their own.
+        let options = admitted.hasRare ? entry.options.over(defaults) : defaults
+        admitted.kind = kind(of: entry, list: list, seq: seq, options: options)
         guard case .download(let urls, _) = admitted.kind, let first = urls.first else { return admitted }
-        admitted.pieces = entry.pieces
-        guard entry.options.checksums != nil || defaults.checksums != nil else { return admitted }
+        if let pieces = entry.pieces { admitted.pieces = pieces }
+        guard options.checksums != nil else { return admitted }
         let rule = ChecksumsRule(protocols: rules.protocols, outputRoot: outputRoot, spool: rules.spool)
         do throws(JobError) {
-            admitted.digestList = try rule.wish(entry.options.over(defaults), first: first)
+            admitted.digestList = try rule.wish(options, first: first)
         } catch {
             admitted.kind = .bad(JobError(error.code, "line \(entry.line): \(error.message)"))
         }
@@ -40,14 +42,14 @@ public struct EntryBuilder: Sendable {
     }
 
     private func kind(
-        of entry: ListEntry, list: ListID, seq: JobSeq, defaults: JobOptions
+        of entry: ListEntry, list: ListID, seq: JobSeq, options: JobOptions
     ) -> AdmittedEntry.Kind {
         switch entry.body {
         case .bad(let error): return .bad(error)
         case .sum(let range): return .sum(range)
         case .urls(let texts):
             do throws(JobError) {
-                return try download(texts, entry, list: list, seq: seq, defaults: defaults)
+                return try download(texts, entry, list: list, seq: seq, options: options)
             } catch {
                 return .bad(JobError(error.code, "line \(entry.line): \(error.message)"))
             }
@@ -55,9 +57,8 @@ public struct EntryBuilder: Sendable {
     }
 
     private func download(
-        _ texts: [String], _ entry: ListEntry, list: ListID, seq: JobSeq, defaults: JobOptions
+        _ texts: [String], _ entry: ListEntry, list: ListID, seq: JobSeq, options: JobOptions
     ) throws(JobError) -> AdmittedEntry.Kind {
-        let options = entry.options.over(defaults)
         if let size = options.size, let limit = rules.maxFileSize, size > limit {
             throw JobError(.tooLarge, "size \(size) is over limits.max_file_size, \(limit)")
         }

@@ -16,13 +16,17 @@ final class ActiveTransfer {
         case synced(isDurable: Bool)
     }
 
-    let order: TransferOrder
+    var order: TransferOrder
     /// Where the next request goes on; the order's, until it proves no good or a piece is done.
     var resume: ResumePoint?
     /// What lies there from before, whether or not this request goes on from it; nil once it is known to be gone.
     var old: ResumePoint?
     var ranges = RangeConduct.fair
     var reception: Reception?
+    /// The connection that its request was given to, where it may be shared.
+    var ride: ConnectionName?
+    /// What was left when it had ended.
+    var sight: StreamSight?
     /// Once its file comes over several connections.
     var divided: DividedTransfer?
     /// Of a part that is begun: another one each time.

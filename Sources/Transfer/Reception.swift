@@ -14,15 +14,20 @@ final class LoopNotes {
     var sizes: [(token: UInt64, total: Int64)] = []
     /// Tokens of answers whose file other connections may bring parts of.
     var divisible: [UInt64] = []
+    /// Requests that were given to a connection which may be shared.
+    var rides: [(Reception, ConnectionName)] = []
     /// Those that paused themselves.
     var paused: [Reception] = []
     /// Our ports of the connections that servers have said a GOAWAY on, the latest last. A port that is given out again
     /// soon makes one attempt of another transfer free.
     private(set) var goneAway: [Int] = []
+    /// The same, of this turn.
+    var going: [Int] = []
 
     func noteGoAway(localPort: Int) {
         if goneAway.count == 64 { goneAway.removeFirst() }
         goneAway.append(localPort)
+        going.append(localPort)
     }
 }
 
@@ -195,6 +200,10 @@ final class Reception: TransferSink {
         isCut = limit < machine.end ?? .max
         isStopped = isCut
         return writer!.append(block.extracting(first: Int(room)))
+    }
+
+    func rides(_ connection: ConnectionName) {
+        if order.mayShareConnection, !isSegment { tools.notes.rides.append((self, connection)) }
     }
 
     func connectionGoesAway(localPort: Int) { tools.notes.noteGoAway(localPort: localPort) }

@@ -21,6 +21,7 @@ enum RequestSetup {
         // A stream would share its connection with the others': a segment is there to have one of its own.
         try easy.setHTTPVersion(ask.end == nil ? .http2OverTLS : .http1)
         try easy.setWaitsForMultiplex(order.waitsForMultiplex)
+        if order.opensConnection { try easy.setOpensConnection() }
         try easy.setConnectTimeout(order.connectTimeout)
         try easy.setLowSpeedLimit(order.lowestSpeed ?? 1, for: order.stallTimeout)
         // libcurl drops fractions of a millisecond: never before the deadline, or the end would look like a stall.

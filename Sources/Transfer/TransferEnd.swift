@@ -167,6 +167,7 @@ extension TransferLoop {
         var report = TransferReport(
             token: transfer.order.token, seq: transfer.order.seq, worker: worker, result: result)
         report.newConnections = transfer.newConnections
+        report.sight = transfer.sight
         report.fetchedBytes = transfer.fetchedBefore
         if let reception = transfer.reception {
             reception.settleRates()

@@ -38,6 +38,10 @@ public struct TransferLoop: ~Copyable {
     var multi: MultiHandle
     var active: [UInt64: ActiveTransfer] = [:]
     var tokens: [TransferKey: UInt64] = [:]
+    /// Who rides which connection, by host.
+    var tallies: [HostKey: StreamTally<ConnectionName>] = [:]
+    /// Of these, such as have answered in this turn.
+    var answeredHosts: [HostKey] = []
     private var paused: [Reception] = []
     /// Transfers whose files come in segments.
     var divided: Set<UInt64> = []
@@ -87,6 +91,7 @@ public struct TransferLoop: ~Copyable {
             multi.perform()
             takeNotes()
             takeFinished()
+            countStreams()
             let now = Clock.now()
             unpauseDue(now)
             beginSuccessors()
@@ -141,7 +146,8 @@ public struct TransferLoop: ~Copyable {
         for note in tools.notes.firstHeads {
             tell(
                 .connected(
-                    worker: worker, token: note.token, isHTTP2: note.isHTTP2, isUsable: note.isUsable),
+                    worker: worker, token: note.token, isHTTP2: note.isHTTP2, isUsable: note.isUsable,
+                    sight: note.isHTTP2 ? sight(of: note.token) : nil),
                 isUrgent: !(active[note.token]?.isSuccessor ?? false))
         }
         tools.notes.firstHeads.removeAll(keepingCapacity: true)
@@ -266,6 +272,7 @@ extension TransferLoop {
     /// The request is over; another of the same transfer may follow.
     mutating func forget(_ transfer: ActiveTransfer) {
         if let key = transfer.key { tokens[key] = nil }
+        leaveConnection(transfer)
         transfer.reception?.key = nil
         active[transfer.order.token] = nil
     }

@@ -79,6 +79,10 @@ public struct TransferOrder: Sendable {
     public var addressPolicy = AddressPolicy(rule: .redirectDeny, isRedirectFromPublic: false)
     /// Wait for a connection to share (`CURLOPT_PIPEWAIT`): only towards a host known to speak HTTP/2.
     public var waitsForMultiplex = false
+    /// Open a connection for the first request (`CURLOPT_FRESH_CONNECT`), whatever is there. Others may share it.
+    public var opensConnection = false
+    /// It may come to share its connection with others: who rides which is looked at.
+    public var mayShareConnection = false
     /// Mode bits of the part, set whatever the umask.
     public var fileMode: UInt32 = 0o644
     /// Gives the file the server's Last-Modified.

@@ -6,8 +6,8 @@ public import LinuxKit
 /// What a worker tells, in batches: one call a turn of its loop.
 public enum TransferEvent: Sendable {
     /// The first line of an answer has been seen: the host has shown what it speaks. Usable is any answer but 429
-    /// and 503.
-    case connected(worker: Int, token: UInt64, isHTTP2: Bool, isUsable: Bool)
+    /// and 503. `sight`: of HTTP/2.
+    case connected(worker: Int, token: UInt64, isHTTP2: Bool, isUsable: Bool, sight: StreamSight? = nil)
     /// The answer has told the length of a file that is to ask for its room. Nothing of it is taken before
     /// `granted`; who has no room cancels.
     case sized(worker: Int, token: UInt64, total: Int64)
@@ -95,6 +95,8 @@ public struct TransferReport: Sendable {
     public var newConnections = 0
     /// The staged order that has begun in its place: one ended, one started.
     public var successor: Successor?
+    /// Of HTTP/2: what is left of the connections to its host.
+    public var sight: StreamSight?
 }
 
 public enum TransferResult: Sendable {

@@ -80,6 +80,7 @@ extension TransferLoop {
                 return
             }
             try enter(transfer, try readyEasy(order, ask, reception, now))
+            transfer.order.opensConnection = false
         } catch let error as SystemError {
             tools.folders[order.home].forget()
             fail(transfer, FailureMap.failure(error), nil)

@@ -92,7 +92,7 @@ import Testing
                 let rank = Int.random(in: -1...1, using: &random)
                 let count = Int.random(in: 1...6, using: &random)
                 admitted.formUnion(rig.admit(list: list, host: host, count: count, rank: rank))
-                rig.board.wake(ListID(list), lowestRank: rank)
+                rig.board.wake(ListID(list), lowestRank: rank, lanes: [BoardRig.key(list, host)])
             case 1...4: rig.answerAll()
             case 5...8:
                 if let pick = rig.next({ caps.verdict($0) }) {

@@ -265,4 +265,37 @@ import Testing
         rig.board.wake(ListID(1))
         #expect(rig.drain().count == 5)
     }
+
+    @Test
+    func `jobs for lanes that are resident do not have a list's lanes read again, those for another lane do`()
+    {
+        var rig = BoardRig(maxLanes: 16, maxJobs: 64)
+        for host in 1...3 as ClosedRange<Int64> { rig.admit(list: 1, host: host, count: 100) }
+        rig.board.wake(ListID(1))
+        while rig.answerAll() {}
+        let known = (1...3 as ClosedRange<Int64>).map { BoardRig.key(1, $0) }
+        rig.board.wake(ListID(1), lowestRank: 0, lanes: known)
+        #expect(rig.board.takeRequests().isEmpty)
+        let fresh = rig.admit(list: 1, host: 4, count: 1)
+        rig.board.wake(ListID(1), lowestRank: 0, lanes: known + [BoardRig.key(1, 4)])
+        #expect(rig.drain().map(\.job.seq.rawValue).contains(fresh[0]))
+        // A lane that has gone is looked for again.
+        let more = rig.admit(list: 1, host: 2, count: 2)
+        rig.board.wake(ListID(1), lowestRank: 0, lanes: [BoardRig.key(1, 2)])
+        #expect(rig.drain().map(\.job.seq.rawValue) == more)
+    }
+
+    @Test func `a list that is woken with each page of its lanes is read to its last lane all the same`() {
+        var rig = BoardRig()
+        for host in 1...900 as ClosedRange<Int64> { rig.admit(list: 1, host: host, count: 1) }
+        rig.board.wake(ListID(1))
+        // Each page comes in a turn that takes a batch in, too.
+        for _ in 0..<5 {
+            for request in rig.board.takeRequests() {
+                rig.board.wake(ListID(1), lowestRank: 0, lanes: [BoardRig.key(1, 900)])
+                rig.answer(request)
+            }
+        }
+        #expect(rig.board.residentLanes == 900)
+    }
 }

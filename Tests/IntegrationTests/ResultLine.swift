@@ -33,6 +33,7 @@ struct ResultLine: Decodable {
     let httpVersion: String?
     let fetchedBytes: Int?
     let resumedBytes: Int?
+    let worker: String?
 
     static func parse(_ lines: [String]) throws -> [ResultLine] {
         let decoder = JSONDecoder()

@@ -206,9 +206,44 @@ import Testing
         #expect(answer15 == .scout)
         #expect(host.verdict(now: now) == .full(.hostLimit))
         host.answered(isHTTP2: true, isUsable: true, to: .scout)
+        host.saw(.one, on: 0, to: .scout)
         let answer16 = host.started(now: now)
         #expect(answer16 == .ordinary)
         #expect(host.failures == 0)
+    }
+
+    @Test func `the number at once grows past one worker's as soon as the streams are proven`() {
+        var host = HostMachine(
+            caps: .init(connections: 6, streams: 32, requestsPerSecond: nil, workers: 2, perWorker: 64))
+        host = warm(host, isHTTP2: true)
+        host.saw(.one, on: 0, to: .scout)
+        for _ in 0..<200 { host.opened() }
+        #expect(host.capacity == 64)
+        host.saw(StreamSight(connections: 2, answered: 2, streams: 32), on: 0, to: .ordinary)
+        #expect(host.capacity == 128)
+        // Another connection, another server: it proves it again.
+        host.finished(.ordinary, .neutral)
+        _ = host.connectionFailed(.ordinary, now: now)
+        #expect(!host.spread.isProven)
+    }
+
+    @Test func `segments have their connections beside those that transfers share, on all workers`() {
+        var host = HostMachine(
+            caps: .init(connections: 6, streams: 32, requestsPerSecond: nil, workers: 4, perWorker: 64))
+        host = warm(host, isHTTP2: true)
+        host.saw(StreamSight(connections: 1, answered: 1, streams: 32), on: 0, to: .scout)
+        for _ in 0..<200 { host.opened() }
+        #expect(host.capacity == 192)
+        for _ in 0..<2 { host.segmentStarted(now: now) }
+        #expect(host.capacity == 128)
+        var load = [0, 0, 0, 0]
+        while host.verdict(now: now) == .start, let worker = host.worker(load: { load[$0] }) {
+            load[worker] += 1
+            let role = host.started(now: now, on: worker)
+            host.saw(StreamSight(connections: 1, answered: 6, streams: 32), on: worker, to: role)
+        }
+        #expect(host.active == 128 && host.connectionsInUse == 6)
+        #expect(host.segmentVerdict(now: now) == .full(.hostLimit))
     }
 
     @Test func `a connection that dies on HTTP 1 is its own affair`() {

@@ -14,7 +14,7 @@ final class StandInLedger: Sendable {
         var reasons: [ListID: String] = [:]
         var held: [SpoolRequest] = []
         var isHolding = false
-        var mostUnanswered = 0
+        var mostEntries = 0
         var largestBatch = 0
         var order: [ListID] = []
         var nextID: Int64 = 1
@@ -35,7 +35,8 @@ final class StandInLedger: Sendable {
                 state.largestBatch = max(state.largestBatch, batch.entries.count)
                 if state.isHolding {
                     state.held.append(request)
-                    state.mostUnanswered = max(state.mostUnanswered, state.held.count)
+                    state.mostEntries = max(
+                        state.mostEntries, Self.batches(state).reduce(0) { $0 + $1.entries.count })
                     return []
                 }
             }
@@ -43,6 +44,14 @@ final class StandInLedger: Sendable {
         }
         inbox.send(contentsOf: answers)
     }
+
+    private static func batches(_ state: State) -> [AdmissionBatch] {
+        state.held.compactMap { if case .admit(let batch) = $0 { batch } else { nil } }
+    }
+    /// Entries that are held back.
+    var heldEntries: Int { state.withLock { Self.batches($0).reduce(0) { $0 + $1.entries.count } } }
+    /// Of each batch that is held back: whether its list ends with it.
+    var endings: [Bool] { state.withLock { Self.batches($0).map(\.isLast) } }
 
     func hold() { state.withLock { $0.isHolding = true } }
     func release(_ count: Int) {

@@ -52,7 +52,7 @@ import Testing
         let order = try bench.order(server.url("/a")) { $0.hostLimiter = host }
         bench.send(.start(order))
         bench.wait { events in
-            for case .connected(_, order.token, false, true) in events { return true }
+            for case .connected(_, order.token, false, true, _) in events { return true }
             return nil
         }
         host.setRate(nil, now: Clock.now())

@@ -74,7 +74,7 @@ extension DispatchLoop {
         let code = failure.error.code
         let blame: BrokenAttempt.Blame
         if failure.isUncharged {
-            host.machine.connectionClosed()
+            host.machine.connectionClosed(on: task.worker ?? 0)
             let isOwn = host.refused.note(task.seq, served: host.machine.served)
             blame = .sentAway(.init(rounds: 1, isFirst: true, isOwn: isOwn))
         } else if failure.isConnectFailure, failure.error.isRetryable {
@@ -90,7 +90,7 @@ extension DispatchLoop {
                 .init(
                     rounds: host.machine.refusals, isFirst: isFirst, isOwn: isOwn, hasOthers: others))
         } else {
-            if failure.isCut { host.machine.connectionClosed() }
+            if failure.isCut { host.machine.connectionClosed(on: task.worker ?? 0) }
             return .job
         }
         fruitless(key, why: code.name)

@@ -12,8 +12,7 @@ final class HostEntry {
     var machine: HostMachine
     /// Redirected transfers and second looks: they go before the host's queued jobs.
     var hops = Queue<JobSeq>()
-    /// Per worker: transfers out, and connections that idle in its cache as far as we know.
-    var active: [Int: Int] = [:]
+    /// Per worker: connections that idle in its cache as far as we know.
     var idle: [Int: Int] = [:]
     var lastUsed: MonotonicTime
     /// Orders that workers have for it beyond its transfers.
@@ -90,13 +89,11 @@ extension DispatchLoop {
     /// The worker with a warm connection to the host while it has room, else the least loaded; nil: none may.
     ///
     /// Idle connections in other workers' caches count as open ones: a new one is made only while the host's cap
-    /// has room for it. All of an HTTP/2 host stays on the worker that holds its connection.
+    /// has room for it. Where those of an HTTP/2 host go, its machine says.
     func chooseWorker(for key: HostKey) -> Int? {
         let room = plan.slotsPerWorker
         guard let host = hosts[key] else { return leastLoaded(room: room) }
-        if host.machine.stage == .http2, let owner = host.active.first(where: { $0.value > 0 })?.key {
-            return workerLoads[owner].active < room ? owner : nil
-        }
+        if host.machine.stage == .http2 { return host.machine.worker { workerLoads[$0].active } }
         let warm = host.idle.filter { $0.value > 0 && workerLoads[$0.key].active < room }
         if let best = warm.min(by: { workerLoads[$0.key].active < workerLoads[$1.key].active }) {
             return best.key
@@ -116,8 +113,7 @@ extension DispatchLoop {
 
     /// A transfer takes a slot of its host on that worker.
     mutating func takeSlot(_ task: JobTask, host key: HostKey, worker: Int) {
-        task.role = hosts[key]?.machine.started(now: now) ?? .ordinary
-        hosts[key]?.active[worker, default: 0] += 1
+        task.role = hosts[key]?.machine.started(now: now, on: worker) ?? .ordinary
         if let idle = hosts[key]?.idle[worker], idle > 0 { hosts[key]?.idle[worker] = idle - 1 }
         workerLoads[worker].active += 1
         task.slot = key
@@ -130,11 +126,9 @@ extension DispatchLoop {
         task.slot = nil
         workerLoads[worker].active -= 1
         guard let host = hosts[key] else { return }
-        host.machine.finished(task.role, end)
-        host.active[worker] = (host.active[worker] ?? 1) - 1
-        if host.active[worker] == 0 { host.active[worker] = nil }
+        host.machine.finished(task.role, end, on: worker)
         if keptConnection, host.machine.stage != .http2 { host.idle[worker, default: 0] += 1 }
-        if host.machine.stage == .http2 { host.idle = host.active.isEmpty ? [worker: 1] : [:] }
+        if host.machine.stage == .http2 { host.idle = host.machine.active == 0 ? [worker: 1] : [:] }
         slotFreed(key)
     }
 

@@ -36,8 +36,8 @@ extension DispatchLoop {
             nextDue = [nextDue, next].compactMap { $0 }.min()
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
         case .expired(let parts, let isLast): partsExpired(parts, isLast: isLast)
-        case .woke(let list, let lowestRank):
-            if !haltedLists.contains(list) { board.wake(list, lowestRank: lowestRank) }
+        case .woke(let list, let lowestRank, let lanes):
+            if !haltedLists.contains(list) { board.wake(list, lowestRank: lowestRank, lanes: lanes) }
         case .reread(let lanes):
             for lane in lanes where !haltedLists.contains(lane.list) { board.reread(lane) }
         case .errands(let errands, let verb):

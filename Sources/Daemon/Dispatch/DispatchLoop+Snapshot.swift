@@ -120,7 +120,8 @@ extension DispatchLoop {
         document.rateLimit = host.rateLimit
         switch host.machine.stage {
         case .http2:
-            document.connections = host.machine.connectionsInUse + (host.active.isEmpty ? host.idleTotal : 0)
+            document.connections =
+                host.machine.connectionsInUse + (host.machine.active == 0 ? host.idleTotal : 0)
             document.httpVersion = "2"
         case .http1:
             document.connections = host.machine.connectionsInUse + host.idleTotal
@@ -189,7 +190,7 @@ extension DispatchLoop {
             worker.name = "dld-xfer-\(index)"
             worker.active = workerLoads[index].active
             worker.connections = hosts.values.reduce(0) {
-                $0 + ($1.active[index] ?? 0) + ($1.idle[index] ?? 0)
+                $0 + $1.machine.connections(on: index) + ($1.idle[index] ?? 0)
             }
             for seq in dividedJobs {
                 guard let task = tasks[seq], task.worker == index else { continue }

@@ -95,20 +95,23 @@ extension DispatchLoop {
     /// How many more orders of the host may be staged.
     func stageRoom(_ key: HostKey) -> Int {
         guard board.parkedCount(at: key) > 0, let host = hosts[key], takesStaged(key, host) else { return 0 }
-        return host.active.reduce(0) { sum, load in
-            sum + max(0, host.staged.gauge.depth(active: load.value) - host.staged.count(at: load.key))
-        }
+        return workerLoads.indices.reduce(0) { $0 + max(0, stageRoom(host, at: $1)) }
     }
 
     /// The worker whose transfers of the host are followed by the fewest orders for what it may have.
     private func stageWorker(_ key: HostKey, _ host: HostEntry) -> Int? {
         guard takesStaged(key, host) else { return nil }
         var best: (worker: Int, room: Int)?
-        for (worker, active) in host.active {
-            let room = host.staged.gauge.depth(active: active) - host.staged.count(at: worker)
+        for worker in workerLoads.indices {
+            let room = stageRoom(host, at: worker)
             if room > (best?.room ?? 0) { best = (worker, room) }
         }
         return best?.worker
+    }
+
+    private func stageRoom(_ host: HostEntry, at worker: Int) -> Int {
+        host.staged.gauge.depth(active: host.machine.spread.active(on: worker))
+            - host.staged.count(at: worker)
     }
 
     private func takesStaged(_ key: HostKey, _ host: HostEntry) -> Bool {
@@ -124,7 +127,7 @@ extension DispatchLoop {
         guard let url = task.givenURL, let worker = stagePlace(task.job, task.claim, at: url.host) else {
             return false
         }
-        let order = order(for: task, url, isHTTP2: false)
+        let order = order(for: task, url, .http1)
         guard order.gate != nil else {
             tokens[task.token] = nil
             return false

@@ -177,9 +177,9 @@ extension DispatchLoop {
             act(task.machine.handle(.redirected), on: task)
             return
         }
-        let isHTTP2 = hosts[url.host]?.machine.stage == .http2
+        let stage = hosts[url.host]?.machine.stage
         takeSlot(task, host: url.host, worker: worker)
-        let order = order(for: task, url, isHTTP2: isHTTP2)
+        let order = order(for: task, url, stage)
         promiseRoom(task)
         if suspects.isCareful(now), task.isActiveUncommitted {
             outbox.held.append((worker, order))
@@ -190,13 +190,19 @@ extension DispatchLoop {
     }
 
     /// What the job's worker gets, under a name of its own.
-    mutating func order(for task: JobTask, _ url: DownloadURL, isHTTP2: Bool) -> TransferOrder {
+    /// - Parameter stage: of the host, before this transfer had its slot.
+    mutating func order(for task: JobTask, _ url: DownloadURL, _ stage: HostMachine.Stage?) -> TransferOrder {
         task.token = nextToken
         nextToken += 1
         tokens[task.token] = task.seq
         var built = orders.order(for: task, url: url)
         // A scout waits for nobody: there may be no connection any more.
-        built.order.waitsForMultiplex = isHTTP2 && url.scheme == "https" && task.role == .ordinary
+        built.order.mayShareConnection = url.scheme == "https" && stage != .http1
+        // Where libcurl opens more than we count, it is not asked for one beyond these.
+        built.order.opensConnection =
+            task.role == .opener && hosts[url.host]?.machine.spread.isProven ?? false
+        built.order.waitsForMultiplex =
+            built.order.mayShareConnection && stage == .http2 && task.role != .scout
         built.order.asksRanges = ranges.asksRanges(of: url.host)
         built.order.hostLimiter = hosts[url.host]?.limiter
         built.order.gate = gate(of: url.host)

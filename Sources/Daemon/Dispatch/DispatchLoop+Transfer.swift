@@ -9,9 +9,11 @@ import Transfer
 extension DispatchLoop {
     mutating func transferReported(_ event: TransferEvent) {
         switch event {
-        case .connected(_, let token, let isHTTP2, let isUsable):
+        case .connected(let worker, let token, let isHTTP2, let isUsable, let sight):
             guard let task = task(of: token), let key = task.slot else { return }
+            let role = task.role
             answered(isHTTP2: isHTTP2, isUsable: isUsable, to: task, host: key)
+            if isHTTP2 { hosts[key]?.machine.saw(sight ?? .one, on: worker, to: role) }
             if isUsable { hosts[key]?.machine.opened() }
             uplinkProved()
             freed(key)
@@ -102,7 +104,11 @@ extension DispatchLoop {
         if report.response.httpStatus != nil {
             task.response = report.response
             task.finalURL = task.url?.text
-            if let key { noteAnswer(report.response, to: task, host: key) }
+            if let key {
+                let role = task.role
+                noteAnswer(report.response, to: task, host: key)
+                noteStreams(report, role, host: key)
+            }
             noteSize(report.response, of: task)
         }
         // What a redirect may lead to depends on it.
@@ -112,6 +118,11 @@ extension DispatchLoop {
         task.timings.tls = report.timings.tls
         task.timings.firstByte = report.timings.firstByte
         task.timings.transfer = report.timings.transfer
+    }
+
+    private func noteStreams(_ report: TransferReport, _ role: HostMachine.Role, host key: HostKey) {
+        guard report.response.httpVersion == "2", let sight = report.sight else { return }
+        hosts[key]?.machine.saw(sight, on: report.worker, to: role)
     }
 
     /// Whether the answer came from a public host; in doubt it did, so that it may not lead into this network. Behind

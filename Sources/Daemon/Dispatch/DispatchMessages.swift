@@ -87,8 +87,8 @@ enum LedgerReply: Sendable {
     case due([LaneKey], next: WallTime?)
     /// Parts to be removed; not `isLast`: there are more.
     case expired([ExpiredPart], isLast: Bool)
-    /// Jobs of this list were admitted, resumed or put back; `lowestRank`: of admitted ones, nil where unknown.
-    case woke(ListID, lowestRank: Int?)
+    /// Jobs of this list were admitted, resumed or put back; `lowestRank` and `lanes`: of admitted ones, nil where unknown.
+    case woke(ListID, lowestRank: Int?, lanes: [LaneKey]? = nil)
     /// Rows of these lanes changed under the read-ahead.
     case reread([LaneKey])
     /// The list that these jobs fetch lists of digests for was paused or resumed.

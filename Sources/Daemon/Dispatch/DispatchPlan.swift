@@ -53,7 +53,7 @@ struct DispatchPlan: Sendable {
         let isMost = rule.streams == configuration.hosts.mostStreams
         return HostMachine.Caps(
             connections: rule.connections, streams: rule.streams, sharedConnections: isMost ? nil : 1,
-            requestsPerSecond: rule.requestsPerSecond)
+            requestsPerSecond: rule.requestsPerSecond, workers: workers, perWorker: slotsPerWorker)
     }
 }
 

@@ -101,14 +101,15 @@ struct LaneBoard {
 
     /// A list has (more) queued jobs: after admission, a due retry, a resume.
     /// - Parameter lowestRank: of the rows that came; nil: they may lie anywhere, before what was read too.
-    mutating func wake(_ id: ListID, lowestRank: Int? = nil) {
-        for key in lists[id]?.lanes ?? [] {
+    /// - Parameter joined: the lanes they lie in; nil: any. Lanes that are here are not looked for.
+    mutating func wake(_ id: ListID, lowestRank: Int? = nil, lanes joined: [LaneKey]? = nil) {
+        for key in joined ?? Array(lists[id]?.lanes ?? []) {
             guard let cursor = lanes[key]?.cursor else { continue }
             lanes[key]?.hasMore = true
             if lowestRank.map({ $0 < cursor.rank }) ?? (cursor != .start) { lanes[key]?.needsRewind = true }
             refill(key)
         }
-        relook(id)
+        if joined?.allSatisfy({ lanes[$0] != nil }) != true { relook(id) }
     }
 
     /// Rows of this lane may have come back before its cursor (a retry, a resume): read it from the start again.
@@ -182,7 +183,8 @@ struct LaneBoard {
             }
             list.lastHost = row.key.host
         }
-        if list.wokeMeanwhile {
+        // Once this pass is through: begun anew at each wake it would never come to a long list's later hosts.
+        if list.wokeMeanwhile, isLast || !hasRoom(for: list) {
             list.wokeMeanwhile = false
             list.lastHost = nil
             list.hasMoreLanes = true

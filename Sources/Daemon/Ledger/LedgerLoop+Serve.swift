@@ -153,11 +153,6 @@ extension LedgerLoop {
         case .begin(let file):
             let row = try store.begin(file, now: now)
             replies.spool.append(.begun(file, .success(row)))
-        case .admit(let batch):
-            let result = try store.admit(batch, now: now)
-            replies.spool.append(.admitted(batch.list, result.position))
-            let rank = batch.entries.map { -min(max($0.priority, -1_000_000_000), 1_000_000_000) }.min()
-            if !result.lanes.isEmpty { replies.dispatch.append(.woke(batch.list, lowestRank: rank)) }
         case .finish(let list, let position):
             let row = try store.finishAdmission(list, position: position)
             replies.spool.append(.finished(row))
@@ -176,7 +171,7 @@ extension LedgerLoop {
             try store.close(list, finalName: finalName, now: now)
             ended.remove(list)
             replies.spool.append(.closed(list))
-        case .expired, .forget: break
+        case .admit, .expired, .forget: break
         }
     }
 }

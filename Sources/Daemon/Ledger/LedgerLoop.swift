@@ -10,9 +10,9 @@ import Spool
 /// Receives: `LedgerRequest` from the dispatcher (in order), `SpoolRequest` from the spool.
 /// Sends: `LedgerReply` to the dispatcher, `SpoolMessage` to the spool; both only after the commit.
 ///
-/// One turn is one transaction: all the dispatcher's requests first, then one of the spool's (an admission batch, a
-/// page of results), then one slice of a command on a whole list. So state changes never wait behind an admission of
-/// ten million lines, and many of them share one fsync.
+/// One turn is one transaction: all the dispatcher's requests first, then one of the spool's (a page of results, or
+/// batches of lists by `AdmissionPace`), then one slice of a command on a whole list. So state changes never wait behind
+/// an admission of ten million lines, and many of them share one fsync.
 ///
 /// Diagnostics: a transient failure (a lock from outside, a full disk) pauses everything and the same turn is tried
 /// again, nothing dropped; a corrupt file ends the daemon (65).
@@ -31,6 +31,8 @@ struct LedgerLoop: ~Copyable {
         var dispatch: [LedgerReply] = []
         var spool: [SpoolMessage] = []
         var answers: [@Sendable () -> Void] = []
+        /// The lowest rank that the turn's batches have brought to each list.
+        var lowestRanks: [ListID: Int] = [:]
     }
     /// A command on a whole list, worked off a slice a turn.
     struct Work {
@@ -62,6 +64,9 @@ struct LedgerLoop: ~Copyable {
     /// Lists of digests that are applied or removed, a slice a turn.
     var digestWorks: [DigestWork] = []
     var pendingSpool: [SpoolRequest] = []
+    var pace = AdmissionPace()
+    /// Whose batch went in last.
+    var lastList: ListID?
     /// Lists whose end has been told to the spool.
     var ended: Set<ListID> = []
     var isInTrouble = false
@@ -171,6 +176,8 @@ struct LedgerLoop: ~Copyable {
         var digestWorks = self.digestWorks
         var removals = self.removals
         var spool = pendingSpool
+        var pace = self.pace
+        pace.begin(othersWait: !turn.isEmpty)
         var ended = self.ended
         let mustLast =
             !(spool.isEmpty && works.isEmpty && surrenders.isEmpty && digestWorks.isEmpty && removals.isEmpty)
@@ -180,17 +187,22 @@ struct LedgerLoop: ~Copyable {
                 if try serveHost(request, now: now, surrenders: &surrenders, replies: &replies) { continue }
                 try serve(request, now: now, works: &works, replies: &replies)
             }
-            if let next = nextSpool(of: spool) {
+            if let next = nextSpool(of: spool), !spool[next].isBatch {
                 let request = spool.remove(at: next)
                 if try !serveRemoval(request, removals: &removals, replies: &replies) {
                     try serve(request, now: now, ended: &ended, replies: &replies)
                 }
+            } else {
+                try admit(&spool, &pace, now: now, replies: &replies)
             }
             if !works.isEmpty { try slice(&works, now: now, replies: &replies) }
             if !surrenders.isEmpty { try slice(&surrenders, now: now, replies: &replies) }
             if !digestWorks.isEmpty { try slice(&digestWorks, now: now, replies: &replies) }
             if !removals.isEmpty { try slice(&removals, replies: &replies) }
             takeDigestNews(&digestWorks, replies: &replies)
+        }
+        for (list, lanes) in store.takeAdmittedLanes() {
+            replies.dispatch.append(.woke(list, lowestRank: replies.lowestRanks[list], lanes: lanes))
         }
         let joined = store.takeJoinedLanes()
         if !joined.isEmpty { replies.dispatch.append(.reread(joined)) }
@@ -205,6 +217,7 @@ struct LedgerLoop: ~Copyable {
         self.digestWorks = digestWorks
         self.removals = removals
         pendingSpool = spool
+        self.pace = pace
         self.ended = ended
         return replies
     }
@@ -223,13 +236,18 @@ struct LedgerLoop: ~Copyable {
         }
     }
 
-    /// The next of the spool's requests; admission may have to wait.
-    private func nextSpool(of pending: [SpoolRequest]) -> Int? {
-        guard upkeep.log.hold > .nothing else { return pending.isEmpty ? nil : 0 }
-        return pending.firstIndex { if case .admit = $0 { false } else { true } }
+    /// The next of the spool's requests. What is no batch goes first: no batch stands behind it, and somebody waits. Then a
+    /// batch of another list than the last one, so that a long list keeps no short one waiting; admission may have to wait.
+    func nextSpool(of pending: [SpoolRequest]) -> Int? {
+        if let urgent = pending.firstIndex(where: { !$0.isBatch }) { return urgent }
+        guard upkeep.log.hold == .nothing, !pending.isEmpty else { return nil }
+        let other = pending.firstIndex {
+            if case .admit(let batch) = $0 { batch.list != lastList } else { false }
+        }
+        return other ?? 0
     }
 
-    private var hasNoWork: Bool {
+    var hasNoWork: Bool {
         works.isEmpty && surrenders.isEmpty && digestWorks.isEmpty && removals.isEmpty
     }
 
