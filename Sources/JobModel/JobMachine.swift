@@ -24,6 +24,7 @@ public struct JobMachine: Sendable, Hashable {
     public mutating func handle(_ event: Event) -> Action {
         switch state {
         case .ready: return ready(event)
+        case .staged: return staged(event)
         case .transferring: return transferring(event)
         case .doubted(let keepsPart): return doubted(event, keepsPart: keepsPart)
         case .hopping: return hopping(event)
@@ -46,6 +47,8 @@ public struct JobMachine: Sendable, Hashable {
 
     private mutating func ready(_ event: Event) -> Action {
         switch event {
+        case .staged:
+            return enter(.staged, .none)
         case .started:
             return enter(.transferring, .none)
         case .sumStarted:
@@ -66,6 +69,24 @@ public struct JobMachine: Sendable, Hashable {
         case .redirected, .doubted, .checkDiffers, .digestMatched, .synced,
             .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
             .restCommitted, .endCommitted:
+            illegal(event)
+        }
+    }
+
+    private mutating func staged(_ event: Event) -> Action {
+        switch event {
+        case .started:
+            return enter(.transferring, .none)
+        case .stopped(let keepsPart):
+            return followRequest(keepsPart: keepsPart)
+        case .requested(let wish):
+            let before = request
+            request = strongest(before, wish)
+            return request == before ? .none : .stopTransfer(keepsPart: request != .cancel)
+        case .staged, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .foundWhole,
+            .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .broke,
+            .kept,
+            .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -95,7 +116,8 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .gaveUp:
             return enter(.parting, .keepPart)
-        case .started, .sumStarted, .checkDiffers, .foundWhole, .digestMatched, .synced, .syncedForNewName,
+        case .staged, .started, .sumStarted, .checkDiffers, .foundWhole, .digestMatched, .synced,
+            .syncedForNewName,
             .named, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
             illegal(event)
         }
@@ -112,7 +134,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .gaveUp:
             return enter(.parting, .keepPart)
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
             .numbered, .kept, .stopped, .restCommitted, .endCommitted:
             illegal(event)
@@ -130,7 +152,7 @@ public struct JobMachine: Sendable, Hashable {
             return followRequest(keepsPart: false)
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .foundWhole,
+        case .staged, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .foundWhole,
             .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
             .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -148,7 +170,7 @@ public struct JobMachine: Sendable, Hashable {
             return .none
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .received, .foundWhole,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .received, .foundWhole,
             .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
             .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -165,7 +187,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
             .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -178,7 +200,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
             .numbered, .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -197,7 +219,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
             .restCommitted, .endCommitted:
             illegal(event)
@@ -212,7 +234,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .committed, .nameTaken, .numbered,
             .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -227,7 +249,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .nameTaken, .numbered, .broke,
             .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -244,7 +266,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .numbered, .kept,
             .stopped, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -257,7 +279,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.committing, .commitPublishing)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .broke,
             .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -271,7 +293,7 @@ public struct JobMachine: Sendable, Hashable {
         case .requested:
             // The ledger applies it to the resting row, once that is committed.
             return .tooLate
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
             .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -284,7 +306,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
             .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -302,7 +324,7 @@ public struct JobMachine: Sendable, Hashable {
             return .stopSum
         case .concluded:
             return enter(.ending, .commitEnd)
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
             .numbered, .kept, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
@@ -315,7 +337,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.rested, .leaveWindow)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
             .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .endCommitted:
             illegal(event)
@@ -328,7 +350,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ended, .leaveWindow)
         case .requested:
             return .tooLate
-        case .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
+        case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
             .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .restCommitted:
             illegal(event)

@@ -3,8 +3,12 @@
 // What the machine of a job is in, told, and answers.
 extension JobMachine {
     public enum State: Sendable, Hashable {
-        /// In the window, not started. Exits: transferring, checking, summing, digesting, reading, ending, resting.
+        /// In the window, not started. Exits: staged, transferring, checking, summing, digesting, reading, ending,
+        /// resting.
         case ready
+        /// A worker has the order, to begin it when a transfer of the host has ended well. Exits: transferring, ending,
+        /// resting.
+        case staged
         /// A transfer is out. Exits: doubted, hopping, checking, digesting, syncing, keeping, parting, ending,
         /// resting.
         case transferring
@@ -49,6 +53,7 @@ extension JobMachine {
     public enum Request: Sendable, Hashable { case cancel, pause, requeue }
 
     public enum Event: Sendable, Hashable {
+        case staged
         case started
         case sumStarted
         case redirected

@@ -38,6 +38,8 @@ final class ActiveTransfer {
     var isSpoiled = false
     var restarts = 0
     var continuations = 0
+    /// Took the place of another: nobody waits to hear how it gets on.
+    var isSuccessor = false
     /// Bytes of an earlier attempt that are part of the file.
     var keptBytes: Int64 {
         // Dropped, refused, or answered with the whole file: nothing of it was kept.

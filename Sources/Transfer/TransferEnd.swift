@@ -183,7 +183,8 @@ extension TransferLoop {
         if let since = transfer.divided?.since {
             report.timings.transfer = max(0, (Clock.now() - since).nanosecondsClamped)
         }
-        events.append(.finished(report))
+        report.successor = successor(of: report, transfer)
+        tell(.finished(report), isUrgent: report.successor == nil)
     }
 }
 

@@ -94,7 +94,7 @@ extension TransferLoop {
         giveBack(report)
     }
 
-    private mutating func giveBack(_ report: SegmentReport) { events.append(.segmentOver(report)) }
+    private mutating func giveBack(_ report: SegmentReport) { tell(.segmentOver(report)) }
 
     /// Four times a second: what each connection brings, and whether there should be more.
     mutating func lookAtSegments(_ now: MonotonicTime) {
@@ -137,7 +137,7 @@ extension TransferLoop {
     mutating func tell(_ transfer: ActiveTransfer, _ divided: DividedTransfer, _ wish: SegmentWish) {
         guard wish != divided.toldWish else { return }
         divided.toldWish = wish
-        events.append(.segmentsWanted(worker: worker, token: transfer.order.token, wish))
+        tell(.segmentsWanted(worker: worker, token: transfer.order.token, wish))
     }
 
     /// Asks for a range, with everything that the first request was asked with; of a mirror, with what is its own.

@@ -24,6 +24,8 @@ public struct TransferLoop: ~Copyable {
     static let progressStep: Duration = .milliseconds(250)
     /// The longest sleep: the watchdog wants to see a turn.
     static let longestSleep: Duration = .seconds(2)
+    /// Ends of transfers that others have taken the place of are told within this.
+    static let gathering: Duration = .milliseconds(2)
     /// Ranges shorter than asked that one transfer goes on after.
     static let continuationLimit = 1000
 
@@ -43,9 +45,18 @@ public struct TransferLoop: ~Copyable {
     private var paused: [Reception] = []
     /// Transfers whose files come in segments.
     var divided: Set<UInt64> = []
-    var events: [TransferEvent] = []
+    private(set) var events: [TransferEvent] = []
+    /// Somebody waits for one of them.
+    private var isUrgent = false
+    /// When they are told at the latest.
+    private var tellBy = MonotonicTime.distantFuture
+    /// Staged orders that have begun since events were told last.
+    var begunSinceTold = 0
+    var staged = StagedOrders()
+    /// Staged orders whose turn has come, not yet given to libcurl.
+    var successors: [ActiveTransfer] = []
     private var nextProgress = MonotonicTime(nanoseconds: 0)
-    private var isStopping = false
+    private(set) var isStopping = false
 
     /// - Parameters:
     ///   - bell: what `inbox` wakes; gets this loop's waker.
@@ -83,13 +94,14 @@ public struct TransferLoop: ~Copyable {
             countStreams()
             let now = Clock.now()
             unpauseDue(now)
+            beginSuccessors()
             takeProgress(now)
-            deliver()
+            deliver(now)
             if isStopping && active.isEmpty { break }
             multi.poll(atMost: sleep(now))
         }
-        events.append(.stopped(worker: worker))
-        deliver()
+        tell(.stopped(worker: worker))
+        deliver(Clock.now())
     }
 
     private mutating func handle(_ command: TransferCommand) {
@@ -101,7 +113,12 @@ public struct TransferLoop: ~Copyable {
             } else {
                 begin(ActiveTransfer(order))
             }
+        case .stage(let order): stage(order)
+        case .begin(let token):
+            if let transfer = staged.take(token) { begin(transfer) }
+        case .unstage(let token): unstage(token)
         case .cancel(let token, let keepsPart):
+            unstage(token)
             // Not there: it ended before the command came, and its report is on the way.
             if let transfer = active[token] { cancel(transfer, keepsPart: keepsPart) }
         case .connectionLimits(let cacheSize, let perHost, let streams):
@@ -112,6 +129,7 @@ public struct TransferLoop: ~Copyable {
         case .forgetFolders: tools.folders.forgetAll()
         case .stop(let keepsParts):
             isStopping = true
+            for transfer in staged.takeAll() { giveBack(transfer) }
             for transfer in active.values { cancel(transfer, keepsPart: keepsParts) }
         }
     }
@@ -126,20 +144,21 @@ public struct TransferLoop: ~Copyable {
 
     private mutating func takeNotes() {
         for note in tools.notes.firstHeads {
-            events.append(
+            tell(
                 .connected(
                     worker: worker, token: note.token, isHTTP2: note.isHTTP2, isUsable: note.isUsable,
-                    sight: note.isHTTP2 ? sight(of: note.token) : nil))
+                    sight: note.isHTTP2 ? sight(of: note.token) : nil),
+                isUrgent: !(active[note.token]?.isSuccessor ?? false))
         }
         tools.notes.firstHeads.removeAll(keepingCapacity: true)
         for note in tools.notes.helperHeads {
-            events.append(
+            tell(
                 .helperConnected(
                     worker: worker, token: note.token, place: note.place, isUsable: note.isUsable))
         }
         tools.notes.helperHeads.removeAll(keepingCapacity: true)
         for note in tools.notes.sizes {
-            events.append(.sized(worker: worker, token: note.token, total: note.total))
+            tell(.sized(worker: worker, token: note.token, total: note.total))
         }
         tools.notes.sizes.removeAll(keepingCapacity: true)
         for token in tools.notes.divisible { divide(token) }
@@ -203,23 +222,37 @@ public struct TransferLoop: ~Copyable {
         nextProgress = now + Self.progressStep
         lookAtSegments(now)
         let moved = active.values.compactMap { $0.progress() }
-        if !moved.isEmpty { events.append(.progress(worker: worker, moved)) }
+        if !moved.isEmpty { tell(.progress(worker: worker, moved)) }
         let checkpoints = active.values.compactMap { transfer in
             transfer.checkpoint(settings, now: now).map {
                 TransferCheckpoint(token: transfer.order.token, checkpoint: $0)
             }
         }
-        if !checkpoints.isEmpty { events.append(.checkpoint(worker: worker, checkpoints)) }
+        if !checkpoints.isEmpty { tell(.checkpoint(worker: worker, checkpoints)) }
     }
 
-    private mutating func deliver() {
+    mutating func tell(_ event: TransferEvent, isUrgent: Bool = true) {
+        if isUrgent { self.isUrgent = true }
+        events.append(event)
+    }
+
+    /// While staged orders keep the connections busy, ends are gathered: one message for many, and one answer.
+    private mutating func deliver(_ now: MonotonicTime) {
         guard !events.isEmpty else { return }
+        if !isUrgent, !isStopping, staged.count > begunSinceTold {
+            if tellBy == .distantFuture { tellBy = now + Self.gathering }
+            if now < tellBy { return }
+        }
         emit(events)
         events.removeAll(keepingCapacity: true)
+        isUrgent = false
+        begunSinceTold = 0
+        tellBy = .distantFuture
     }
 
     private func sleep(_ now: MonotonicTime) -> Duration {
         var limit = active.isEmpty ? Self.longestSleep : Self.progressStep
+        if !events.isEmpty { limit = min(limit, max(.zero, tellBy - now)) }
         for reception in paused where reception.key != nil {
             if let due = reception.pausedUntil { limit = min(limit, max(.zero, due - now)) }
         }

@@ -87,6 +87,8 @@ public struct TransferOrder: Sendable {
     public var fileMode: UInt32 = 0o644
     /// Gives the file the server's Last-Modified.
     public var keepsRemoteTime = false
+    /// Behind which a staged order takes this one's place when it has ended well; needed by one that is staged.
+    public var gate: StageGate?
 
     public init(token: UInt64, seq: JobSeq, url: DownloadURL, partName: String) {
         self.token = token
@@ -112,6 +114,13 @@ public struct HelperOrder: Sendable {
 public enum TransferCommand: Sendable {
     /// Answered by exactly one `finished`. In a box: commands are copied on their way.
     indirect case start(TransferOrder)
+    /// Is not begun before a transfer behind the same gate ends well, whose report then names it, or before `begin`.
+    /// Answered by one `finished` as well.
+    indirect case stage(TransferOrder)
+    /// A staged order is begun now, unless it was already.
+    case begin(token: UInt64)
+    /// A staged order is given back, unless it has begun: its `finished` says `cancelled`.
+    case unstage(token: UInt64)
     /// Ends one; its `finished` says `cancelled`, unless it had ended already. `keepsPart`: what arrived is
     /// synced and reported as a resume point where the server gave a strong validator; else the part is
     /// removed.

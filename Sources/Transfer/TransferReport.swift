@@ -93,6 +93,8 @@ public struct TransferReport: Sendable {
     public var ranges = RangeConduct.fair
     /// Connections opened; 0: rode a warm one.
     public var newConnections = 0
+    /// The staged order that has begun in its place: one ended, one started.
+    public var successor: Successor?
     /// Of HTTP/2: what is left of the connections to its host.
     public var sight: StreamSight?
 }

@@ -16,6 +16,11 @@ final class DispatchRig {
     /// Transfers handed out and not yet ended, in order.
     var orders: [TransferOrder] = []
     var cancels: [UInt64] = []
+    /// Orders that workers have and may not begin yet, oldest first, and those that they were told to begin.
+    var staged: [TransferOrder] = []
+    var begun: [UInt64] = []
+    /// Those that workers were asked to give back, unless they had begun.
+    var unstaged: [UInt64] = []
     /// Connections that transfers were given beside their first, and those asked back.
     var opened: [UInt64] = []
     var closed: [UInt64] = []
@@ -145,7 +150,12 @@ final class DispatchRig {
         for command in box.workers.sorted(by: { $0.key < $1.key }).flatMap(\.value) {
             switch command {
             case .start(let order): orders.append(order)
+            case .stage(let order): staged.append(order)
+            case .begin(let token):
+                begun.append(token)
+                if let order = takeStaged(token) { orders.append(order) }
             case .cancel(let token, _): cancels.append(token)
+            case .unstage(let token): unstaged.append(token)
             case .openSegment(let token, let helper):
                 opened.append(token)
                 if let helper { helpers.append(helper) }
@@ -188,6 +198,35 @@ final class DispatchRig {
         report.response.httpStatus = status
         loop.transferReported(.finished(report))
         take()
+    }
+
+    /// A short transfer brings its file.
+    /// - Parameter isSucceeded: the oldest staged order takes its place, if there is one.
+    func bring(_ order: TransferOrder, isSucceeded: Bool = true) {
+        orders.removeAll { $0.token == order.token }
+        var report = TransferReport(
+            token: order.token, seq: order.seq, worker: 0, result: .complete(Self.part))
+        report.response.httpStatus = 200
+        report.timings.firstByte = 200_000
+        report.timings.transfer = 10_000
+        if isSucceeded, let next = staged.first(where: { $0.gate === order.gate }), order.gate?.isOpen == true
+        {
+            report.successor = Successor(token: next.token, begun: loop.now)
+            if let next = takeStaged(next.token) { orders.append(next) }
+        }
+        loop.transferReported(.finished(report))
+        take()
+    }
+
+    func takeStaged(_ token: UInt64) -> TransferOrder? {
+        staged.firstIndex { $0.token == token }.map { staged.remove(at: $0) }
+    }
+
+    /// Workers give back what they were asked for and had not begun.
+    func giveBackStaged() {
+        for token in unstaged + cancels {
+            if let order = takeStaged(token) { end(order, .cancelled(resume: nil)) }
+        }
     }
 
     func publish(_ event: PublishEvent) {

@@ -29,6 +29,8 @@ final class DispatchSimulation {
     private(set) var ends: [JobSeq: Int] = [:]
     private(set) var mostActive: [HostKey: Int] = [:]
     private var hostOf: [UInt64: HostKey] = [:]
+    /// Staged orders that have begun in the place of one that ended.
+    private(set) var successions = 0
     static let connections = 3
 
     init(seed: UInt64, jobs count: Int) {
@@ -59,6 +61,7 @@ final class DispatchSimulation {
         collect()
         for _ in 0..<Int.random(in: 0...3, using: &random) where !asked.isEmpty { serve(asked.removeFirst()) }
         if Bool.random(using: &random) { endTransfer() }
+        if Bool.random(using: &random) { giveBack() }
         if Bool.random(using: &random) { publish() }
         if let seq = kept.popLast() { rig.loop.publishReported(.kept(seq, .stored)) }
     }
@@ -77,17 +80,54 @@ final class DispatchSimulation {
             }
         }
         for command in box.workers.values.flatMap({ $0 }) {
-            if case .start(let order) = command {
-                rig.orders.append(order)
-                hostOf[order.token] = order.url.host
-                let active = rig.orders.count { $0.url.host == order.url.host }
-                mostActive[order.url.host] = max(mostActive[order.url.host] ?? 0, active)
+            switch command {
+            case .start(let order): begin(order)
+            case .stage(let order): rig.staged.append(order)
+            case .begin(let token): if let order = rig.takeStaged(token) { begin(order) }
+            case .cancel(let token, _): cancelled.append((token, true))
+            case .unstage(let token): cancelled.append((token, false))
+            default: break
             }
         }
         published += box.sync.values.flatMap { $0 }.map { ($0.seq, false) }
         published += box.rename.values.flatMap { $0 }.map { ($0.seq, true) }
         for command in box.publish.values.flatMap({ $0 }) {
             if case .keep(let seq, _, _) = command { kept.append(seq) }
+        }
+    }
+
+    private func begin(_ order: TransferOrder) {
+        rig.orders.append(order)
+        hostOf[order.token] = order.url.host
+        let active = rig.orders.count { $0.url.host == order.url.host }
+        mostActive[order.url.host] = max(mostActive[order.url.host] ?? 0, active)
+    }
+
+    /// A worker hears of a cancel late: until then what it is told to give back may begin.
+    private func giveBack() {
+        guard !cancelled.isEmpty else { return }
+        let (token, isCancel) = cancelled.removeFirst()
+        let running = isCancel ? rig.orders.first { $0.token == token } : nil
+        guard let order = rig.takeStaged(token) ?? running else { return }
+        rig.orders.removeAll { $0.token == token }
+        rig.loop.transferReported(
+            .finished(
+                TransferReport(token: token, seq: order.seq, worker: 0, result: .cancelled(resume: nil))))
+    }
+
+    /// What a worker does with staged orders at an end.
+    private func succeed(_ order: TransferOrder, _ report: inout TransferReport) {
+        guard let gate = order.gate else { return }
+        switch report.stageVerdict {
+        case .closes: gate.close()
+        case .stays: break
+        case .succeeds:
+            guard gate.isOpen, let next = rig.staged.first(where: { $0.gate === gate }),
+                let taken = rig.takeStaged(next.token)
+            else { return }
+            successions += 1
+            report.successor = Successor(token: taken.token, begun: rig.loop.now)
+            begin(taken)
         }
     }
 
@@ -194,6 +234,8 @@ final class DispatchSimulation {
         }
         var report = TransferReport(token: order.token, seq: order.seq, worker: 0, result: result)
         report.response.httpStatus = status
+        if case .complete = result { (report.timings.firstByte, report.timings.transfer) = (300_000, 10_000) }
+        succeed(order, &report)
         rig.loop.transferReported(.finished(report))
     }
 
@@ -215,4 +257,6 @@ final class DispatchSimulation {
         numbers = []
     }
     private var numbers: [JobSeq] = []
+    /// Whether what has begun is stopped too.
+    private var cancelled: [(token: UInt64, isCancel: Bool)] = []
 }

@@ -103,6 +103,10 @@ private let lives: [MachineLife] = [
                 .init(.started, .none),
                 .init(.received(needsDigest: true), .digestPart), .init(.digestMatched, .syncPart),
             ] + publishing)),
+    MachineLife(
+        "a staged order that begins", .ended,
+        [.init(.staged, .none), .init(.started, .none), .init(.received(needsDigest: false), .syncPart)]
+            + publishing),
     MachineLife("a sum", .ended, [.init(.sumStarted, .none)] + ending),
     MachineLife(
         "a sum put back", .rested,
@@ -116,6 +120,31 @@ private let requests: [MachineLife] = [
         [.init(.requested(.cancel), .commitEnd), .init(.endCommitted, .leaveWindow)]),
     MachineLife(
         "pause before the start", .rested, [.init(.requested(.pause), .commitRest(.paused))] + rest(.paused)),
+    MachineLife(
+        "cancel a staged order", .ended,
+        [
+            .init(.staged, .none), .init(.requested(.cancel), .stopTransfer(keepsPart: false)),
+            .init(.stopped(keepsPart: false), .commitEnd), .init(.endCommitted, .leaveWindow),
+        ]),
+    MachineLife(
+        "take a staged order back", .rested,
+        [
+            .init(.staged, .none), .init(.requested(.requeue), .stopTransfer(keepsPart: true)),
+            .init(.requested(.requeue), .none), .init(.stopped(keepsPart: false), .commitRest(.requeued)),
+        ] + rest(.requeued)),
+    MachineLife(
+        "take a staged order back that has just begun", .rested,
+        [
+            .init(.staged, .none), .init(.requested(.requeue), .stopTransfer(keepsPart: true)),
+            .init(.started, .none), .init(.stopped(keepsPart: true), .keepPart),
+            .init(.kept, .commitRest(.requeued)),
+        ] + rest(.requeued)),
+    MachineLife(
+        "pause a staged order that is whole before it hears of it", .ended,
+        [
+            .init(.staged, .none), .init(.requested(.pause), .stopTransfer(keepsPart: true)),
+            .init(.started, .none), .init(.received(needsDigest: false), .syncPart),
+        ] + publishing),
     MachineLife(
         "cancel a transfer", .ended,
         start([

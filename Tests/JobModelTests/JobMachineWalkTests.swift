@@ -33,7 +33,9 @@ struct WalkRandom: RandomNumberGenerator {
         let received: [JobMachine.Event] = [.received(needsDigest: false), .received(needsDigest: true)]
         switch state {
         case .ready:
-            return [.started, .sumStarted, .foundWhole, .checkNeeded, .concluded] + received + plain + wishes
+            return [.staged, .started, .sumStarted, .foundWhole, .checkNeeded, .concluded] + received + plain
+                + wishes
+        case .staged: return [.started] + stopped + wishes
         case .transferring:
             let doubted: [JobMachine.Event] = [.doubted(keepsPart: false), .doubted(keepsPart: true)]
             return [.redirected, .checkNeeded, .concluded, .gaveUp] + received + broke + stopped + doubted
@@ -120,7 +122,7 @@ struct WalkRandom: RandomNumberGenerator {
         case .readDigests: #expect(machine.state == .reading)
         case .rename: #expect(before == .committing)
         case .claimName: #expect(before == .syncing)
-        case .stopTransfer: #expect(before == .transferring)
+        case .stopTransfer: #expect(before == .transferring || before == .staged)
         case .stopSum: #expect(before == .summing)
         case .digestPart, .digestExisting, .startTransfer, .queueHop, .commitPublishing, .askNumber: break
         }

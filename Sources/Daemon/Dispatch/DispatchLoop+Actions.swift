@@ -14,6 +14,7 @@ extension DispatchLoop {
         case .none, .tooLate: break
         case .stopTransfer(let keepsPart):
             guard let worker = task.worker else { return }
+            noteWithdrawal(task)
             outbox.workers[worker, default: []].append(
                 .cancel(token: task.token, keepsPart: keepsPart && !task.isPartSuspect))
         case .stopSum:

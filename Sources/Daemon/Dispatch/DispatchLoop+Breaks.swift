@@ -102,7 +102,7 @@ extension DispatchLoop {
     private mutating func othersTakeTurns(_ task: JobTask, _ key: HostKey, _ host: HostEntry) -> Bool {
         // One that was redirected here is queued for another host.
         guard task.job.laneHost == key else { return false }
-        if board.hasJobs(of: key) {
+        if board.hasJobs(of: key) || host.staged.count > 0 {
             host.hasTurnsWaiting = true
             return true
         }

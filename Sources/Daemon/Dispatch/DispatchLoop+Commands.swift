@@ -35,7 +35,7 @@ extension DispatchLoop {
         case .ending, .parting, .ended, .rested, .digesting, .reading, .syncing, .naming, .committing,
             .renaming, .numbering:
             command.answer(.failure(JobError(.badOption, "job \(task.job.id) is being published; too late")))
-        case .ready, .transferring, .doubted, .hopping, .checking, .summing:
+        case .ready, .staged, .transferring, .doubted, .hopping, .checking, .summing:
             act(task.machine.handle(.requested(request)), on: task)
             command.answer(.success(1))
         }
@@ -95,7 +95,7 @@ extension DispatchLoop {
     /// Whether it could still be asked.
     mutating func ask(_ request: JobMachine.Request, of task: JobTask) -> Bool {
         switch task.machine.state {
-        case .ready, .transferring, .doubted, .hopping, .checking, .summing:
+        case .ready, .staged, .transferring, .doubted, .hopping, .checking, .summing:
             act(task.machine.handle(.requested(request)), on: task)
             return true
         case .digesting, .reading, .syncing, .naming, .committing, .renaming, .numbering, .keeping, .parting,

@@ -134,7 +134,10 @@ extension DispatchLoop {
             let before = shownPauses[seen.home]
             shownPauses[seen.home] = seen.pause
             if let why = seen.pause {
-                if before == nil { remark(.error, "paused: \(why)") }
+                if before == nil {
+                    remark(.error, "paused: \(why)")
+                    withdrawStaged()
+                }
                 if disks.stopsTransfers(seen.home) { stopTransfers(in: seen.home) }
             } else if before != nil {
                 isBetter = true
@@ -171,7 +174,7 @@ extension DispatchLoop {
     private mutating func stopTransfers(in home: PartHome) {
         for task in tasks.values where task.home == home {
             switch task.machine.state {
-            case .transferring, .hopping: act(task.machine.handle(.requested(.requeue)), on: task)
+            case .staged, .transferring, .hopping: act(task.machine.handle(.requested(.requeue)), on: task)
             default: break
             }
         }

@@ -15,6 +15,8 @@ final class HostEntry {
     /// Per worker: connections that idle in its cache as far as we know.
     var idle: [Int: Int] = [:]
     var lastUsed: MonotonicTime
+    /// Orders that workers have for it beyond its transfers.
+    var staged = StagedTokens()
     /// Set where the config limits this host's bytes a second.
     var limiter: RateLimiter?
     /// What it is set to now, bytes a second.
@@ -64,6 +66,7 @@ extension DispatchLoop {
     private mutating func forgetHosts() {
         let idle = hosts.filter {
             $0.value.machine.isForgettable(now: now) && $0.value.hops.isEmpty && !$0.value.isGivingUp
+                && $0.value.staged.count == 0
         }
         .sorted { $0.value.lastUsed < $1.value.lastUsed }
         for (key, _) in idle.prefix(Self.maxHosts / 4) {
@@ -153,10 +156,10 @@ extension DispatchLoop {
             return
         }
         switch verdict(for: key) {
-        case .start: board.hostFreed(key, slots: machine.room)
+        case .start: board.hostFreed(key, slots: machine.room + stageRoom(key))
         // Its lanes were parked because it was full: without this nobody would look again when the time has come.
         case .wait: considerHost(key)
-        case .full: break
+        case .full: board.hostFreed(key, slots: stageRoom(key))
         }
     }
 
@@ -167,6 +170,7 @@ extension DispatchLoop {
         hosts[key]?.machine.hold(until: now + delay, reason: reason)
         // The ledger keeps what was told last: never the shorter of two.
         guard hosts[key]?.machine.heldUntil != before else { return }
+        withdrawStaged(at: key)
         // Their jobs may have mirrors.
         board.hostFreed(key, slots: board.parkedCount(at: key))
         let until = WallTime(milliseconds: WallClock.milliseconds()) + delay

@@ -140,6 +140,7 @@ extension DispatchLoop {
         if nextPartLook <= now { expireParts() }
         if let look = nextFollowerLook, look <= now { letFollowersGo() }
         lookAtBarrenHosts()
+        lookAtStaged()
         lookAtUplink()
         followClock()
         lookAtDisks()
@@ -167,6 +168,7 @@ extension DispatchLoop {
         }
         consider(hostLook)
         consider(barrenLook)
+        consider(staging.look)
         consider(nextDiskLook())
         consider(nextRelist)
         consider(nextFollowerLook)

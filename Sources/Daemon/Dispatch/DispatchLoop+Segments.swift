@@ -139,7 +139,8 @@ extension DispatchLoop {
     /// Whether jobs wait for a slot of the host.
     private func isWanted(_ key: HostKey, _ host: HostEntry) -> Bool {
         // Lanes that were parked may be empty by now.
-        !host.hops.isEmpty || (board.parkedCount(at: key) > 0 && board.hasJobs(of: key))
+        !host.hops.isEmpty || host.staged.count > 0
+            || (board.parkedCount(at: key) > 0 && board.hasJobs(of: key))
     }
 
     private mutating func openSegment(_ task: JobTask, _ place: Int) {

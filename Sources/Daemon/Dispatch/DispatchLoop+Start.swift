@@ -8,13 +8,18 @@ import Transfer
 extension DispatchLoop {
     /// Starts what may start now: hops first, then round over lists and lanes.
     mutating func startJobs() {
-        if pauseReason != nil { return startProbe() }
+        staging.isOpen = mayStageAnything
+        if pauseReason != nil {
+            withdrawStaged()
+            return startProbe()
+        }
         switch mode {
         // What is under way may go on to where it was redirected to.
         case .running, .draining: _ = startHops()
         case .stopping, .ended: return
         }
         startSegments(asked: true)
+        startStaged()
         startQueued()
         startSegments(asked: false)
         reclaimSegments()
@@ -37,7 +42,7 @@ extension DispatchLoop {
         var starved: [HostKey] = []
         var soonest = hostLook
         let pick = board.next(
-            ahead: { self.mayCheckAhead($0) }, leaves: { self.isInTrouble($0) },
+            ahead: { self.mayCheckAhead($0) || self.mayStage($0) }, leaves: { self.isInTrouble($0) },
             elsewhere: { self.mayGoElsewhere($0, from: $1) }
         ) { key in
             let verdict = self.verdict(for: key)
@@ -95,6 +100,7 @@ extension DispatchLoop {
 
     /// The first transfer of an attempt.
     private mutating func startAttempt(_ task: JobTask) {
+        if stage(task) { return }
         guard let url = beginAttempt(task) else { return }
         _ = task.machine.handle(.started)
         if url.host == task.job.laneHost || mayStart(at: url.host) {
@@ -106,17 +112,19 @@ extension DispatchLoop {
     }
 
     /// An attempt is charged, and its mirror chosen.
-    mutating func beginAttempt(_ task: JobTask) -> DownloadURL? {
+    /// - Parameter time: when its worker began it, where that was before now.
+    mutating func beginAttempt(_ task: JobTask, at time: MonotonicTime? = nil) -> DownloadURL? {
         if let mirror = elsewhere(task) { task.mirrors?.take(mirror) }
         guard let url = task.givenURL else { return nil }
         task.attempts += 1
-        let wall = WallTime(milliseconds: WallClock.milliseconds())
+        let begun = min(time ?? now, now)
+        let wall = WallTime(milliseconds: WallClock.milliseconds()) + (begun - now)
         if task.startedAt == nil { task.startedAt = wall }
-        task.attemptStarted = now
+        task.attemptStarted = begun
         if task.firstStarted == nil {
             // An attempt of an earlier run counts: the deadline runs from the first start of all.
             let ago = max(0, wall.rawValue - (task.startedAt ?? wall).rawValue)
-            task.firstStarted = now + .milliseconds(-min(ago, 1_000_000_000_000))
+            task.firstStarted = begun + .milliseconds(-min(ago, 1_000_000_000_000))
         }
         outbox.changes.append(.active(task.seq, attempts: task.attempts, startedAt: task.startedAt ?? wall))
         task.isActiveUncommitted = true
@@ -169,11 +177,24 @@ extension DispatchLoop {
             act(task.machine.handle(.redirected), on: task)
             return
         }
+        let stage = hosts[url.host]?.machine.stage
+        takeSlot(task, host: url.host, worker: worker)
+        let order = order(for: task, url, stage)
+        promiseRoom(task)
+        if suspects.isCareful(now), task.isActiveUncommitted {
+            outbox.held.append((worker, order))
+        } else {
+            outbox.workers[worker, default: []].append(.start(order))
+        }
+        task.isActiveUncommitted = false
+    }
+
+    /// What the job's worker gets, under a name of its own.
+    /// - Parameter stage: of the host, before this transfer had its slot.
+    mutating func order(for task: JobTask, _ url: DownloadURL, _ stage: HostMachine.Stage?) -> TransferOrder {
         task.token = nextToken
         nextToken += 1
         tokens[task.token] = task.seq
-        let stage = hosts[url.host]?.machine.stage
-        takeSlot(task, host: url.host, worker: worker)
         var built = orders.order(for: task, url: url)
         // A scout waits for nobody: there may be no connection any more.
         built.order.mayShareConnection = url.scheme == "https" && stage != .http1
@@ -184,18 +205,13 @@ extension DispatchLoop {
             built.order.mayShareConnection && stage == .http2 && task.role != .scout
         built.order.asksRanges = ranges.asksRanges(of: url.host)
         built.order.hostLimiter = hosts[url.host]?.limiter
+        built.order.gate = gate(of: url.host)
         built.order.place = task.ownPlace
         built.order.helpers = helpers(task)
         for flag in built.flags where !task.flags.contains(flag) { task.flags.append(flag) }
         task.isProxied = !(built.order.proxy ?? "").isEmpty
         task.bytes = 0
         task.rate = RateMeter()
-        promiseRoom(task)
-        if suspects.isCareful(now), task.isActiveUncommitted {
-            outbox.held.append((worker, built.order))
-        } else {
-            outbox.workers[worker, default: []].append(.start(built.order))
-        }
-        task.isActiveUncommitted = false
+        return built.order
     }
 }

@@ -57,13 +57,17 @@ extension DispatchLoop {
         let begun = max(0, timings.dns) &+ max(0, timings.connect) &+ max(0, timings.tls)
         let wait = timings.firstByte > begun ? Duration.nanoseconds(timings.firstByte - begun) : nil
         hosts[key]?.machine.brought(max(0, report.fetchedBytes - task.bytes), wait: wait, now: now)
+        if timings.firstByte >= 0, timings.transfer >= 0 {
+            hosts[key]?.staged.gauge.ended(after: .nanoseconds(timings.firstByte &+ timings.transfer))
+        }
     }
 
-    private func task(of token: UInt64) -> JobTask? { tokens[token].flatMap { tasks[$0] } }
+    func task(of token: UInt64) -> JobTask? { tokens[token].flatMap { tasks[$0] } }
 
     private mutating func finished(_ report: TransferReport) {
         guard let task = task(of: report.token) else { return }
         tokens[report.token] = nil
+        if case .staged = task.machine.state { return unstaged(task) }
         disks.release(report.token)
         let key = task.slot
         noteProbe(task.seq)
@@ -71,7 +75,9 @@ extension DispatchLoop {
         noteRanges(report.ranges, host: key)
         noteGoodput(report, of: task)
         endSegments(task)
-        freeSlot(task, keptConnection: keepsConnection(report), end: end(of: report))
+        freeSlot(task, keptConnection: report.keepsConnection, end: report.load)
+        if let successor = report.successor { succeeded(by: successor) }
+        if report.stageVerdict == .closes, let key { withdrawStaged(at: key) }
         switch report.result {
         case .complete(let part):
             task.servedPath = servedPath(for: task, report.response)
@@ -140,29 +146,6 @@ extension DispatchLoop {
         answered(isHTTP2: response.httpVersion == "2", isUsable: isUsable, to: task, host: key)
         if isUsable { fruitful(key) }
         if let time = response.quotaReset { hold(key, for: time, reason: "rate_limit") }
-    }
-
-    /// What the end of a transfer tells about how much its host can take.
-    private func end(of report: TransferReport) -> AdaptiveCap.End {
-        switch report.result {
-        case .complete, .notModified, .redirect: return .success
-        case .taken, .cancelled: return .neutral
-        case .failed(let failure):
-            if failure.isLocal || failure.isUncharged { return .neutral }
-            guard case .http(let status) = failure.error.code else {
-                return failure.isCut || failure.isConnectFailure ? .trouble : .neutral
-            }
-            if status == 429 || status == 503 { return .trouble }
-            return status < 500 ? .success : .neutral
-        }
-    }
-
-    private func keepsConnection(_ report: TransferReport) -> Bool {
-        switch report.result {
-        case .complete, .notModified, .redirect: true
-        case .failed(let failure): failure.error.code.errorClass == .http
-        case .taken, .cancelled: false
-        }
     }
 
     private mutating func received(_ part: PartFile, by task: JobTask) {

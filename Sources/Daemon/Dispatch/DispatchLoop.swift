@@ -112,6 +112,7 @@ struct DispatchLoop: ~Copyable {
     /// Hosts that are asked for nothing just now and have jobs with mirrors, by the host of such a mirror.
     var mirrorHosts: [HostKey: Set<HostKey>] = [:]
     var workerLoads: [WorkerLoad]
+    var staging = StageDesk()
     var activeSums = 0
     /// Local lists of digests that are being read.
     var activeReadings = 0
@@ -243,6 +244,7 @@ struct DispatchLoop: ~Copyable {
         case .nameAsked(let answer, let asked): nameAnswered(answer, at: asked)
         case .drain(let until):
             if case .running = mode { mode = .draining(until: until) }
+            withdrawStaged()
         case .stop(let limit): stopTransfers(within: limit)
         }
     }
@@ -256,6 +258,8 @@ struct DispatchLoop: ~Copyable {
             hosts[host]?.machine.caps = plan.caps(for: host)
         }
         applyRates()
+        // Their orders are of the old plan.
+        withdrawStaged()
         for worker in ports.workers {
             worker.send(
                 .connectionLimits(
