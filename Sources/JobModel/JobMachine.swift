@@ -68,7 +68,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .redirected, .doubted, .checkDiffers, .digestMatched, .synced,
             .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
-            .restCommitted, .endCommitted:
+            .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -86,7 +86,7 @@ public struct JobMachine: Sendable, Hashable {
         case .staged, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .foundWhole,
             .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .broke,
             .kept,
-            .concluded, .gaveUp, .restCommitted, .endCommitted:
+            .concluded, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -118,7 +118,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.parting, .keepPart)
         case .staged, .started, .sumStarted, .checkDiffers, .foundWhole, .digestMatched, .synced,
             .syncedForNewName,
-            .named, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted:
+            .named, .committed, .nameTaken, .numbered, .kept, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -136,7 +136,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.parting, .keepPart)
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
-            .numbered, .kept, .stopped, .restCommitted, .endCommitted:
+            .numbered, .kept, .stopped, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -154,7 +154,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .staged, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received, .foundWhole,
             .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
-            .stopped, .gaveUp, .restCommitted, .endCommitted:
+            .stopped, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -172,7 +172,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .received, .foundWhole,
             .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
-            .stopped, .gaveUp, .restCommitted, .endCommitted:
+            .stopped, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -189,7 +189,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .synced, .syncedForNewName, .named, .committed, .nameTaken, .numbered, .kept,
-            .stopped, .gaveUp, .restCommitted, .endCommitted:
+            .stopped, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -202,7 +202,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
-            .numbered, .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
+            .numbered, .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -221,7 +221,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .named, .committed, .nameTaken, .numbered, .kept, .stopped, .gaveUp,
-            .restCommitted, .endCommitted:
+            .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -236,7 +236,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .committed, .nameTaken, .numbered,
-            .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
+            .broke, .kept, .stopped, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -247,11 +247,11 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.renaming, .rename)
         case .requested:
             return .tooLate
-        case .concluded:
+        case .disowned:
             return enter(.ending, .commitEnd)
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .nameTaken, .numbered, .broke,
-            .kept, .stopped, .gaveUp, .restCommitted, .endCommitted:
+            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
             illegal(event)
         }
     }
@@ -268,7 +268,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .numbered, .kept,
-            .stopped, .gaveUp, .restCommitted, .endCommitted:
+            .stopped, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -281,7 +281,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken, .broke,
-            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
+            .kept, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -295,7 +295,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
-            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
+            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -308,7 +308,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
-            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted:
+            .numbered, .broke, .stopped, .concluded, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -326,7 +326,7 @@ public struct JobMachine: Sendable, Hashable {
             return enter(.ending, .commitEnd)
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
-            .numbered, .kept, .gaveUp, .restCommitted, .endCommitted:
+            .numbered, .kept, .gaveUp, .restCommitted, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -339,7 +339,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
-            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .endCommitted:
+            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .endCommitted, .disowned:
             illegal(event)
         }
     }
@@ -352,7 +352,7 @@ public struct JobMachine: Sendable, Hashable {
             return .tooLate
         case .staged, .started, .sumStarted, .redirected, .doubted, .checkNeeded, .checkDiffers, .received,
             .foundWhole, .digestMatched, .synced, .syncedForNewName, .named, .committed, .nameTaken,
-            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .restCommitted:
+            .numbered, .broke, .kept, .stopped, .concluded, .gaveUp, .restCommitted, .disowned:
             illegal(event)
         }
     }

@@ -73,6 +73,8 @@ extension JobMachine {
         case syncedForNewName
         case named
         case committed
+        /// Not committed: the ledger had ended the job before.
+        case disowned
         case nameTaken
         case numbered
         /// The attempt is over; what was received is worth keeping.

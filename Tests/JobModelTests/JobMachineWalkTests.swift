@@ -47,7 +47,7 @@ struct WalkRandom: RandomNumberGenerator {
         case .reading: return [.concluded] + wishes
         case .syncing: return [.synced, .syncedForNewName, .concluded] + plain + wishes
         case .naming: return [.named, .concluded] + wishes
-        case .committing: return [.committed, .concluded] + wishes
+        case .committing: return [.committed, .disowned] + wishes
         case .renaming: return [.nameTaken, .concluded] + plain + wishes
         case .numbering: return [.numbered] + wishes
         case .keeping, .parting: return [.kept] + wishes

@@ -72,7 +72,8 @@ extension DispatchLoop {
     /// Its `publishing` is in no ledger, where it is cancelled: what was fetched gets no name.
     private mutating func disown(_ task: JobTask) {
         discardPart(task)
-        conclude(task, cancelledOutcome(for: task))
+        task.outcome = cancelledOutcome(for: task)
+        act(task.machine.handle(.disowned), on: task)
     }
 
     private func isNew(_ job: QueuedJob) -> Bool {
