@@ -73,7 +73,8 @@ class Report:
 
 
 def markdown(result):
-    lines = [f"## {result['work']}: {result['title']}", "", result["about"], ""]
+    lines = [f"## {result['work']}: {result['title']}", "",
+             f"{result['about']} Measured on {result['day']}.", ""]
     for table in result["tables"]:
         lines += [f"{table['caption']}:", "", "| " + " | ".join(table["head"]) + " |",
                   "| " + " | ".join("---" for _ in table["head"]) + " |"]
