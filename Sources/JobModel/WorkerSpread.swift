@@ -53,6 +53,8 @@ public struct WorkerSpread: Sendable, Hashable {
         var going = 0
         /// The transfer that makes its next connection is out.
         var isOpening = false
+        /// That one opens a connection whatever is there. Before the proof it may ride one where a stream came free.
+        var isFresh = false
 
         /// Each that was seen has a transfer.
         var ridden: Int { min(seen, active) }
@@ -105,11 +107,12 @@ public struct WorkerSpread: Sendable, Hashable {
             return worker == home && (isFree(worker, bounds) || !shares.contains(where: \.isOpening))
         }
         guard share.active < bounds.places else { return false }
-        if isFree(worker, bounds) { return true }
-        // One connection after the other: what it carries comes before a further one, on whichever worker.
-        if shares.contains(where: \.isOpening) { return false }
         let others = shares.indices.reduce(0) { $1 == worker ? $0 : $0 + shares[$1].open }
-        return others + share.withOneMore(bounds.streams) <= bounds.connections
+        let mayOpen = others + share.withOneMore(bounds.streams) <= bounds.connections
+        // With more connections than were counted its server may grant fewer streams, and libcurl open one more.
+        if isFree(worker, bounds) { return share.ridden <= share.needed || mayOpen }
+        // One connection after the other: what it carries comes before a further one, on whichever worker.
+        return mayOpen && !shares.contains(where: \.isOpening)
     }
 
     private func isAlone(_ bounds: Bounds) -> Bool { bounds.workers == 1 || !isProven }
@@ -118,7 +121,7 @@ public struct WorkerSpread: Sendable, Hashable {
     /// and who is alone leaves that to it.
     private func isFree(_ worker: Int, _ bounds: Bounds) -> Bool {
         let share = share(worker)
-        if share.ridden > share.needed { return isAlone(bounds) }
+        if share.ridden > share.needed, isAlone(bounds) { return true }
         return share.hasStream(bounds.streams)
     }
 
@@ -140,7 +143,10 @@ public struct WorkerSpread: Sendable, Hashable {
         let opens = !isFree(worker, bounds)
         shares[worker].active += 1
         shares[worker].need(bounds.streams)
-        if opens { shares[worker].isOpening = true }
+        if opens {
+            shares[worker].isOpening = true
+            shares[worker].isFresh = isProven
+        }
         return opens
     }
 
@@ -165,10 +171,10 @@ public struct WorkerSpread: Sendable, Hashable {
         let went = max(0, sight.gone - share.gone)
         share.gone = sight.gone
         share.ready -= went
-        if role == .opener, share.isOpening { share.ready += 1 }
+        if role == .opener, share.isOpening, share.isFresh { share.ready += 1 }
         if role != .ordinary { share.isOpening = false }
         // Those that idle are not seen, and are there.
-        share.ready = max(1, share.ready, min(sight.answered, share.needed))
+        share.ready = max(1, share.ready, sight.answered)
         shares[worker] = share
         if sight.streams >= bounds.counted { isProven = true }
     }

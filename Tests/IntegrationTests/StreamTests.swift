@@ -55,8 +55,8 @@ import Testing
         let daemon = try daemon(nginx, workers: 4)
         let ended = try daemon.finish("cap.txt", list(nginx, 500))
         #expect(ended.folder == "done", Comment(rawValue: daemon.account))
-        let count = try nginx.connectionsAtOnce()
-        #expect(count <= 6, "\(count) connections at once")
+        let count = try connections(nginx)
+        #expect(count <= 6, "\(count) connections")
     }
 
     @Test func `a server that grants eight streams never sees more connections than the cap`() throws {
@@ -68,8 +68,8 @@ import Testing
         let ended = try daemon.finish("few.txt", list(nginx, 200))
         #expect(ended.folder == "done", Comment(rawValue: daemon.account))
         #expect(ended.results.allSatisfy { $0.attempts == 1 })
-        let count = try nginx.connectionsAtOnce()
-        #expect(count <= 6, "\(count) connections at once")
+        let count = try connections(nginx)
+        #expect(count <= 6, "\(count) connections")
         // All on one worker.
         #expect(Set(ended.results.map(\.worker)).count == 1)
     }

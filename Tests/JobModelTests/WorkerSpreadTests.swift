@@ -240,6 +240,31 @@ import Testing
         #expect(host.worker() == 1)
     }
 
+    @Test func `one that was to open a connection and rode another opens none, and promises no room`() {
+        var host = Host(Self.bounds())
+        host.fill(31)
+        host.begin(0)
+        let opens = host.begin(0)
+        #expect(opens && !host.spread.isProven)
+        // A stream had come free: it is on the one connection that is there.
+        host.spread.saw(
+            StreamSight(connections: 1, answered: 1, streams: 31), on: 0, to: .opener, host.bounds)
+        let opensAgain = host.begin(0)
+        #expect(opensAgain)
+    }
+
+    @Test func `a connection more than was counted is shared, and not followed by another for each transfer`()
+    {
+        var host = Host(Self.bounds())
+        host.fill(32)
+        host.spread.saw(
+            StreamSight(connections: 2, answered: 2, streams: 32), on: 0, to: .ordinary, host.bounds)
+        for _ in 32..<64 {
+            let opens = host.begin(0)
+            #expect(!opens)
+        }
+    }
+
     @Test func `connections that idle on a worker are open ones until nothing is left`() {
         var host = Host(Self.bounds(16, 3, workers: 3, perWorker: 16))
         host.fill()

@@ -46,8 +46,6 @@ public final class Nginx: Sendable {
         public let ifRange: String
         public let agent: String
         public let seconds: Double
-        /// When the answer had been sent, in seconds since 1970.
-        public let ended: Double
     }
 
     public let setup: Setup
@@ -129,19 +127,6 @@ public final class Nginx: Sendable {
 
     /// How many connections carried the answers so far.
     public func connectionCount() throws -> Int { Set(try log().map(\.connection)).count }
-
-    /// The most connections that were between their first request and the end of their last answer at a time.
-    public func connectionsAtOnce() throws -> Int {
-        var spans: [Int: (begin: Double, end: Double)] = [:]
-        for entry in try log() {
-            let begin = entry.ended - entry.seconds
-            let known = spans[entry.connection] ?? (begin, entry.ended)
-            spans[entry.connection] = (min(known.begin, begin), max(known.end, entry.ended))
-        }
-        return spans.values.map { one in
-            spans.values.count { $0.begin <= one.begin && one.begin < $0.end }
-        }.max() ?? 0
-    }
 
     public func errorLog() -> String {
         (try? FileTree.text(directory.sub("error.log"))) ?? ""  // not there: no error yet

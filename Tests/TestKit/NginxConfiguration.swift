@@ -65,7 +65,7 @@ extension Nginx {
         ]
         let numbers = [
             "connection": "connection", "requests": "connection_requests", "status": "status",
-            "bytes": "body_bytes_sent", "seconds": "request_time", "ended": "msec",
+            "bytes": "body_bytes_sent", "seconds": "request_time",
         ]
         let fields =
             texts.map { "\"\($0.key)\":\"$\($0.value)\"" } + numbers.map { "\"\($0.key)\":$\($0.value)" }
