@@ -171,9 +171,9 @@ public struct HostMachine: Sendable, Hashable {
 
     /// Several transfers share the line: what a further connection brings one of them the others may lose. More than these
     /// they get only while all together bring more.
-    public var isShared: Bool { active > 1 && active + segments >= sharing.level }
+    public var isShared: Bool { active > 1 && connectionsInUse >= sharing.level }
     /// Segments were tried that brought nothing to all together.
-    public var hasSurplus: Bool { active > 1 && sharing.takesBack && active + segments > sharing.level }
+    public var hasSurplus: Bool { active > 1 && sharing.takesBack && connectionsInUse > sharing.level }
 
     /// Whether a transfer that is under way elsewhere may have a connection here. A host that nothing is known of is
     /// scouted by it; one that failed is not asked, its own jobs find out whether it serves again.
@@ -266,8 +266,9 @@ public struct HostMachine: Sendable, Hashable {
         broughtBytes &+= max(0, bytes)
         guard !cap.isReduced else { return }
         climb.progressed(bytes, inFlight: active, ceiling: ceiling, now: now)
-        guard active > 1, active <= sharing.level else { return }
-        sharing.sample(bytes: broughtBytes, running: active + segments, left: .max, now: now)
+        // Where the transfers alone need more, segments are not what brings it.
+        guard active > 1, connectionsInUse - segments <= sharing.level else { return }
+        sharing.sample(bytes: broughtBytes, running: connectionsInUse, left: .max, now: now)
     }
 
     /// A transfer has brought its file. Told before `finished`.

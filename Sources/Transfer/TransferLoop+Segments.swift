@@ -18,7 +18,11 @@ extension TransferLoop {
         // Known bytes beyond a gap are of use only here; else a file that has been begun anew stays whole.
         guard transfer.restarts == 0 || reception.machine.ask.resume?.ranges != nil else { return }
         template.ranges = nil
-        let reading = reception.key.flatMap { multi.reading(of: $0) }
+        let order = transfer.order
+        // Where a rate is set, finding the line's speed costs nothing.
+        let isLimited =
+            order.maxRate != nil || order.hostLimiter?.isSet ?? false || tools.totalLimiter?.isSet ?? false
+        let reading = isLimited ? nil : reception.key.flatMap { multi.reading(of: $0) }
         let cost = ConnectionStart(roundTrip: reading?.roundTrip ?? .zero)
         transfer.divided = DividedTransfer(
             reception, template: template, anchor: anchor, cost: cost, now: Clock.now())
