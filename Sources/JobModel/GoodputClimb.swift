@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How many transfers at once are worth it to one host: few at first, one more with each answer while the host answers
+/// How many transfers at once are worth it to one host: few at first, three more with each answer while the host answers
 /// as fast as before or brings more for it, then a step up or down now and then, kept where the bytes a second say so.
 ///
 /// Trouble is `AdaptiveCap`'s matter; the smaller of the two counts. A pure value: the caller passes the time in.
@@ -8,6 +8,10 @@
 public struct GoodputClimb: Sendable, Hashable {
     /// What a host gets before it has shown anything, and what it keeps unless there is trouble.
     public static let start = 6
+    /// What its first usable answer allows.
+    public static let opened = 16
+    /// Further ones with each answer: four times as many a round trip. A line of 100 ms has its whole cap after the second.
+    static let step = 3
     public static let least = 4
     /// A wait for the first byte is longer than it was when it is twice the shortest and this: below are our own
     /// threads' waits for a core.
@@ -24,7 +28,7 @@ public struct GoodputClimb: Sendable, Hashable {
     static let longestRest = 64
 
     private enum Phase: Hashable {
-        /// One more with each answer. `before`: goodput of the round before, nil in the first.
+        /// More with each answer. `before`: goodput of the round before, nil in the first.
         case opening(before: Double?)
         /// At a number whose goodput is being measured.
         case measuring
@@ -65,9 +69,11 @@ public struct GoodputClimb: Sendable, Hashable {
 
     /// An answer has begun.
     public mutating func answered(ceiling: Int) {
-        guard isOpening else { return }
-        level = min(level + 1, max(ceiling, 1))
-        if level >= ceiling { settle(at: level) }
+        guard case .opening(let before) = phase else { return }
+        // Once one of the round has come late, whether more are worth it is to be seen first.
+        let step = !window.isSlow ? Self.step : before == nil ? 0 : 1
+        level = min(max(level + step, Self.opened), max(ceiling, 1))
+        if level >= ceiling, !window.isSlow { settle(at: level) }
     }
 
     /// Bytes have come of a transfer that goes on.
@@ -127,10 +133,10 @@ public struct GoodputClimb: Sendable, Hashable {
     private mutating func judge(_ goodput: Double, ceiling: Int) {
         switch phase {
         case .opening(let before):
-            // Late and no more than before: it queues what it is asked for, and half as many had no wait. Late and more:
-            // a connection that has yet to find its speed, or that many share.
+            // Late and no more than before: it queues what it is asked for, and fewer than the round began with had no
+            // wait. Late and more: a connection that has yet to find its speed, or that many share.
             if window.isSlow, let before, goodput < before * Self.better {
-                settle(at: max(Self.start, level / 2))
+                settle(at: max(Self.start, window.level / 2))
             } else {
                 phase = .opening(before: goodput)
             }

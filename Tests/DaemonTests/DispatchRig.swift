@@ -156,7 +156,7 @@ final class DispatchRig {
                 if let order = takeStaged(token) { orders.append(order) }
             case .cancel(let token, _): cancels.append(token)
             case .unstage(let token): unstaged.append(token)
-            case .openSegment(let token, let helper):
+            case .openSegment(let token, let helper, _):
                 opened.append(token)
                 if let helper { helpers.append(helper) }
             case .closeSegments(let token, let count, _):
