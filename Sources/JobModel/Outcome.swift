@@ -98,7 +98,8 @@ public struct ResultRecord: Sendable, Hashable {
     /// Digests of the file's pieces, of a job that is to be tried again.
     public var pieces: PieceHashes?
     public init(
-        list: ListID, line: Int, seq: JobSeq, job: JobID?, userID: String?, kind: Kind, options: SharedOptions,
+        list: ListID, line: Int, seq: JobSeq, job: JobID?, userID: String?, kind: Kind,
+        options: SharedOptions,
         state: JobState, outcome: Outcome?
     ) {
         self.list = list

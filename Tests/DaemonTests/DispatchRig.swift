@@ -87,7 +87,8 @@ final class DispatchRig {
             work: .download(
                 urls: [DownloadURL(text: url, scheme: String(url.prefix { $0 != ":" }), host: host)],
                 path: OutputPath(trusted: path ?? "f\(seq)")),
-            options: SharedOptions(options), attempts: attempts, fetchedBytes: 0, admittedAt: WallTime(milliseconds: 0),
+            options: SharedOptions(options), attempts: attempts, fetchedBytes: 0,
+            admittedAt: WallTime(milliseconds: 0),
             startedAt: nil, waited: 0, resume: resume)
     }
 

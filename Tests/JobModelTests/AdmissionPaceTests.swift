@@ -96,7 +96,8 @@ import Testing
         func share(_ options: JobOptions) -> AdmissionCredit.Share {
             let entries = (1...10).map {
                 AdmittedEntry(
-                    seq: JobSeq($0), line: Int($0), kind: .sum(SumRange(from: 0, to: 1)), options: SharedOptions(options))
+                    seq: JobSeq($0), line: Int($0), kind: .sum(SumRange(from: 0, to: 1)),
+                    options: SharedOptions(options))
             }
             return AdmissionCredit.Share(
                 AdmissionBatch(

@@ -172,7 +172,8 @@ struct LedgerWalk {
         let entries = (201...202 as ClosedRange<Int64>).map { seq in
             var entry = AdmittedEntry(
                 seq: JobSeq(seq), line: Int(seq),
-                kind: .download(urls: [url, other], path: OutputPath(trusted: "p\(seq)")), options: SharedOptions(options))
+                kind: .download(urls: [url, other], path: OutputPath(trusted: "p\(seq)")),
+                options: SharedOptions(options))
             entry.pieces = pieces
             return entry
         }

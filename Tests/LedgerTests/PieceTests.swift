@@ -17,7 +17,8 @@ import Testing
         let url = DownloadURL(text: "http://a/\(seq)", scheme: "http", host: HostKey("a"))
         var entry = AdmittedEntry(
             seq: JobSeq(seq), line: Int(seq),
-            kind: .download(urls: [url], path: OutputPath(trusted: "f\(seq)")), options: SharedOptions(options))
+            kind: .download(urls: [url], path: OutputPath(trusted: "f\(seq)")),
+            options: SharedOptions(options))
         entry.pieces = pieces
         return entry
     }

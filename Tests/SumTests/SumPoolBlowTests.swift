@@ -38,7 +38,8 @@ import Testing
     private func poolInGroup(_ folder: TempDirectory, _ name: String) throws -> (RunningPool, MemoryGroup)? {
         if skip(name, unless: MemoryGroup.isPossible, "no memory cgroup can be made here") { return nil }
         let group = try MemoryGroup()
-        let command = try (group.prefix + [BuildProducts.path("sumd")]).map { "'\($0)'" }.joined(separator: " ")
+        let command = try (group.prefix + [BuildProducts.path("sumd")]).map { "'\($0)'" }.joined(
+            separator: " ")
         let script = try folder.file("sumd", "#!/bin/sh\nexec \(command) \"$@\"\n")
         chmod(script, 0o755)
         return (try RunningPool(processes: 1, executable: script), group)
