@@ -9,6 +9,8 @@ public struct GoodputClimb: Sendable, Hashable {
     /// What a host gets before it has shown anything, and what it keeps unless there is trouble.
     public static let start = 6
     public static let least = 4
+    /// What a host that multiplexes gets with its first answer, at most: what one connection carries.
+    public static let multiplexedStart = 32
     /// A wait for the first byte is longer than it was when it is twice the shortest and this: below are our own
     /// threads' waits for a core.
     static let slack = Duration.milliseconds(25)
@@ -26,8 +28,9 @@ public struct GoodputClimb: Sendable, Hashable {
     private enum Phase: Hashable {
         /// One more with each answer. `before`: goodput of the round before, nil in the first.
         case opening(before: Double?)
-        /// At a number whose goodput is being measured.
-        case measuring
+        /// At a number whose goodput is being measured. `before`: of the window before; nothing is tried while more comes by
+        /// itself, for a connection that finds its speed makes fewer look as good.
+        case measuring(before: Double?)
         /// Fewer or more than `settled`, whose goodput was `before`.
         case trying(before: Double, isDown: Bool)
         case resting(windows: Int)
@@ -64,9 +67,10 @@ public struct GoodputClimb: Sendable, Hashable {
     }
 
     /// An answer has begun.
-    public mutating func answered(ceiling: Int) {
+    /// - Parameter streams: where the host multiplexes, so many on each connection.
+    public mutating func answered(ceiling: Int, streams: Int = 0) {
         guard isOpening else { return }
-        level = min(level + 1, max(ceiling, 1))
+        level = min(max(level + 1, min(streams, Self.multiplexedStart)), max(ceiling, 1))
         if level >= ceiling { settle(at: level) }
     }
 
@@ -134,26 +138,31 @@ public struct GoodputClimb: Sendable, Hashable {
             } else {
                 phase = .opening(before: goodput)
             }
-        case .measuring: tryNext(goodput, ceiling: ceiling)
+        case .measuring(let before):
+            if let before, goodput < before * Self.better {
+                tryNext(goodput, ceiling: ceiling)
+            } else {
+                phase = .measuring(before: goodput)
+            }
         case .trying(let before, let isDown):
             let isKept = isDown ? goodput >= before * Self.same : goodput >= before * Self.better
             if isKept {
                 settled = level
                 nextRest = Self.rest
                 triedDown = !isDown
-                phase = .measuring
+                phase = .measuring(before: goodput)
             } else {
                 level = settled
                 triedDown = isDown
                 // Both ways were worse.
-                phase = isDown ? .measuring : .resting(windows: nextRest)
+                phase = isDown ? .measuring(before: before) : .resting(windows: nextRest)
                 if !isDown {
                     nextRest = min(nextRest * 2, Self.longestRest)
                     triedDown = false
                 }
             }
         case .resting(let windows):
-            phase = windows > 1 ? .resting(windows: windows - 1) : .measuring
+            phase = windows > 1 ? .resting(windows: windows - 1) : .measuring(before: goodput)
         }
     }
 
@@ -185,7 +194,7 @@ public struct GoodputClimb: Sendable, Hashable {
     private mutating func settle(at number: Int) {
         level = number
         settled = number
-        phase = .measuring
+        phase = .measuring(before: nil)
         triedDown = false
         nextRest = Self.rest
         window = Window()

@@ -22,6 +22,21 @@ import Testing
         #expect(!climb.isOpening)
     }
 
+    @Test(arguments: [(8, 64, 8), (32, 64, 32), (100, 64, 32), (32, 16, 16), (4, 64, 7)])
+    func `a host that multiplexes has what one connection carries with its first answer, then one more with each`(
+        streams: Int, ceiling: Int, first: Int
+    ) {
+        var climb = GoodputClimb()
+        climb.answered(ceiling: ceiling, streams: streams)
+        #expect(climb.level(of: ceiling) == first)
+        climb.answered(ceiling: ceiling, streams: streams)
+        #expect(climb.level(of: ceiling) == min(first + 1, ceiling))
+        let before = climb.level(of: ceiling)
+        climb.troubled()
+        climb.answered(ceiling: ceiling, streams: streams)
+        #expect(climb.level(of: ceiling) <= before, "it has shown something else since")
+    }
+
     /// Rounds of as many ends as there were transfers when the round began, 100 ms each.
     private func open(
         _ climb: inout GoodputClimb, rounds: Int, wait: Duration, bytes: (_ round: Int) -> Int64
