@@ -47,6 +47,8 @@ public struct GoodputClimb: Sendable, Hashable {
         var level = 0
         /// While it opens: one of its answers came late.
         var isSlow = false
+        /// A connection that transfers share came to it: the first answers over several come together.
+        var hasGrown = false
     }
 
     private var phase = Phase.opening(before: nil)
@@ -73,6 +75,9 @@ public struct GoodputClimb: Sendable, Hashable {
         level = min(max(level + 1, min(streams, Self.multiplexedStart)), max(ceiling, 1))
         if level >= ceiling { settle(at: level) }
     }
+
+    /// A further connection, that transfers share, has answered.
+    public mutating func connected() { window.hasGrown = true }
 
     /// Bytes have come of a transfer that goes on.
     public mutating func progressed(_ bytes: Int64, inFlight: Int, ceiling: Int, now: MonotonicTime) {
@@ -133,7 +138,9 @@ public struct GoodputClimb: Sendable, Hashable {
         case .opening(let before):
             // Late and no more than before: it queues what it is asked for, and half as many had no wait. Late and more:
             // a connection that has yet to find its speed, or that many share.
-            if window.isSlow, let before, goodput < before * Self.better {
+            if window.hasGrown {
+                phase = .opening(before: nil)
+            } else if window.isSlow, let before, goodput < before * Self.better {
                 settle(at: max(Self.start, level / 2))
             } else {
                 phase = .opening(before: goodput)

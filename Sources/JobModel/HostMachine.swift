@@ -142,6 +142,7 @@ public struct HostMachine: Sendable, Hashable {
     /// - Parameter role: of that transfer, before its answer.
     public mutating func saw(_ sight: StreamSight, on worker: Int, to role: Role) {
         spread.saw(sight, on: worker, to: role, bounds)
+        if role == .opener { climb.connected() }
     }
 
     /// Of the ceiling: on HTTP/2 transfers share connections; segments have theirs beside them.

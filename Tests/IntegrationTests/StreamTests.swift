@@ -92,12 +92,15 @@ import Testing
             return ScriptedReply(200, body: [1, 2, 3])
         }
         let nginx = try nginx(files: 1) {
+            // The first file is under way until the others have been given to its connection.
+            $0.slowRate = "1k"
             $0.directives = "location /held/ { proxy_pass http://127.0.0.1:\(behind.port); }"
         }
         let daemon = try daemon(nginx, workers: 2)
         let held = (0..<200).map { nginx.url("held/h\($0)", tls: true) }
         try daemon.drop("all.txt", ([nginx.url("slow/f0", tls: true)] + held).joined(separator: "\n"))
-        try eventually("all its connections are there", context: { daemon.account }) {
+        let account = { "\(String(describing: try? daemon.status().hosts.first)) \(daemon.account)" }
+        try eventually("all its connections are there", context: account) {
             try daemon.status().hosts.first?.connections == 4
         }
         let host = try #require(try daemon.status().hosts.first)

@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test(arguments: [(8, 64, 8), (32, 64, 32), (100, 64, 32), (32, 16, 16), (4, 64, 7)])
-    func `a host that multiplexes has what one connection carries with its first answer, then one more with each`(
+    func `a host that multiplexes has what one connection carries with its first answer`(
         streams: Int, ceiling: Int, first: Int
     ) {
         var climb = GoodputClimb()
@@ -60,6 +60,16 @@ import Testing
         #expect(!climb.isOpening && climb.level(of: 64) == 12)
         climb.answered(ceiling: 64)
         #expect(climb.level(of: 64) == 12)
+    }
+
+    /// The answers over sixty new connections came in one moment; what their second files brought looked like a decline, and
+    /// the number was halved.
+    @Test func `a round in which connections came is compared with nothing`() {
+        var climb = GoodputClimb()
+        open(&climb, rounds: 1, wait: .milliseconds(10)) { _ in 5_000_000 }
+        climb.connected()
+        open(&climb, rounds: 2, wait: .milliseconds(46)) { _ in 1_000_000 }
+        #expect(climb.isOpening && climb.level(of: 64) > 20)
     }
 
     @Test func `waits as long as our own threads may take end nothing`() {
