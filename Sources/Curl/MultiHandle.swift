@@ -173,6 +173,9 @@ public struct ConnectionLimits: Sendable, Hashable {
         slot.easy?.forbidReuse()
     }
 
+    /// What is known of a running transfer so far. nil where it has already left.
+    public func reading(of key: TransferKey) -> TransferReading? { running[key.address]?.easy?.reading() }
+
     private mutating func release(_ address: UInt, _ slot: Slot, _ easy: consuming EasyHandle) {
         unsafe _ = curl_multi_remove_handle(raw, easy.raw)
         running[address] = nil

@@ -2,7 +2,7 @@
 
 import CCurl
 
-/// What libcurl knows of a transfer when it ends, copied out of the handle at once.
+/// What libcurl knows of a transfer, most of all when it ends, copied out of the handle at once.
 public struct TransferReading: Sendable, Hashable {
     /// Of the last answer; 0 where none came (`CURLINFO_RESPONSE_CODE`).
     public var status: Int
@@ -24,6 +24,12 @@ public struct TransferReading: Sendable, Hashable {
     public var total: Int64
     /// The policy refused this address.
     public var deniedAddress: PeerAddress?
+
+    /// From a request to the first byte of its answer at best: the handshake of a new connection, else the wait for this
+    /// answer. Zero before that.
+    public var roundTrip: Duration {
+        .microseconds(max(0, newConnections > 0 ? connect - nameLookup : firstByte - preTransfer))
+    }
 
     init(_ easy: borrowing EasyHandle) {
         status = easy.long(CURLINFO_RESPONSE_CODE)

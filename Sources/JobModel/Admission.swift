@@ -72,11 +72,11 @@ public struct AdmittedEntry: Sendable, Hashable {
     /// What few entries have, behind one word: thousands of entries are on their way at a time.
     private indirect enum Rare: Sendable, Hashable {
         case nothing
-        case some(JobOptions, DigestListWish?, PieceHashes?)
+        case some(SharedOptions, DigestListWish?, PieceHashes?)
     }
     private var rare = Rare.nothing
     public init(
-        seq: JobSeq, line: Int, kind: Kind, options: JobOptions, gid: JobID? = nil, priority: Int = 0,
+        seq: JobSeq, line: Int, kind: Kind, options: SharedOptions, gid: JobID? = nil, priority: Int = 0,
         startsPaused: Bool = false
     ) {
         self.seq = seq
@@ -85,33 +85,35 @@ public struct AdmittedEntry: Sendable, Hashable {
         self.gid = gid
         self.priority = priority
         self.startsPaused = startsPaused
-        self.options = options
+        setRare(options, nil, nil)
     }
 
     /// Whether it has options of its own, a list of digests or digests of pieces.
     public var hasRare: Bool { rare != .nothing }
     /// The entry's own options, without the list's defaults.
     public var options: JobOptions {
-        get { if case .some(let options, _, _) = rare { options } else { Self.noOptions } }
-        set { setRare(newValue, digestList, pieces) }
+        get { sharedOptions.value }
+        set { setRare(SharedOptions(newValue), digestList, pieces) }
     }
     /// The list of digests that a download is checked by: it waits for that.
     public var digestList: DigestListWish? {
         get { if case .some(_, let wish, _) = rare { wish } else { nil } }
-        set { setRare(options, newValue, pieces) }
+        set { setRare(sharedOptions, newValue, pieces) }
     }
     /// Digests of the file's pieces; `options.pieces` tells of them.
     public var pieces: PieceHashes? {
         get { if case .some(_, _, let pieces) = rare { pieces } else { nil } }
-        set { setRare(options, digestList, newValue) }
+        set { setRare(sharedOptions, digestList, newValue) }
     }
 
-    private mutating func setRare(_ options: JobOptions, _ wish: DigestListWish?, _ pieces: PieceHashes?) {
-        let isEmpty = wish == nil && pieces == nil && options == Self.noOptions
+    private var sharedOptions: SharedOptions {
+        if case .some(let options, _, _) = rare { options } else { .none }
+    }
+
+    private mutating func setRare(_ options: SharedOptions, _ wish: DigestListWish?, _ pieces: PieceHashes?) {
+        let isEmpty = wish == nil && pieces == nil && options == .none
         rare = isEmpty ? .nothing : .some(options, wish, pieces)
     }
-
-    private static let noOptions = JobOptions()
 }
 
 /// Some entries of one list, committed in one transaction. Bounded: at most 1,000 entries or 1 MiB of text.

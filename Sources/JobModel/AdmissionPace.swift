@@ -4,7 +4,7 @@
 ///
 /// A commit writes each page once that its rows have touched: the row, the lane and the index of each host that the
 /// lines name. Where a thousand hosts take turns those of eight hundred lines are dearer than the lines, and those of
-/// eight thousand hardly dearer than those of eight hundred. But whoever comes meanwhile waits for the commit. So a
+/// six thousand hardly dearer than those of eight hundred. But whoever comes meanwhile waits for the commit. So a
 /// transaction ends as soon as anybody waits, the next one may be half as large, and that of a list that begins is
 /// small: its first jobs are wanted. A large one waits a moment for lines that are still being read: many small commits
 /// would take the processor from those who read them.
@@ -12,7 +12,7 @@ public struct AdmissionPace: Sendable, Hashable {
     /// Entries: one batch.
     public static let least = 500
     /// Entries. Twice as many bring a tenth.
-    public static let most = 8_000
+    public static let most = 6_000
     /// How long a transaction stays open for batches that are still being read.
     public static let patience: Duration = .milliseconds(30)
 
@@ -56,7 +56,7 @@ public struct AdmissionPace: Sendable, Hashable {
 /// being written and the next, and bounded in memory whatever the lines hold.
 public struct AdmissionCredit: Sendable, Hashable {
     /// Entries beyond which only one batch a list goes out.
-    public static let entries = AdmissionPace.most + 4_000
+    public static let entries = AdmissionPace.most + 2_000
     /// The same, in bytes of text.
     public static let bytes: Int64 = 4 << 20
     /// So many batches always may.

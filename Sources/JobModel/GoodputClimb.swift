@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How many transfers at once are worth it to one host: few at first, one more with each answer while the host answers
+/// How many transfers at once are worth it to one host: few at first, three more with each answer while the host answers
 /// as fast as before or brings more for it, then a step up or down now and then, kept where the bytes a second say so.
 ///
 /// Trouble is `AdaptiveCap`'s matter; the smaller of the two counts. A pure value: the caller passes the time in.
@@ -8,6 +8,10 @@
 public struct GoodputClimb: Sendable, Hashable {
     /// What a host gets before it has shown anything, and what it keeps unless there is trouble.
     public static let start = 6
+    /// What its first usable answer allows.
+    public static let opened = 16
+    /// Further ones with each answer: four times as many a round trip. A line of 100 ms has its whole cap after the second.
+    static let step = 3
     public static let least = 4
     /// What a host that multiplexes gets with its first answer, at most: what one connection carries.
     public static let multiplexedStart = 32
@@ -26,7 +30,7 @@ public struct GoodputClimb: Sendable, Hashable {
     static let longestRest = 64
 
     private enum Phase: Hashable {
-        /// One more with each answer. `before`: goodput of the round before, nil in the first.
+        /// More with each answer. `before`: goodput of the round before, nil in the first.
         case opening(before: Double?)
         /// At a number whose goodput is being measured. `before`: of the window before; nothing is tried while more comes by
         /// itself, for a connection that finds its speed makes fewer look as good.
@@ -71,9 +75,13 @@ public struct GoodputClimb: Sendable, Hashable {
     /// An answer has begun.
     /// - Parameter streams: where the host multiplexes, so many on each connection.
     public mutating func answered(ceiling: Int, streams: Int = 0) {
-        guard isOpening else { return }
-        level = min(max(level + 1, min(streams, Self.multiplexedStart)), max(ceiling, 1))
-        if level >= ceiling { settle(at: level) }
+        guard case .opening(let before) = phase else { return }
+        // Once one of the round has come late, whether more are worth it is to be seen first. Those that share a connection
+        // wait for each other's bytes.
+        let step = !window.isSlow ? Self.step : before == nil && streams == 0 ? 0 : 1
+        let first = max(Self.opened, min(streams, Self.multiplexedStart))
+        level = min(max(level + step, first), max(ceiling, 1))
+        if level >= ceiling, !window.isSlow || streams > 0 { settle(at: level) }
     }
 
     /// A further connection, that transfers share, has answered.
@@ -136,12 +144,12 @@ public struct GoodputClimb: Sendable, Hashable {
     private mutating func judge(_ goodput: Double, ceiling: Int) {
         switch phase {
         case .opening(let before):
-            // Late and no more than before: it queues what it is asked for, and half as many had no wait. Late and more:
-            // a connection that has yet to find its speed, or that many share.
+            // Late and no more than before: it queues what it is asked for, and fewer than the round began with had no
+            // wait. Late and more: a connection that has yet to find its speed, or that many share.
             if window.hasGrown {
                 phase = .opening(before: nil)
             } else if window.isSlow, let before, goodput < before * Self.better {
-                settle(at: max(Self.start, level / 2))
+                settle(at: max(Self.start, window.level / 2))
             } else {
                 phase = .opening(before: goodput)
             }

@@ -85,11 +85,19 @@ public struct HostMachine: Sendable, Hashable {
     private var isScoutOut = false
     private var cap = AdaptiveCap()
     private var climb = GoodputClimb()
+    private var sharing = SegmentRamp(
+        most: mostSharing, first: firstSharing, settling: sharingSettles)
+    private var broughtBytes: Int64 = 0
     private var nextStart = MonotonicTime(nanoseconds: 0)
 
     /// Connection failures in a row that open the breaker: from here on the host counts as dead until a scout
     /// comes back with an answer.
     public static let breakerThreshold = 3
+    /// Connections that several transfers have together before segments of theirs have shown what more bring.
+    static let firstSharing = 8
+    static let mostSharing = 1024
+    /// Work that has taken so long will take a while yet.
+    static let sharingSettles = Duration.seconds(10)
 
     public init(caps: Caps) { self.caps = caps }
 
@@ -173,6 +181,12 @@ public struct HostMachine: Sendable, Hashable {
         if needsScout || isFull { return .full(.hostLimit) }
         return nextStart > now ? .wait(until: nextStart, .rateLimit) : .start
     }
+
+    /// Several transfers share the line: what a further connection brings one of them the others may lose. More than these
+    /// they get only while all together bring more.
+    public var isShared: Bool { active > 1 && connectionsInUse >= sharing.level }
+    /// Segments were tried that brought nothing to all together.
+    public var hasSurplus: Bool { active > 1 && sharing.takesBack && connectionsInUse > sharing.level }
 
     /// Whether a transfer that is under way elsewhere may have a connection here. A host that nothing is known of is
     /// scouted by it; one that failed is not asked, its own jobs find out whether it serves again.
@@ -263,8 +277,12 @@ public struct HostMachine: Sendable, Hashable {
 
     /// Bytes have come of a transfer that goes on.
     public mutating func progressed(_ bytes: Int64, now: MonotonicTime) {
+        broughtBytes &+= max(0, bytes)
         guard !cap.isReduced else { return }
         climb.progressed(bytes, inFlight: active, ceiling: ceiling, now: now)
+        // Where the transfers alone need more, segments are not what brings it.
+        guard active > 1, connectionsInUse - segments <= sharing.level else { return }
+        sharing.sample(bytes: broughtBytes, running: connectionsInUse, left: .max, now: now)
     }
 
     /// A transfer has brought its file. Told before `finished`.
@@ -273,6 +291,7 @@ public struct HostMachine: Sendable, Hashable {
     ///   - bytes: those that `progressed` was not told of.
     ///   - wait: from the request to the first byte; nil where it is not known.
     public mutating func brought(_ bytes: Int64, wait: Duration?, now: MonotonicTime) {
+        broughtBytes &+= max(0, bytes)
         guard !cap.isReduced else { return }
         climb.ended(bytes: bytes, wait: wait, inFlight: active, ceiling: ceiling, now: now)
     }

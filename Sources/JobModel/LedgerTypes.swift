@@ -163,8 +163,7 @@ public struct QueuedJob: Sendable, Hashable {
     public var line: Int
     public var rank: Int
     public var work: Work
-    /// Own options over the list's defaults.
-    public var options: JobOptions
+    public var sharedOptions: SharedOptions
     /// Attempts charged so far.
     public var attempts: Int
     /// Body bytes received in earlier attempts.
@@ -183,7 +182,7 @@ public struct QueuedJob: Sendable, Hashable {
     /// Of a job with several URLs: what they have shown, and which one its lane's host belongs to.
     public var mirrors: MirrorRecord?
     public init(
-        seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: JobOptions,
+        seq: JobSeq, id: JobID, lane: LaneKey, line: Int, rank: Int, work: Work, options: SharedOptions,
         attempts: Int,
         fetchedBytes: Int64, admittedAt: WallTime, startedAt: WallTime?, waited: Int64, resume: ResumePoint?
     ) {
@@ -193,13 +192,19 @@ public struct QueuedJob: Sendable, Hashable {
         self.line = line
         self.rank = rank
         self.work = work
-        self.options = options
+        sharedOptions = options
         self.attempts = attempts
         self.fetchedBytes = fetchedBytes
         self.admittedAt = admittedAt
         self.startedAt = startedAt
         self.waited = waited
         self.resume = resume
+    }
+
+    /// Own options over the list's defaults.
+    public var options: JobOptions {
+        get { sharedOptions.value }
+        set { sharedOptions = SharedOptions(newValue) }
     }
 
     /// The host that it is queued for: that of the URL that it tries next. nil: it has no URL.

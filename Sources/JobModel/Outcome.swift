@@ -91,14 +91,14 @@ public struct ResultRecord: Sendable, Hashable {
     public var job: JobID?
     public var userID: String?
     public var kind: Kind
-    public var options: JobOptions
+    public var sharedOptions: SharedOptions
     public var state: JobState
     /// nil while the job has not ended (`/v1/jobs` shows those too).
     public var outcome: Outcome?
     /// Digests of the file's pieces, of a job that is to be tried again.
     public var pieces: PieceHashes?
     public init(
-        list: ListID, line: Int, seq: JobSeq, job: JobID?, userID: String?, kind: Kind, options: JobOptions,
+        list: ListID, line: Int, seq: JobSeq, job: JobID?, userID: String?, kind: Kind, options: SharedOptions,
         state: JobState, outcome: Outcome?
     ) {
         self.list = list
@@ -107,8 +107,14 @@ public struct ResultRecord: Sendable, Hashable {
         self.job = job
         self.userID = userID
         self.kind = kind
-        self.options = options
+        sharedOptions = options
         self.state = state
         self.outcome = outcome
+    }
+
+    /// Own options over the list's defaults.
+    public var options: JobOptions {
+        get { sharedOptions.value }
+        set { sharedOptions = SharedOptions(newValue) }
     }
 }

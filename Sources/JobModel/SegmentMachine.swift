@@ -30,9 +30,14 @@ public struct SegmentMachine: Sendable, Hashable {
     public static let first = 0
     /// What one connection would have done within this is not worth another.
     static let leastTime = Duration.seconds(1)
+    /// The same where a connection is open already.
+    static let leastTimeOpen = Duration.milliseconds(500)
     static let longestPause = Duration.seconds(30)
     /// A mirror that brings nothing for so long while others do is out.
     static let stallTime = Duration.seconds(10)
+    /// Over a long line one connection takes a second and more to find its speed: a large file begins with several.
+    static let longLineFirst = 4
+    static let longLineSize: Int64 = 32 << 20
     /// So many times as long as a faster source would need is too long for the end of a file.
     static let lag = 3.0
 
@@ -67,20 +72,27 @@ public struct SegmentMachine: Sendable, Hashable {
         /// When something came last.
         var moved: MonotonicTime
         var speed: Double?
+        /// What came last, not smoothed.
+        var rate = 0.0
     }
 
     /// - Parameters:
     ///   - known: ranges that are there, what the running request has brought included.
     ///   - sources: where the connections may lead; nil: only to where the first does.
+    ///   - cost: of one more connection.
     public init(
         total: Int64, known: [ByteRange], rules: SegmentRules, sources: SegmentSources? = nil,
-        now: MonotonicTime
+        cost: ConnectionStart = ConnectionStart(), now: MonotonicTime
     ) {
         self.rules = rules
         self.sources = sources ?? SegmentSources(perSource: rules.perSource)
-        plan = SegmentPlan(total: total, known: known, leastSize: rules.leastSize)
-        // Two hosts are hardly ever slower than one.
-        ramp = SegmentRamp(most: rules.most, first: self.sources.hasOthers ? 2 : 1)
+        plan = SegmentPlan(total: total, known: known, leastSize: rules.leastSize, cost: cost)
+        if cost.isLong, plan.missing >= Self.longLineSize {
+            ramp = SegmentRamp(most: rules.most, first: Self.longLineFirst, isProven: false)
+        } else {
+            // Two hosts are hardly ever slower than one.
+            ramp = SegmentRamp(most: rules.most, first: self.sources.hasOthers ? 2 : 1)
+        }
         most = rules.most
         notBefore = now
     }
@@ -99,19 +111,22 @@ public struct SegmentMachine: Sendable, Hashable {
     }
 
     /// Connections beside the first that would find something to do.
-    public func wanted(now: MonotonicTime) -> Int {
+    /// - Parameter isOpen: the next one is there already, from another request of the host's.
+    public func wanted(now: MonotonicTime, isOpen: Bool = false) -> Int {
         guard mayOpen(now: now) || (!isOff && sources.hasOthers) else { return 0 }
         // One that will be there in a moment is left alone: what it brings says so.
         if !rules.isAsked, sources.hasOthers, !hasMeasured { return 0 }
         let target = min(most, sources.room, rules.isAsked ? rules.most : ramp.level)
-        return target <= 1 ? 0 : max(0, min(target, plan.capacity(leastTime: Self.leastTime)) - 1)
+        guard target > 1 else { return 0 }
+        let time = isOpen ? Self.leastTimeOpen : Self.leastTime
+        return max(0, min(target, plan.capacity(leastTime: time, isOpen: isOpen)) - 1)
     }
 
     /// The same, and where they may lead.
     public func wish(now: MonotonicTime) -> SegmentWish {
-        let count = wanted(now: now)
+        let open = wanted(now: now, isOpen: true)
         let places = sources.wished.filter { mayOpen(at: $0.place, now: now) }
-        return count == 0 ? .none : SegmentWish(count: count, sources: places)
+        return open == 0 ? .none : SegmentWish(count: wanted(now: now), open: open, sources: places)
     }
 
     /// Whether a connection to the own source may be opened now that is not needed for the file to get on at all.
@@ -128,12 +143,17 @@ public struct SegmentMachine: Sendable, Hashable {
     }
 
     /// Begins a segment beside the first. nil: there is nothing for it.
-    /// - Parameter place: of the URL that is asked; nil: where the first leads.
-    public mutating func open(at place: Int? = nil, now: MonotonicTime) -> (id: Int, range: ByteRange)? {
+    /// - Parameters:
+    ///   - place: of the URL that is asked; nil: where the first leads.
+    ///   - isOpen: its connection is there already.
+    public mutating func open(
+        at place: Int? = nil, isOpen: Bool = false, now: MonotonicTime
+    ) -> (id: Int, range: ByteRange)? {
         // Those that begin for the first time share alike; later ones take half.
-        let shares = max(1, wanted(now: now) + 1 - begun)
+        let shares = max(1, wanted(now: now, isOpen: isOpen) + 1 - begun)
+        let time = isOpen ? Self.leastTimeOpen : Self.leastTime
         let id = nextID
-        guard let range = plan.assign(id, shares: shares, leastTime: Self.leastTime) else { return nil }
+        guard let range = plan.assign(id, shares: shares, leastTime: time, isOpen: isOpen) else { return nil }
         nextID += 1
         begin(id, at: range.start, place ?? sources.own, now)
         return (id, range)
@@ -196,13 +216,16 @@ public struct SegmentMachine: Sendable, Hashable {
         for (id, position) in positions {
             guard var meter = meters[id], now - meter.time >= .milliseconds(200) else { continue }
             let rate = Double(max(0, position - meter.position)) / (now - meter.time).secondsDouble
+            // One that is still finding its speed will soon bring more.
+            let growth = meter.rate > 0 && rate > meter.rate * 1.5 ? min(rate / meter.rate, 4) : 1
+            meter.rate = rate
             meter.speed = meter.speed.map { $0 * 0.6 + rate * 0.4 } ?? (rate > 0 ? rate : nil)
             if position > meter.position { meter.moved = now }
             meter.position = position
             meter.time = now
             meters[id] = meter
             if let speed = meter.speed {
-                plan.measured(id, bytesPerSecond: speed)
+                plan.measured(id, bytesPerSecond: max(speed, rate * growth))
                 hasMeasured = true
             }
         }
@@ -210,7 +233,7 @@ public struct SegmentMachine: Sendable, Hashable {
         guard !rules.isAsked else { return [] }
         let running = meters.values.count { $0.speed != nil }
         ramp.sample(bytes: bytes, running: running, left: plan.total - bytes, now: now)
-        guard ramp.isSettled, meters.count > ramp.level else { return [] }
+        guard ramp.takesBack, meters.count > ramp.level else { return [] }
         return Array(meters.keys.filter { $0 != Self.first }.sorted().suffix(meters.count - ramp.level))
     }
 

@@ -19,13 +19,20 @@ public struct SegmentPlan: Sendable, Hashable {
 
     public let total: Int64
     public let leastSize: Int64
+    /// What one more connection costs.
+    private let cost: ConnectionStart
     /// In order, none empty, none overlapping.
     public private(set) var holes: [Hole]
 
-    /// - Parameter known: what is there already, in any order.
-    public init(total: Int64, known: [ByteRange], leastSize: Int64) {
+    /// - Parameters:
+    ///   - known: what is there already, in any order.
+    ///   - cost: of one more connection.
+    public init(
+        total: Int64, known: [ByteRange], leastSize: Int64, cost: ConnectionStart = ConnectionStart()
+    ) {
         self.total = max(0, total)
         self.leastSize = max(1, leastSize)
+        self.cost = cost
         holes = []
         var place: Int64 = 0
         for range in known.sorted(by: { $0.start < $1.start }) where range.count > 0 {
@@ -50,12 +57,14 @@ public struct SegmentPlan: Sendable, Hashable {
     }
 
     /// How many connections could have something to do, so that none has less than `leastSize` and, where its speed is
-    /// known, less than `leastTime`.
-    public func capacity(leastTime: Duration) -> Int {
-        holes.reduce(0) { sum, hole in
+    /// known, less than `leastTime` beside what it costs.
+    public func capacity(leastTime: Duration, isOpen: Bool = false) -> Int {
+        let usual = usualSpeed
+        return holes.reduce(0) { sum, hole in
             var parts = min(hole.count / leastSize, 1000)
-            if let time = expected(hole) {
-                parts = min(parts, Int64(min(time / leastTime.secondsDouble, 1000)))
+            if let speed = hole.speed ?? usual {
+                let time = expected(hole, speed) - cost.seconds(to: speed, isOpen: isOpen)
+                parts = min(parts, Int64(min(max(0, time / leastTime.secondsDouble), 1000)))
             }
             return sum + Int(max(1, parts))
         }
@@ -75,19 +84,23 @@ public struct SegmentPlan: Sendable, Hashable {
     /// Gives a segment something to do: the first free hole, else a part of the one that would take longest.
     ///
     /// - Parameter shares: how many segments are being begun, this one included. One takes half of the other's rest;
-    ///   several take what makes all equal.
+    ///   several take what makes all equal. In both cases less by what the other brings until it is under way.
+    ///   - isOpen: a connection is there that has just brought its range.
     /// - Returns: what to ask for; nil where there is nothing worth a request.
-    public mutating func assign(_ owner: Int, shares: Int = 1, leastTime: Duration) -> ByteRange? {
+    public mutating func assign(
+        _ owner: Int, shares: Int = 1, leastTime: Duration, isOpen: Bool = false
+    ) -> ByteRange? {
         if let index = holes.firstIndex(where: { $0.owner == nil }) {
             holes[index].owner = owner
             holes[index].reach = holes[index].end
             holes[index].speed = nil
             return ByteRange(holes[index].start, holes[index].end)
         }
-        guard let index = slowest(leastTime: leastTime) else { return nil }
+        guard let index = slowest(leastTime: leastTime, isOpen: isOpen) else { return nil }
         let rest = holes[index].count
         let equal = shares > 1 ? missing / Int64(inFlight + shares) : rest
-        let taken = min(rest - leastSize, max(leastSize, min(equal, rest / 2)))
+        let late = holes[index].speed.map { Int64(min($0 * cost.seconds(to: $0, isOpen: isOpen), 1e15)) } ?? 0
+        let taken = min(rest - leastSize, max(leastSize, min(equal, rest / 2) - late / 2))
         let end = holes[index].end
         holes[index].end = end - taken
         holes.insert(Hole(start: end - taken, end: end, owner: owner, reach: end), at: index + 1)
@@ -95,24 +108,24 @@ public struct SegmentPlan: Sendable, Hashable {
     }
 
     /// The hole whose owner has longest to go, among those that may be split.
-    private func slowest(leastTime: Duration) -> Int? {
-        holes.indices.filter { index in
+    private func slowest(leastTime: Duration, isOpen: Bool) -> Int? {
+        let usual = usualSpeed
+        func time(_ index: Int) -> Double { expected(holes[index], holes[index].speed ?? usual ?? 1) }
+        return holes.indices.filter { index in
             guard holes[index].count >= 2 * leastSize else { return false }
-            return expected(holes[index]).map { $0 >= leastTime.secondsDouble } ?? true
+            guard let speed = holes[index].speed ?? usual else { return true }
+            return time(index) >= leastTime.secondsDouble + cost.seconds(to: speed, isOpen: isOpen)
         }
-        .max { (expected(holes[$0]) ?? guess($0)) < (expected(holes[$1]) ?? guess($1)) }
+        .max { time($0) < time($1) }
     }
 
-    /// Seconds that the owner would need for it, if its speed is known.
-    private func expected(_ hole: Hole) -> Double? {
-        hole.speed.map { Double(hole.count) / max($0, 1) }
-    }
+    /// Seconds that it takes at that speed.
+    private func expected(_ hole: Hole, _ speed: Double) -> Double { Double(hole.count) / max(speed, 1) }
 
-    /// As long as the others would need; without any, by its size.
-    private func guess(_ index: Int) -> Double {
+    /// What one that has just begun will bring, by the others. nil: nothing is known.
+    private var usualSpeed: Double? {
         let speeds = holes.compactMap(\.speed)
-        let mean = speeds.isEmpty ? 1 : speeds.reduce(0, +) / Double(speeds.count)
-        return Double(holes[index].count) / max(mean, 1)
+        return speeds.isEmpty ? nil : speeds.reduce(0, +) / Double(speeds.count)
     }
 
     /// A segment has brought everything up to `position`.

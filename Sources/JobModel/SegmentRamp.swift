@@ -4,9 +4,10 @@
 ///
 /// Only what all connections bring together counts, over windows in which as many as there should be were running. A
 /// doubling that brings less than a quarter of what it could is taken back, and tried again much later: lines change.
+/// One that began with several, unproven, and is as fast without more, is tried with half as many too.
 public struct SegmentRamp: Sendable, Hashable {
     /// The first bytes tell little: windows grow, and servers that hold a rate begin with a burst.
-    static let settling = Duration.seconds(1)
+    static let usualSettling = Duration.seconds(1)
     /// Long enough for servers that hold a rate by the second.
     static let window = Duration.seconds(2)
     /// So much is enough where a doubling brings nearly all that it could.
@@ -15,6 +16,10 @@ public struct SegmentRamp: Sendable, Hashable {
     static let leastTime = 2.0
     static let leastShare = 0.25
     static let clearShare = 0.75
+    /// Half as many are enough where they bring this part.
+    static let sameShare = 0.9
+    /// Seconds: half as many are not tried for an end that is nearer.
+    static let leastTimeLower = 10.0
     static let firstPause = Duration.seconds(30)
     static let longestPause = Duration.seconds(600)
 
@@ -22,6 +27,7 @@ public struct SegmentRamp: Sendable, Hashable {
     public private(set) var level = 1
     public private(set) var isSettled = false
     private let most: Int
+    private let settling: Duration
     private var begin: MonotonicTime?
     private var start: MonotonicTime?
     private var startBytes: Int64 = 0
@@ -29,17 +35,28 @@ public struct SegmentRamp: Sendable, Hashable {
     private var lastRate = 0.0
     private var lastConnections = 0
     private var pause = firstPause
+    /// Fewer have been shown to bring less, or are what it began with.
+    private var isProven: Bool
+    /// Half as many are being tried.
+    private var isLowered = false
     /// When a level that brought nothing is tried again.
     private var again: MonotonicTime?
 
     /// - Parameters:
     ///   - most: connections at most, at least 1.
     ///   - first: the level to begin with.
-    public init(most: Int, first: Int = 1) {
+    ///   - isProven: so many are worth it in any case.
+    ///   - settling: time that tells nothing yet.
+    public init(most: Int, first: Int = 1, isProven: Bool = true, settling: Duration? = nil) {
+        self.settling = settling ?? Self.usualSettling
         self.most = max(1, most)
         level = max(1, min(first, self.most))
+        self.isProven = isProven || level == 1
         isSettled = self.most == 1
     }
+
+    /// Connections beyond the level are to end.
+    public var takesBack: Bool { isSettled || isLowered }
 
     /// - Parameters:
     ///   - bytes: that have come so far, by all connections.
@@ -54,7 +71,7 @@ public struct SegmentRamp: Sendable, Hashable {
         guard !isSettled else { return }
         let begin = begin ?? now
         self.begin = begin
-        guard running >= level, now - begin >= Self.settling else {
+        guard running >= level, now - begin >= settling else {
             start = nil
             return
         }
@@ -66,7 +83,9 @@ public struct SegmentRamp: Sendable, Hashable {
         let time = now - start
         guard time >= Self.shortWindow else { return }
         let rate = Double(max(0, bytes - startBytes)) / time.secondsDouble
-        if brings(rate, running, share: Self.clearShare) || time >= Self.window {
+        if isLowered {
+            if time >= Self.window { judgeLowered(rate, left, now) }
+        } else if brings(rate, running, share: Self.clearShare) || time >= Self.window {
             judge(rate, running, left, now)
         }
     }
@@ -81,11 +100,10 @@ public struct SegmentRamp: Sendable, Hashable {
         start = nil
         guard lastConnections == 0 || brings(rate, running, share: Self.leastShare) else {
             level = lastConnections
-            isSettled = true
-            again = now + pause
-            pause = min(pause + pause, Self.longestPause)
-            return
+            return isProven ? settle(now) : lower(left, now)
         }
+        // Twice as many bring more, so half as many bring less.
+        if lastConnections > 0 { isProven = true }
         // A burst must not be what the next level is measured by: more than its share no connection brings.
         lastRate =
             lastConnections == 0 ? rate : min(rate, lastRate * Double(running) / Double(lastConnections))
@@ -95,5 +113,30 @@ public struct SegmentRamp: Sendable, Hashable {
             return
         }
         level = min(most, level * 2)
+    }
+
+    /// Twice as many brought nothing: perhaps half as many bring as much.
+    private mutating func lower(_ left: Int64, _ now: MonotonicTime) {
+        guard level > 1, Double(left) >= lastRate * Self.leastTimeLower else { return settle(now) }
+        level /= 2
+        isLowered = true
+    }
+
+    private mutating func judgeLowered(_ rate: Double, _ left: Int64, _ now: MonotonicTime) {
+        start = nil
+        isLowered = false
+        guard rate >= lastRate * Self.sameShare else {
+            level = lastConnections
+            return settle(now)
+        }
+        lastConnections = level
+        lower(left, now)
+    }
+
+    private mutating func settle(_ now: MonotonicTime) {
+        isProven = true
+        isSettled = true
+        again = now + pause
+        pause = min(pause + pause, Self.longestPause)
     }
 }

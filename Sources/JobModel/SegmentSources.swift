@@ -17,11 +17,14 @@ public struct SegmentWish: Sendable, Hashable {
     }
     /// Connections beside the first that would find something to do.
     public var count: Int
+    /// The same of connections that are open already: no fewer, for these cost less.
+    public var open: Int
     /// By preference.
     public var sources: [Source]
 
-    public init(count: Int, sources: [Source]) {
+    public init(count: Int, open: Int? = nil, sources: [Source]) {
         self.count = count
+        self.open = max(count, open ?? count)
         self.sources = sources
     }
     /// No connection.

@@ -18,7 +18,7 @@ extension LedgerStore {
         if var defaults = batch.defaults {
             if try write({ try takeReadmission(of: batch.list, $0) }) { defaults.isReadmitted = true }
             try update(batch.list, "defaults = ?", [JSONColumn.text(defaults)])
-            caches.remember(batch.list, defaults)
+            caches.remember(batch.list, SharedOptions(defaults))
         }
         var insertion = try write { db in
             try EntryInsertion(

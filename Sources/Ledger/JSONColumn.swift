@@ -10,8 +10,8 @@ enum JSONColumn {
         options == empty ? nil : encode(options)
     }
     /// A job's own over its list's; nearly every row has none.
-    static func options(_ text: String?, over defaults: JobOptions) -> JobOptions {
-        text == nil ? defaults : options(text).over(defaults)
+    static func options(_ text: String?, over defaults: SharedOptions) -> SharedOptions {
+        text == nil ? defaults : SharedOptions(options(text).over(defaults.value))
     }
     static func options(_ text: String?) -> JobOptions {
         text.flatMap { decode(JobOptions.self, $0) } ?? empty

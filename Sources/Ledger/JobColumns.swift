@@ -15,7 +15,7 @@ enum JobColumns {
     static let queuedCount = 21
 
     static func queued(
-        _ row: some ColumnReading, host: HostKey, defaults: JobOptions, cipher: JobIDCipher
+        _ row: some ColumnReading, host: HostKey, defaults: SharedOptions, cipher: JobIDCipher
     ) -> QueuedJob {
         let seq = JobSeq(row.number(0))
         let work: QueuedJob.Work

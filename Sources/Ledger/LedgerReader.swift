@@ -220,7 +220,7 @@ private enum JobRowColumns {
 
     static func job(_ row: Row, cipher: JobIDCipher) -> JobRow? {
         let at = ResultColumns.count
-        let defaults = JSONColumn.options(row.text(at + 9))
+        let defaults = JSONColumn.options(row.text(at + 9), over: .none)
         guard let record = ResultColumns.record(row, defaults: defaults, cipher: cipher) else { return nil }
         let path = record.outcome?.path ?? row.text(at).map { OutputPath(trusted: $0) }
         var job = JobRow(

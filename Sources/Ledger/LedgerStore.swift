@@ -200,10 +200,10 @@ extension LedgerStore: Sendable {}
 struct LedgerCaches {
     static let limit = 16_384
     /// More than the dispatcher reads ahead and has under way.
-    static let headLimit = 8_192
+    static let headLimit = 6_144
     var hostIDs: [HostKey: HostID] = [:]
     var hostNames: [HostID: HostKey] = [:]
-    var defaults: [ListID: JobOptions] = [:]
+    var defaults: [ListID: SharedOptions] = [:]
     /// Jobs that were read ahead or are under way, as their rows are: each is asked for at every change.
     private(set) var heads: [JobSeq: JobHead] = [:]
     /// False: the table of kept parts is known to be empty.
@@ -220,7 +220,7 @@ struct LedgerCaches {
         heads[head.seq] = head
     }
     mutating func forget(_ seq: JobSeq) { heads[seq] = nil }
-    mutating func remember(_ list: ListID, _ options: JobOptions) {
+    mutating func remember(_ list: ListID, _ options: SharedOptions) {
         if defaults.count >= 1024 { defaults.removeAll(keepingCapacity: true) }
         defaults[list] = options
     }

@@ -117,10 +117,11 @@ extension LedgerStore {
     }
 
     /// Own defaults of a list, from memory where it was asked for lately.
-    func defaults(of list: ListID, _ db: Database) throws -> JobOptions {
+    func defaults(of list: ListID, _ db: Database) throws -> SharedOptions {
         if let known = caches.defaults[list] { return known }
         let statement = try db.cachedStatement(sql: "SELECT defaults FROM list WHERE id = ?")
-        let options = JSONColumn.options(try String.fetchOne(statement, arguments: [list.rawValue]))
+        let text = try String.fetchOne(statement, arguments: [list.rawValue])
+        let options = JSONColumn.options(text, over: .none)
         caches.remember(list, options)
         return options
     }

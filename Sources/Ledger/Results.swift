@@ -61,7 +61,7 @@ enum ResultColumns {
     static let count = 9 + 33
 
     static func record(
-        _ row: borrowing some ColumnReading, defaults: JobOptions, cipher: JobIDCipher
+        _ row: borrowing some ColumnReading, defaults: SharedOptions, cipher: JobIDCipher
     ) -> ResultRecord? {
         guard let state = JobState(rawValue: Int(row.number(4))), let kind = JobKind(rawValue: row.number(3))
         else {
@@ -80,7 +80,7 @@ enum ResultColumns {
         return ResultRecord(
             list: ListID(row.number(1)), line: Int(row.number(2)), seq: seq,
             job: kind == .badLine ? nil : JobColumns.id(seq, gid: row.optionalNumber(7), cipher),
-            userID: options.id, kind: shown, options: options, state: state,
+            userID: options.value.id, kind: shown, options: options, state: state,
             // A job in `publishing` has an outcome row that is not true yet.
             outcome: state.isTerminal ? OutcomeColumns.outcome(row, from: 9) : nil)
     }

@@ -23,7 +23,7 @@ public struct EntryBuilder: Sendable {
     public func admitted(_ entry: ListEntry, list: ListID, seq: JobSeq, defaults: JobOptions) -> AdmittedEntry
     {
         var admitted = AdmittedEntry(
-            seq: seq, line: entry.line, kind: .sum(SumRange(from: 0, to: 0)), options: entry.options,
+            seq: seq, line: entry.line, kind: .sum(SumRange(from: 0, to: 0)), options: entry.sharedOptions,
             gid: entry.gid, priority: entry.options.priority ?? defaults.priority ?? 0,
             startsPaused: entry.options.pause ?? defaults.pause ?? false)
         // Most entries have none of their own.

@@ -90,14 +90,15 @@ extension ListEntry {
         switch object {
         case .download(let urls, var options, let pieces):
             options.clearLimits(over: defaults)
-            self.init(line: line, body: .urls(urls), options: options)
+            self.init(line: line, body: .urls(urls), options: SharedOptions(options))
             self.pieces = pieces
         case .sum(let from, let to, let options):
             let range = SumBound.bound(from).flatMap { from in
                 SumBound.bound(to).flatMap { SumBound.range(from: from, to: $0, maxTerms: rules.maxSumTerms) }
             }
             switch range {
-            case .success(let range): self.init(line: line, body: .sum(range), options: options)
+            case .success(let range):
+                self.init(line: line, body: .sum(range), options: SharedOptions(options))
             case .failure(let error): self = .bad(line, error.code, error.message)
             }
         case .bad(let mistake):

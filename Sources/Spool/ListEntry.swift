@@ -13,17 +13,22 @@ public struct ListEntry: Sendable, Hashable {
     /// Number of its first line, from 1.
     public var line: Int
     public var body: Body
-    /// Its own options, without the list's defaults.
-    public var options: JobOptions
+    public private(set) var sharedOptions: SharedOptions
     /// aria2's `gid`.
     public var gid: JobID?
     /// Digests of the file's pieces; `options.pieces` tells of them.
     public var pieces: PieceHashes?
-    public init(line: Int, body: Body, options: JobOptions = JobOptions(), gid: JobID? = nil) {
+    public init(line: Int, body: Body, options: SharedOptions = .none, gid: JobID? = nil) {
         self.line = line
         self.body = body
-        self.options = options
+        sharedOptions = options
         self.gid = gid
+    }
+
+    /// Its own options, without the list's defaults.
+    public var options: JobOptions {
+        get { sharedOptions.value }
+        set { sharedOptions = SharedOptions(newValue) }
     }
 
     static func bad(_ line: Int, _ code: ErrorCode, _ message: String) -> ListEntry {

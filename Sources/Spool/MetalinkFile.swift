@@ -149,7 +149,7 @@ struct MetalinkFile {
             pieces = nil
         }
         options.pieces = pieces?.layout
-        var entry = ListEntry(line: line, body: .urls(mirrors), options: options)
+        var entry = ListEntry(line: line, body: .urls(mirrors), options: SharedOptions(options))
         entry.pieces = pieces
         return entry
     }

@@ -108,11 +108,13 @@ public struct TextListMachine: Sendable {
     }
 
     private func entry(_ pending: Pending) -> ListEntry {
+        // Nearly every line of a long list.
+        if pending.options.isEmpty { return ListEntry(line: pending.line, body: pending.head) }
         do {
-            let (options, gid) = try pending.options.resolved(over: block)
-            var entry = ListEntry(line: pending.line, body: pending.head, options: options, gid: gid)
-            entry.options.clearLimits(over: defaults)
-            return entry
+            var (options, gid) = try pending.options.resolved(over: block)
+            options.clearLimits(over: defaults)
+            return ListEntry(
+                line: pending.line, body: pending.head, options: SharedOptions(options), gid: gid)
         } catch {
             return ListEntry(line: pending.line, body: .bad(error))
         }

@@ -38,6 +38,9 @@ struct TextOptions: Sendable {
     /// The first line that could not be kept, with the reason.
     private var mistake: JobError?
 
+    /// Nothing was given, right or wrong.
+    var isEmpty: Bool { values.isEmpty && headers.isEmpty && mistake == nil }
+
     /// Our line-numbered words for a value that is no good.
     static func error(_ line: Int, _ name: String, _ message: String) -> JobError {
         JobError(.badOption, "line \(line): \(name): \(message)")

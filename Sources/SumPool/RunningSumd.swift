@@ -11,10 +11,11 @@ struct RunningSumd: ~Copyable {
     private var link: PacketSocket
     let startedAt: Int64
     /// Its live workers, as it told last.
-    var workers: [Int32] = []
-    var workerRestarts: UInt64 = 0
+    private(set) var workers: [Int32] = []
+    private(set) var workerRestarts: UInt64 = 0
+    private var memoryKills: MemoryKills?
     /// Whether it has shown that it works.
-    var hasSpoken = false
+    var hasSpoken: Bool { memoryKills != nil }
     private var pingNumber: UInt64 = 0
     /// When the ping that is unanswered was sent.
     private var pingedAt: Int64?
@@ -63,6 +64,18 @@ struct RunningSumd: ~Copyable {
         try link.send(packet, passing: files)
     }
     mutating func flush() throws(SystemError) { try link.flush() }
+
+    /// It has told who works for it.
+    mutating func told(workers: [Int32], restarts: UInt64) {
+        // What a worker was killed for it has told of: that must not be taken for its own end later.
+        if restarts > workerRestarts { _ = memoryKills?.haveGrown() }
+        if memoryKills == nil { memoryKills = MemoryKills(of: process.pid) }
+        self.workers = workers
+        workerRestarts = restarts
+    }
+
+    /// Whether the kernel has killed in its group for want of memory since the last look.
+    mutating func wasStarved() -> Bool { memoryKills?.haveGrown() ?? false }
 
     /// What came in one packet; nil when nothing more is there.
     mutating func receive() throws -> [SumFrame]? {

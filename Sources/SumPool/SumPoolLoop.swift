@@ -4,6 +4,7 @@
 // Receives: SumCommand
 // Sends: SumEvent
 
+import Glibc
 import JobModel
 public import LinuxKit
 import SystemPackage
@@ -238,9 +239,7 @@ extension SumPoolLoop {
             if let job = book.take(ticket) { fail(job, fault.code, message) }
         case .pool(let workers, let restarts, let remark, let confinement):
             if !workers.isEmpty { failedStarts = 0 }
-            sumd?.hasSpoken = true
-            sumd?.workers = workers
-            sumd?.workerRestarts = restarts
+            sumd?.told(workers: workers, restarts: restarts)
             if !remark.isEmpty { state.remark = remark }
             state.confinement = confinement
         case .pong(let number): sumd?.ponged(number, now: Monotonic.nanoseconds())
@@ -250,16 +249,19 @@ extension SumPoolLoop {
 
     /// Ends what is left of `sumd` and takes its jobs back.
     private mutating func bury(because reason: String) {
-        guard let running = sumd.take() else { return }
+        guard var running = sumd.take() else { return }
         let now = Monotonic.nanoseconds()
         heartbeat.enter("reaping sumd")
         let ending = running.end()
         heartbeat.leave()
-        state.remark = "sumd \(running.process.pid) is gone (\(ending.map { "\($0)" } ?? reason)); \(reason)"
+        let isStarved = running.wasStarved() && ending == .killed(signal: SIGKILL, hasDumpedCore: false)
+        let cause = isStarved ? "killed for want of memory" : ending.map { "\($0)" } ?? reason
+        state.remark = "sumd \(running.process.pid) is gone (\(cause)); \(reason)"
         dueAt = now &+ restart.delay(afterLiving: .nanoseconds(now - running.startedAt)).nanosecondsClamped
         let hasSpoken = running.hasSpoken
         for job in book.lost() {
-            fail(job, .workerDied, "sumd died for the second time while it had this job: \(state.remark)")
+            let code: ErrorCode = isStarved ? .oom : .workerDied
+            fail(job, code, "sumd died for the second time while it had this job: \(state.remark)")
         }
         if !hasSpoken { countFailedStart() }
     }

@@ -31,7 +31,10 @@ final class DividedTransfer {
     let since: MonotonicTime
 
     /// The answer to the transfer's request has shown that its file can be divided.
-    init(_ reception: Reception, template: ResumePoint, anchor: PartWriter, now: MonotonicTime) {
+    init(
+        _ reception: Reception, template: ResumePoint, anchor: PartWriter, cost: ConnectionStart,
+        now: MonotonicTime
+    ) {
         let order = reception.order
         let start = reception.machine.start ?? 0
         let position = anchor.flushedSize
@@ -44,7 +47,7 @@ final class DividedTransfer {
         let sources = SegmentSources(
             own: order.place, others: order.helpers, perSource: rules.perSource)
         machine = SegmentMachine(
-            total: template.total ?? 0, known: known, rules: rules, sources: sources, now: now)
+            total: template.total ?? 0, known: known, rules: rules, sources: sources, cost: cost, now: now)
         machine.adopt(at: position, reach: reception.machine.end ?? 0, now: now)
         ownLimiter = order.maxRate.map { RateLimiter(rate: $0, now: now) }
         if let ownLimiter { reception.share(ownLimiter) }

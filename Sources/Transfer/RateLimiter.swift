@@ -33,6 +33,9 @@ public final class RateLimiter: Sendable {
         }
     }
 
+    /// There is a limit just now.
+    var isSet: Bool { state.withLock { $0.bucket != nil } }
+
     /// How long until anything may come (nil is now), and the epoch that holds in.
     func look(now: MonotonicTime) -> (wait: Duration?, epoch: Int) {
         state.withLock { ($0.bucket?.charge(0, now: now), $0.epoch) }

@@ -18,13 +18,21 @@ extension TransferLoop {
         // Known bytes beyond a gap are of use only here; else a file that has been begun anew stays whole.
         guard transfer.restarts == 0 || reception.machine.ask.resume?.ranges != nil else { return }
         template.ranges = nil
-        transfer.divided = DividedTransfer(reception, template: template, anchor: anchor, now: Clock.now())
+        let order = transfer.order
+        // Where a rate is set, finding the line's speed costs nothing.
+        let isLimited =
+            order.maxRate != nil || order.hostLimiter?.isSet ?? false || tools.totalLimiter?.isSet ?? false
+        let reading = isLimited ? nil : reception.key.flatMap { multi.reading(of: $0) }
+        let cost = ConnectionStart(roundTrip: reading?.roundTrip ?? .zero)
+        transfer.divided = DividedTransfer(
+            reception, template: template, anchor: anchor, cost: cost, now: Clock.now())
         divided.insert(token)
         tellWanted(transfer)
     }
 
     /// The dispatcher has a slot for one more.
-    mutating func openSegment(_ token: UInt64, _ helper: HelperOrder?) {
+    /// - Parameter isOpen: a connection to its host is in this worker's cache.
+    mutating func openSegment(_ token: UInt64, _ helper: HelperOrder?, _ isOpen: Bool) {
         // Not there: the transfer has ended, and its report gives all slots back.
         guard let transfer = active[token] else { return }
         let place = helper?.place ?? transfer.order.place
@@ -36,12 +44,13 @@ extension TransferLoop {
         divided.slots.append(place)
         divided.update()
         guard divided.machine.mayOpen(at: place, now: now),
-            let segment = divided.machine.open(at: place, now: now)
+            let segment = divided.machine.open(at: place, isOpen: isOpen, now: now)
         else {
-            giveBack(transfer, divided, place)
+            giveBack(transfer, divided, place) { $0.keptConnection = isOpen }
             // Not again before something has changed.
             var wish = divided.machine.wish(now: now)
             wish.count = min(divided.slots.count, wish.count)
+            wish.open = min(divided.slots.count, wish.open)
             return tell(transfer, divided, wish)
         }
         if let failure = begin(transfer, divided, segment.id, segment.range, helper?.order, now) {

@@ -124,7 +124,7 @@ public struct TransferLoop: ~Copyable {
         case .connectionLimits(let cacheSize, let perHost, let streams):
             multi.set(ConnectionLimits(cacheSize: cacheSize, perHost: perHost, streams: streams))
         case .granted(let token): goOn(token)
-        case .openSegment(let token, let helper): openSegment(token, helper)
+        case .openSegment(let token, let helper, let isOpen): openSegment(token, helper, isOpen)
         case .closeSegments(let token, let count, let places): closeSegments(token, count, at: places)
         case .forgetFolders: tools.folders.forgetAll()
         case .stop(let keepsParts):

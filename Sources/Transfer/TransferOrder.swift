@@ -133,7 +133,7 @@ public enum TransferCommand: Sendable {
     case granted(token: UInt64)
     /// One more connection may be opened for this transfer. Answered by one `segmentOver`, unless the transfer ends.
     /// To where its first leads, or to a mirror.
-    indirect case openSegment(token: UInt64, helper: HelperOrder? = nil)
+    indirect case openSegment(token: UInt64, helper: HelperOrder? = nil, isOpen: Bool = false)
     /// Its connections beside the first, those to the URLs of these places, are wanted elsewhere: as many end, what they
     /// have is kept.
     case closeSegments(token: UInt64, count: Int, places: Set<Int>)

@@ -83,7 +83,7 @@ import Testing
         let record = ResultRecord(
             list: ListID(4711), line: 3, seq: JobSeq(7), job: JobID(rawValue: 0xab), userID: "mine",
             kind: .download(urls: ["https://u:secret@example.org/x"], host: HostKey("example.org")),
-            options: JobOptions(), state: .failed, outcome: outcome)
+            options: .none, state: .failed, outcome: outcome)
         let job = JobDocument(record, wait: WaitDocument(reason: .backoff, until: nil))
         #expect(job.download.urls == ["https://u:***@example.org/x"])
         #expect(job.download.finalURL == "https://example.org/x?token=***")

@@ -114,7 +114,7 @@ struct BoardRig {
     private func entry(_ row: Row, _ key: LaneKey) -> LaneBoard.Entry {
         let job = QueuedJob(
             seq: JobSeq(row.seq), id: JobID(rawValue: UInt64(row.seq)), lane: key, line: 1, rank: row.rank,
-            work: .sum(SumRange(from: 0, to: 1)), options: JobOptions(), attempts: 0, fetchedBytes: 0,
+            work: .sum(SumRange(from: 0, to: 1)), options: .none, attempts: 0, fetchedBytes: 0,
             admittedAt: WallTime(milliseconds: 0), startedAt: nil, waited: 0, resume: nil)
         return LaneBoard.Entry(job: job, claim: .granted(known: nil))
     }

@@ -87,7 +87,7 @@ final class DispatchRig {
             work: .download(
                 urls: [DownloadURL(text: url, scheme: String(url.prefix { $0 != ":" }), host: host)],
                 path: OutputPath(trusted: path ?? "f\(seq)")),
-            options: options, attempts: attempts, fetchedBytes: 0, admittedAt: WallTime(milliseconds: 0),
+            options: SharedOptions(options), attempts: attempts, fetchedBytes: 0, admittedAt: WallTime(milliseconds: 0),
             startedAt: nil, waited: 0, resume: resume)
     }
 
@@ -156,7 +156,7 @@ final class DispatchRig {
                 if let order = takeStaged(token) { orders.append(order) }
             case .cancel(let token, _): cancels.append(token)
             case .unstage(let token): unstaged.append(token)
-            case .openSegment(let token, let helper):
+            case .openSegment(let token, let helper, _):
                 opened.append(token)
                 if let helper { helpers.append(helper) }
             case .closeSegments(let token, let count, _):

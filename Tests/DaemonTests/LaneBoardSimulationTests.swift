@@ -71,7 +71,7 @@ import Testing
     private static func entry(_ seq: Int64, _ key: LaneKey) -> LaneBoard.Entry {
         let job = QueuedJob(
             seq: JobSeq(seq), id: JobID(rawValue: 1), lane: key, line: 1, rank: 0,
-            work: .sum(SumRange(from: 0, to: 1)), options: JobOptions(), attempts: 0, fetchedBytes: 0,
+            work: .sum(SumRange(from: 0, to: 1)), options: .none, attempts: 0, fetchedBytes: 0,
             admittedAt: WallTime(milliseconds: 0), startedAt: nil, waited: 0, resume: nil)
         return LaneBoard.Entry(job: job, claim: .granted(known: nil))
     }

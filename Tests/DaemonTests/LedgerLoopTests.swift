@@ -107,7 +107,7 @@ import Testing
                 return AdmittedEntry(
                     seq: JobSeq(firstSeq + number), line: Int(number),
                     kind: .download(urls: [url], path: OutputPath(trusted: "\(list)-\(number)")),
-                    options: JobOptions())
+                    options: .none)
             }
             return .admit(
                 AdmissionBatch(

@@ -84,6 +84,43 @@ import Testing
         #expect(rig.closed.count == 2 && rig.loop.hosts[host]?.machine.segments == 1)
     }
 
+    @Test func `files that share a host have eight connections together, and the last one what it could use`()
+        throws
+    {
+        let rig = DispatchRig(workers: 1) { $0.hosts.defaults.connections = 64 }
+        rig.arrive([(DispatchRig.job(1), .granted(known: nil)), (DispatchRig.job(2), .granted(known: nil))])
+        let wish = SegmentWish(count: 15, sources: [.init(place: 0, most: 16, weight: 10)])
+        rig.loop.transferReported(
+            .connected(worker: 0, token: rig.orders[0].token, isHTTP2: false, isUsable: true))
+        rig.turn()
+        for order in rig.orders {
+            rig.loop.transferReported(.segmentsWanted(worker: 0, token: order.token, wish))
+        }
+        rig.turn()
+        #expect(rig.orders.count == 2 && rig.opened.count == 6 && Set(rig.opened).count == 2)
+        let last = rig.orders[1]
+        rig.end(rig.orders[0], .complete(DispatchRig.part), status: 200)
+        rig.turn()
+        #expect(rig.loop.hosts[host]?.machine.segments == 15 && rig.opened.last == last.token)
+    }
+
+    @Test func `a connection that is open already goes to an end that a new one could not help`() throws {
+        let rig = DispatchRig(workers: 1) { $0.hosts.defaults.connections = 6 }
+        rig.arrive([(DispatchRig.job(1), .granted(known: nil)), (DispatchRig.job(2), .granted(known: nil))])
+        rig.loop.transferReported(
+            .connected(worker: 0, token: rig.orders[0].token, isHTTP2: false, isUsable: true))
+        rig.turn()
+        let last = try #require(rig.orders.last)
+        let wish = SegmentWish(count: 0, open: 3, sources: [.init(place: 0, most: 16, weight: 10)])
+        rig.loop.transferReported(.segmentsWanted(worker: 0, token: last.token, wish))
+        rig.turn()
+        #expect(rig.opened.isEmpty)
+        rig.loop.hosts[host]?.idle = [0: 2]
+        rig.turn()
+        #expect(rig.opened == [last.token, last.token])
+        #expect(rig.loop.hosts[host]?.idle[0] == 0)
+    }
+
     @Test func `what a list asked for is not taken from it`() throws {
         let rig = DispatchRig { $0.hosts.defaults.connections = 4 }
         let order = try divided(rig, asking(1, split: 3), wants: 2)

@@ -23,7 +23,9 @@ import Testing
         var setup = Nginx.Setup()
         setup.slowRate = "1m"
         let nginx = try Nginx(setup)
-        let body = sample(4, 16 << 20)
+        // nginx gives each connection a second's worth at once. On a loaded machine that is what is measured first, and
+        // half of this would seem to be there too soon for eight.
+        let body = sample(4, 32 << 20)
         try FileTree.write(body, to: "\(nginx.root)/big")
         let daemon = try RunningDaemon.start(["hosts": ["default": ["connections": 8]]])
         let ended = try daemon.finish("big.txt", "\(nginx.url("slow/big"))\n split=8\n")
@@ -34,7 +36,7 @@ import Testing
         let ranges = log.filter { !$0.range.isEmpty }
         #expect(ranges.count >= 7 && ranges.allSatisfy { $0.status == 206 && !$0.ifRange.isEmpty })
         let result = try #require(ended.results.first)
-        #expect(result.attempts == 1 && (result.fetchedBytes ?? .max) < 20 << 20)
+        #expect(result.attempts == 1 && (result.fetchedBytes ?? .max) < 38 << 20)
         #expect(daemon.partFiles.isEmpty)
     }
 

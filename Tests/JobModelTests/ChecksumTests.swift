@@ -42,4 +42,12 @@ struct ChecksumTests {
     {
         #expect(Checksum(text) == nil)
     }
+
+    @Test func `of all bytes only the digits of either case are hex`() {
+        for byte in UInt8(1)..<128 {
+            let text = "md5=" + String(decoding: [byte], as: UTF8.self) + "41d8cd98f00b204e9800998ecf8427e"
+            let value = UInt8(String(decoding: [byte], as: UTF8.self), radix: 16)
+            #expect(Checksum(text)?.bytes.first == value.map { $0 << 4 | 4 }, "byte \(byte)")
+        }
+    }
 }

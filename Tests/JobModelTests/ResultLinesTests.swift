@@ -30,7 +30,7 @@ struct ResultLinesTests {
             list: ListID(4711), line: 3, seq: JobSeq(1), job: JobID(rawValue: 0x5f0c_2e9a_11d0_4b7e),
             userID: nil,
             kind: .download(urls: ["https://u:pw@example.org/b.iso"], host: HostKey("example.org")),
-            options: JobOptions(),
+            options: .none,
             state: .done, outcome: outcome)
     }
 
@@ -42,7 +42,7 @@ struct ResultLinesTests {
         return ResultRecord(
             list: ListID(1), line: 4, seq: JobSeq(2), job: JobID(rawValue: 1), userID: "mine",
             kind: .sum(range),
-            options: JobOptions(), state: state, outcome: outcome)
+            options: .none, state: state, outcome: outcome)
     }
 
     @Test func `a download's line has every key in order`() {
@@ -77,7 +77,7 @@ struct ResultLinesTests {
         outcome.error = JobError(.badURL, "no scheme in \"x\u{1b}\"")
         return ResultRecord(
             list: ListID(1), line: 9, seq: JobSeq(3), job: nil, userID: nil, kind: .badLine,
-            options: JobOptions(),
+            options: .none,
             state: .failed, outcome: outcome)
     }
 

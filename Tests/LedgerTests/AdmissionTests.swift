@@ -43,9 +43,9 @@ import Testing
         let mirrors = [urls[0], DownloadURL(text: urls[1].text, scheme: "ftp", host: urls[1].host)]
         let entry = AdmittedEntry(
             seq: JobSeq(1), line: 7, kind: .download(urls: mirrors, path: OutputPath(trusted: "d/é/x")),
-            options: options, gid: JobID("00000000000000ff"), priority: 3)
+            options: SharedOptions(options), gid: JobID("00000000000000ff"), priority: 3)
         let sum = AdmittedEntry(
-            seq: JobSeq(2), line: 9, kind: .sum(SumRange(from: 1, to: .max)), options: JobOptions())
+            seq: JobSeq(2), line: 9, kind: .sum(SumRange(from: 1, to: .max)), options: .none)
         try store.admit(list, [entry, sum], defaults: defaults)
         let jobs = try store.queuedJobs(list)
         let job = try #require(jobs.first { $0.seq == JobSeq(1) })
@@ -66,7 +66,7 @@ import Testing
         let scratch = try Scratch()
         let store = try scratch.open()
         let bad = AdmittedEntry(
-            seq: JobSeq(1), line: 1, kind: .bad(JobError(.badURL, "no scheme")), options: JobOptions())
+            seq: JobSeq(1), line: 1, kind: .bad(JobError(.badURL, "no scheme")), options: .none)
         let list = try store.running([bad, download(2, "a", paused: true)])
         let records = try store.results(of: list, after: nil, limit: 10).records
         #expect(records.map(\.state) == [.failed, .paused])
@@ -104,7 +104,7 @@ import Testing
             list,
             (1...50).map {
                 AdmittedEntry(
-                    seq: JobSeq($0), line: Int($0), kind: .bad(JobError(.badLine, "x")), options: JobOptions()
+                    seq: JobSeq($0), line: Int($0), kind: .bad(JobError(.badLine, "x")), options: .none
                 )
             })
         try store.group { () throws(LedgerError) in try store.reject(list, reason: "nothing good", now: t0) }

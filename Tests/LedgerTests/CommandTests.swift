@@ -70,7 +70,7 @@ import Testing
         let scratch = try Scratch()
         let store = try scratch.open()
         let bad = AdmittedEntry(
-            seq: JobSeq(10), line: 10, kind: .bad(JobError(.badLine, "x")), options: JobOptions())
+            seq: JobSeq(10), line: 10, kind: .bad(JobError(.badLine, "x")), options: .none)
         let list = try store.running((1...9).map { download(Int64($0), "f\($0)") } + [bad])
         for seq in 1...4 { try store.apply(.ended(JobSeq(Int64(seq)), failed())) }
         try store.apply(.ended(JobSeq(5), done()))

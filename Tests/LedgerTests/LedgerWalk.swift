@@ -52,7 +52,7 @@ struct LedgerWalk {
         entries.append(download(22, "paused", paused: true))
         entries.append(
             AdmittedEntry(
-                seq: JobSeq(23), line: 23, kind: .bad(JobError(.badLine, "no")), options: JobOptions(),
+                seq: JobSeq(23), line: 23, kind: .bad(JobError(.badLine, "no")), options: .none,
                 gid: nil,
                 priority: 0, startsPaused: false))
         entries.append(download(24, "again", gid: JobID(rawValue: 77)))
@@ -172,7 +172,7 @@ struct LedgerWalk {
         let entries = (201...202 as ClosedRange<Int64>).map { seq in
             var entry = AdmittedEntry(
                 seq: JobSeq(seq), line: Int(seq),
-                kind: .download(urls: [url, other], path: OutputPath(trusted: "p\(seq)")), options: options)
+                kind: .download(urls: [url, other], path: OutputPath(trusted: "p\(seq)")), options: SharedOptions(options))
             entry.pieces = pieces
             return entry
         }

@@ -14,7 +14,7 @@ import Testing
             seq: JobSeq(seq), line: Int(seq),
             kind: .download(
                 urls: hosts.map { url("https://\($0)/f\(seq)", host: $0) },
-                path: OutputPath(trusted: "f\(seq)")), options: JobOptions())
+                path: OutputPath(trusted: "f\(seq)")), options: .none)
     }
     private func host(_ store: LedgerStore, _ name: String) throws -> HostRow {
         try #require(try store.host(HostKey(name)))

@@ -17,7 +17,7 @@ import Testing
         let url = DownloadURL(text: "http://a/\(seq)", scheme: "http", host: HostKey("a"))
         var entry = AdmittedEntry(
             seq: JobSeq(seq), line: Int(seq),
-            kind: .download(urls: [url], path: OutputPath(trusted: "f\(seq)")), options: options)
+            kind: .download(urls: [url], path: OutputPath(trusted: "f\(seq)")), options: SharedOptions(options))
         entry.pieces = pieces
         return entry
     }

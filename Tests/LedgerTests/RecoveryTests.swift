@@ -156,12 +156,12 @@ private struct SeededGenerator: RandomNumberGenerator {
         let kind = Int.random(in: 0..<10, using: &random)
         if kind == 0 {
             return AdmittedEntry(
-                seq: JobSeq(seq), line: Int(seq), kind: .bad(JobError(.badLine, "x")), options: JobOptions())
+                seq: JobSeq(seq), line: Int(seq), kind: .bad(JobError(.badLine, "x")), options: .none)
         }
         if kind == 1 {
             return AdmittedEntry(
                 seq: JobSeq(seq), line: Int(seq), kind: .sum(SumRange(from: 0, to: UInt64(seq))),
-                options: JobOptions())
+                options: .none)
         }
         return download(
             seq, "n\(Int.random(in: 0..<20, using: &random))",

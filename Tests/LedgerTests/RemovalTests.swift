@@ -131,7 +131,7 @@ import Testing
             (1...50).map {
                 AdmittedEntry(
                     seq: JobSeq($0), line: Int($0), kind: .bad(JobError(.badLine, "no")),
-                    options: JobOptions(), gid: nil,
+                    options: .none, gid: nil,
                     priority: 0, startsPaused: false)
             })
         try inGroup { () throws(LedgerError) in try store.reject(list, reason: "no entry", now: t0) }

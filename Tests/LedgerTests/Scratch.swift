@@ -50,7 +50,7 @@ func download(
         seq: JobSeq(seq), line: Int(seq),
         kind: .download(
             urls: [url("https://\(host)/\(name)", host: host)], path: OutputPath(trusted: path ?? name)),
-        options: JobOptions(), gid: gid, priority: priority, startsPaused: paused)
+        options: .none, gid: gid, priority: priority, startsPaused: paused)
 }
 
 extension LedgerStore {

@@ -99,7 +99,7 @@ import Testing
         ] {
             let record = ResultRecord(
                 list: ListID(1), line: 1, seq: JobSeq(1), job: JobID(rawValue: 1), userID: "k", kind: kind,
-                options: options,
+                options: SharedOptions(options),
                 state: .failed, outcome: outcome)
             let line = try #require(record.retryLine())
             let (found, _) = try entries(String(decoding: line.dropLast(), as: UTF8.self))

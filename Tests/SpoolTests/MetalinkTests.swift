@@ -233,8 +233,8 @@ private let url = "<url>http://a/1</url>"
         #expect(entry.pieces?.bytes == bytes && entry.options.pieces?.count == 2)
         var record = ResultRecord(
             list: ListID(1), line: 1, seq: JobSeq(1), job: JobID("0000000000000001"), userID: nil,
-            kind: .download(urls: ["http://a/1"], host: HostKey("a")), options: entry.options, state: .failed,
-            outcome: nil)
+            kind: .download(urls: ["http://a/1"], host: HostKey("a")),
+            options: SharedOptions(entry.options), state: .failed, outcome: nil)
         record.pieces = entry.pieces
         let retry = try #require(record.retryLine())
         let again = try #require(

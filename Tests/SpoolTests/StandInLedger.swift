@@ -180,7 +180,7 @@ final class StandInLedger: Sendable {
             return ResultRecord(
                 list: list, line: entry.line, seq: entry.seq, job: JobID(rawValue: 1),
                 userID: entry.options.id, kind: kind,
-                options: entry.options, state: end, outcome: outcome)
+                options: SharedOptions(entry.options), state: end, outcome: outcome)
         }
         return .page(list, records, next: taken.count < rest.count ? taken.last?.seq : nil)
     }

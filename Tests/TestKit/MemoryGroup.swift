@@ -65,14 +65,17 @@ public final class MemoryGroup: Sendable {
 
     /// Eats what memory there is, a little at a time, until one in it has to go, and makes that one `victim`: returns
     /// once it is killed. What was eaten is given back.
-    public func starve(_ victim: pid_t) throws {
+    /// - Parameter victim: nil leaves the choice to the kernel, as long as somebody has a score of 500 or more.
+    public func starve(_ victim: pid_t?) throws {
         let before = try kills()
-        try FileTree.write("1000", to: "/proc/\(victim)/oom_score_adj")
+        if let victim { try FileTree.write("1000", to: "/proc/\(victim)/oom_score_adj") }
         // So large that a score counts for more than what its process has.
         try limit(anonymous() + (512 << 20))
         let script = "\(#filePath)".replacingOccurrences(of: "MemoryGroup.swift", with: "eat_memory.py")
         let file = "\(path)/\(isVersion2 ? "memory.events" : "memory.oom_control")"
-        let command = prefix + [try ProgramRun.find("python3"), script, file, "\(before)"]
+        // The eater is the next to go after the victim, and before everybody else.
+        let score = victim == nil ? "400" : "800"
+        let command = prefix + [try ProgramRun.find("python3"), script, file, "\(before)", score]
         let eater = try ProgramRun.run(command[0], Array(command.dropFirst()))
         guard try kills() > before else { throw KitError(eater.transcript) }
         try limit(nil)

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Eats memory until the kernel has killed in a cgroup: eat_memory.py FILE COUNT
+"""Eats memory until the kernel has killed in a cgroup: eat_memory.py FILE COUNT SCORE
 
 FILE is the cgroup's memory.oom_control or memory.events, COUNT how often it had killed before. Should what the killed one
-leaves not be enough, this program is the next to go.
+leaves not be enough, this program is the next to go: SCORE, its own oom_score_adj, is above that of who is to stay.
 """
 import os
 import sys
 
-# Before everybody but the one that is to go.
 with open("/proc/self/oom_score_adj", "w") as score:
-    score.write("800")
+    score.write(sys.argv[3])
 
 
 def kills():

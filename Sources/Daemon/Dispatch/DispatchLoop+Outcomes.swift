@@ -82,7 +82,7 @@ extension DispatchLoop {
             }
         return ResultRecord(
             list: task.job.lane.list, line: task.job.line, seq: task.seq, job: task.job.id,
-            userID: task.job.options.id, kind: kind, options: task.job.options, state: outcome.state,
+            userID: task.job.options.id, kind: kind, options: task.job.sharedOptions, state: outcome.state,
             outcome: outcome)
     }
 

@@ -37,7 +37,7 @@ extension DispatchLoop {
 
     mutating func segmentsWanted(_ task: JobTask, _ wish: SegmentWish) {
         task.segments.wish = wish
-        if wish.count > 0 { dividedJobs.insert(task.seq) }
+        if wish.open > 0 { dividedJobs.insert(task.seq) }
     }
 
     /// The host that a connection of the transfer leads to.
@@ -98,14 +98,16 @@ extension DispatchLoop {
 
     /// Where the transfer may have one more connection now. nil: nowhere.
     private mutating func nextSegment(_ task: JobTask) -> Int? {
-        guard task.segments.wish.count > task.segments.count, task.segments.closing.isEmpty,
+        guard task.segments.wish.open > task.segments.count, task.segments.closing.isEmpty,
             task.machine.state == .transferring, task.machine.request == nil, let worker = task.worker,
             workerLoads[worker].active < plan.slotsPerWorker,
             workerLoads.reduce(0, { $0 + $1.active }) < budget.limit
         else { return nil }
         var connections = task.segments.held
         connections[task.ownPlace, default: 0] += 1
+        let needsOpen = task.segments.wish.count <= task.segments.count
         for place in task.segments.wish.order(connections) {
+            if needsOpen, !hasIdle(task, place, worker) { continue }
             if mayOpenSegment(task, place, worker) { return place }
             if task.segments.scouts.contains(place), now < task.segments.scoutWait {
                 hostLook = min(hostLook, task.segments.scoutWait)
@@ -113,6 +115,11 @@ extension DispatchLoop {
             }
         }
         return nil
+    }
+
+    /// A connection to the host of that place idles in the worker's cache.
+    private func hasIdle(_ task: JobTask, _ place: Int, _ worker: Int) -> Bool {
+        segmentHost(task, place).flatMap { hosts[$0]?.idle[worker] } ?? 0 > 0
     }
 
     private mutating func mayOpenSegment(_ task: JobTask, _ place: Int, _ worker: Int) -> Bool {
@@ -133,7 +140,7 @@ extension DispatchLoop {
         {
             return false
         }
-        return task.asksForSegments || !isWanted(key, host)
+        return task.asksForSegments || (!isWanted(key, host) && !(isOwn && host.machine.isShared))
     }
 
     /// Whether jobs wait for a slot of the host.
@@ -147,6 +154,7 @@ extension DispatchLoop {
         guard let key = segmentHost(task, place), let worker = task.worker else { return }
         task.segments.held[place, default: 0] += 1
         workerLoads[worker].active += 1
+        let isOpen = hasIdle(task, place, worker)
         let role = hosts[key]?.machine.segmentStarted(now: now) ?? .ordinary
         if role == .scout {
             task.segments.scouts.insert(place)
@@ -155,7 +163,8 @@ extension DispatchLoop {
         hosts[key]?.lastUsed = now
         if let idle = hosts[key]?.idle[worker], idle > 0 { hosts[key]?.idle[worker] = idle - 1 }
         let helper = place == task.ownPlace ? nil : helperOrder(task, place)
-        outbox.workers[worker, default: []].append(.openSegment(token: task.token, helper: helper))
+        outbox.workers[worker, default: []].append(
+            .openSegment(token: task.token, helper: helper, isOpen: isOpen))
     }
 
     /// Jobs wait for what segments have that no list asked for: one at a time is asked back.
@@ -179,7 +188,7 @@ extension DispatchLoop {
         for (key, (task, place)) in most where !isClosing.contains(key) {
             guard let host = hosts[key], let worker = task.worker else { continue }
             let isInTheWay = host.machine.stage == .http1 && host.machine.room == 0 && isWanted(key, host)
-            guard isInTheWay || isCrowded else { continue }
+            guard isInTheWay || isCrowded || host.machine.hasSurplus else { continue }
             task.segments.closing[place, default: 0] += 1
             outbox.workers[worker, default: []].append(
                 .closeSegments(token: task.token, count: 1, places: [place]))

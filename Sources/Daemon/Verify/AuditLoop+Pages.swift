@@ -84,16 +84,18 @@ extension AuditLoop {
     /// False: the system has no descriptor to spare, the audit waits.
     private mutating func look(_ index: Int) -> Bool {
         let record = page.entries[index].record
-        let path = FilePath(record.path.description)
+        let path = record.path.description
         do throws(SystemError) {
-            guard let file = try tree?.open(path, .readOnly, options: [.nonBlocking]) else { return true }
-            let status = try file.status(path.string)
+            guard let file = try tree?.open(FilePath(path), .readOnly, options: [.nonBlocking]) else {
+                return true
+            }
+            let status = try file.status(path)
             pace.charge(record.digest == nil ? 0 : status.size, now: now)
             if let algorithm = page.looked(index, .file(FileFacts(status))) {
                 handOut(
                     FileInHand(
                         file, index: index, size: status.size, isBundled: mayBundle(index, status.size)),
-                    path.string, algorithm)
+                    path, algorithm)
             } else {
                 seenBytes &+= max(0, record.size)
             }

@@ -28,7 +28,7 @@ struct RefetchList: ~Copyable {
         } else {
             again = ResultRecord(
                 list: ListID(0), line: 0, seq: JobSeq(0), job: nil, userID: nil,
-                kind: .download(urls: [file.record.url], host: .none), options: JobOptions(), state: .failed,
+                kind: .download(urls: [file.record.url], host: .none), options: .none, state: .failed,
                 outcome: nil)
         }
         // Under the very name it had, whatever the layout says, and over what lies there.
