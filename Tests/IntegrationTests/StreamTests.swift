@@ -83,36 +83,6 @@ import Testing
         #expect(try connections(nginx) == 1)
     }
 
-    /// The first answer comes, and then none: the number at once stays where that has brought it.
-    @Test func `a list that fills four connections has them before its transfers need the second`() throws {
-        let gate = Latch()
-        let behind = try ScriptedServer()
-        behind.routeAll { _ in
-            gate.wait(atMost: .seconds(60))
-            return ScriptedReply(200, body: [1, 2, 3])
-        }
-        let nginx = try nginx(files: 1) {
-            // The first file is under way until the others have been given to its connection.
-            $0.slowRate = "1k"
-            $0.directives = "location /held/ { proxy_pass http://127.0.0.1:\(behind.port); }"
-        }
-        let daemon = try daemon(nginx, workers: 2)
-        let held = (0..<200).map { nginx.url("held/h\($0)", tls: true) }
-        try daemon.drop("all.txt", ([nginx.url("slow/f0", tls: true)] + held).joined(separator: "\n"))
-        let account = { "\(String(describing: try? daemon.status().hosts.first)) \(daemon.account)" }
-        try eventually("all its connections are there", context: account) {
-            try daemon.status().hosts.first?.connections == 4
-        }
-        let host = try #require(try daemon.status().hosts.first)
-        #expect(
-            host.active <= 35, "what one connection carries, and an opener for each of the others: \(host)")
-        gate.open()
-        let ended = try daemon.waitFor("all.txt")
-        #expect(ended.folder == "done", Comment(rawValue: daemon.account))
-        #expect(ended.results.allSatisfy { $0.httpVersion == "2" && $0.attempts == 1 })
-        #expect(try connections(nginx) == 4)
-    }
-
     @Test func `connections that the server ends after fifty requests cost no attempt on any worker`() throws
     {
         let nginx = try nginx(files: 600) {
