@@ -13,6 +13,8 @@ public struct GoodputClimb: Sendable, Hashable {
     /// Further ones with each answer: four times as many a round trip. A line of 100 ms has its whole cap after the second.
     static let step = 3
     public static let least = 4
+    /// What a host that multiplexes gets with its first answer, at most: what one connection carries.
+    public static let multiplexedStart = 32
     /// A wait for the first byte is longer than it was when it is twice the shortest and this: below are our own
     /// threads' waits for a core.
     static let slack = Duration.milliseconds(25)
@@ -30,8 +32,9 @@ public struct GoodputClimb: Sendable, Hashable {
     private enum Phase: Hashable {
         /// More with each answer. `before`: goodput of the round before, nil in the first.
         case opening(before: Double?)
-        /// At a number whose goodput is being measured.
-        case measuring
+        /// At a number whose goodput is being measured. `before`: of the window before; nothing is tried while more comes by
+        /// itself, for a connection that finds its speed makes fewer look as good.
+        case measuring(before: Double?)
         /// Fewer or more than `settled`, whose goodput was `before`.
         case trying(before: Double, isDown: Bool)
         case resting(windows: Int)
@@ -48,6 +51,8 @@ public struct GoodputClimb: Sendable, Hashable {
         var level = 0
         /// While it opens: one of its answers came late.
         var isSlow = false
+        /// A connection that transfers share came to it: the first answers over several come together.
+        var hasGrown = false
     }
 
     private var phase = Phase.opening(before: nil)
@@ -68,13 +73,19 @@ public struct GoodputClimb: Sendable, Hashable {
     }
 
     /// An answer has begun.
-    public mutating func answered(ceiling: Int) {
+    /// - Parameter streams: where the host multiplexes, so many on each connection.
+    public mutating func answered(ceiling: Int, streams: Int = 0) {
         guard case .opening(let before) = phase else { return }
-        // Once one of the round has come late, whether more are worth it is to be seen first.
-        let step = !window.isSlow ? Self.step : before == nil ? 0 : 1
-        level = min(max(level + step, Self.opened), max(ceiling, 1))
-        if level >= ceiling, !window.isSlow { settle(at: level) }
+        // Once one of the round has come late, whether more are worth it is to be seen first. Those that share a connection
+        // wait for each other's bytes.
+        let step = !window.isSlow ? Self.step : before == nil && streams == 0 ? 0 : 1
+        let first = max(Self.opened, min(streams, Self.multiplexedStart))
+        level = min(max(level + step, first), max(ceiling, 1))
+        if level >= ceiling, !window.isSlow || streams > 0 { settle(at: level) }
     }
+
+    /// A further connection, that transfers share, has answered.
+    public mutating func connected() { window.hasGrown = true }
 
     /// Bytes have come of a transfer that goes on.
     public mutating func progressed(_ bytes: Int64, inFlight: Int, ceiling: Int, now: MonotonicTime) {
@@ -135,31 +146,38 @@ public struct GoodputClimb: Sendable, Hashable {
         case .opening(let before):
             // Late and no more than before: it queues what it is asked for, and fewer than the round began with had no
             // wait. Late and more: a connection that has yet to find its speed, or that many share.
-            if window.isSlow, let before, goodput < before * Self.better {
+            if window.hasGrown {
+                phase = .opening(before: nil)
+            } else if window.isSlow, let before, goodput < before * Self.better {
                 settle(at: max(Self.start, window.level / 2))
             } else {
                 phase = .opening(before: goodput)
             }
-        case .measuring: tryNext(goodput, ceiling: ceiling)
+        case .measuring(let before):
+            if let before, goodput < before * Self.better {
+                tryNext(goodput, ceiling: ceiling)
+            } else {
+                phase = .measuring(before: goodput)
+            }
         case .trying(let before, let isDown):
             let isKept = isDown ? goodput >= before * Self.same : goodput >= before * Self.better
             if isKept {
                 settled = level
                 nextRest = Self.rest
                 triedDown = !isDown
-                phase = .measuring
+                phase = .measuring(before: goodput)
             } else {
                 level = settled
                 triedDown = isDown
                 // Both ways were worse.
-                phase = isDown ? .measuring : .resting(windows: nextRest)
+                phase = isDown ? .measuring(before: before) : .resting(windows: nextRest)
                 if !isDown {
                     nextRest = min(nextRest * 2, Self.longestRest)
                     triedDown = false
                 }
             }
         case .resting(let windows):
-            phase = windows > 1 ? .resting(windows: windows - 1) : .measuring
+            phase = windows > 1 ? .resting(windows: windows - 1) : .measuring(before: goodput)
         }
     }
 
@@ -191,7 +209,7 @@ public struct GoodputClimb: Sendable, Hashable {
     private mutating func settle(at number: Int) {
         level = number
         settled = number
-        phase = .measuring
+        phase = .measuring(before: nil)
         triedDown = false
         nextRest = Self.rest
         window = Window()

@@ -61,6 +61,8 @@ public struct HostMachine: Sendable, Hashable {
     }
 
     public var caps: Caps
+    /// Jobs of it that are under way or could be, as last told: connections that these fill are opened at once.
+    public var jobs = 0
     public private(set) var stage: Stage = .cold {
         didSet { if stage != oldValue { spread.reset() } }
     }
@@ -134,12 +136,21 @@ public struct HostMachine: Sendable, Hashable {
 
     /// The worker that takes the next transfer of a host that speaks HTTP/2; nil: none may just now.
     /// - Parameter load: transfers of all hosts on a worker.
-    public func worker(load: (Int) -> Int) -> Int? { spread.choose(bounds, load: load) }
+    public func worker(load: (Int) -> Int) -> Int? { spread.choose(bounds, jobs: filling, load: load) }
+
+    /// After trouble nothing is opened before it is needed.
+    private var filling: Int { isReduced || stage != .http2 ? 0 : jobs }
+
+    /// So many streams on one connection are counted on and yet to be proven; nil: nothing depends on it.
+    public var streamsToProve: Int? {
+        stage == .http2 && caps.workers > 1 && !spread.isProven ? bounds.counted : nil
+    }
 
     /// What a worker saw of its connections to this host as an answer came, or its transfer ended. Told after `answered`.
     /// - Parameter role: of that transfer, before its answer.
     public mutating func saw(_ sight: StreamSight, on worker: Int, to role: Role) {
         spread.saw(sight, on: worker, to: role, bounds)
+        if role == .opener { climb.connected() }
     }
 
     /// Of the ceiling: on HTTP/2 transfers share connections; segments have theirs beside them.
@@ -148,7 +159,9 @@ public struct HostMachine: Sendable, Hashable {
     /// Transfers that may start now, holds and paces apart.
     public var room: Int {
         if needsScout { return isScoutOut || taken >= capacity ? 0 : 1 }
-        return max(0, capacity - taken)
+        // Who opens a connection asks nothing of the host yet, and waits for it longer than the others for their answers.
+        let openers = filling > 0 ? spread.opening(bounds, jobs: filling) : 0
+        return max(0, min(capacity + openers, ceiling) - taken)
     }
 
     /// It serves, and has as many transfers as it may ever have.
@@ -222,7 +235,7 @@ public struct HostMachine: Sendable, Hashable {
     public mutating func started(now: MonotonicTime, on worker: Int = 0) -> Role {
         active += 1
         if stage == .cold { stage = .scouting }
-        let opens = spread.started(on: worker, bounds)
+        let opens = spread.started(on: worker, bounds, jobs: filling, isScout: needsScout)
         if let heldUntil, heldUntil <= now { endHold() }
         pace(now)
         guard needsScout else { return opens && stage == .http2 ? .opener : .ordinary }
@@ -258,7 +271,8 @@ public struct HostMachine: Sendable, Hashable {
     public mutating func opened() {
         guard !cap.isReduced else { return }
         // What it may have once its streams are proven: it does not stop where one worker does.
-        climb.answered(ceiling: stage == .http2 ? bounds.ceiling(isProven: true) : ceiling)
+        guard stage == .http2 else { return climb.answered(ceiling: ceiling) }
+        climb.answered(ceiling: bounds.ceiling(isProven: true), streams: bounds.counted)
     }
 
     /// Bytes have come of a transfer that goes on.
@@ -285,7 +299,7 @@ public struct HostMachine: Sendable, Hashable {
     /// A transfer ended, for whatever reason.
     public mutating func finished(_ role: Role, _ end: AdaptiveCap.End, on worker: Int = 0) {
         active = max(0, active - 1)
-        spread.ended(on: worker, isOpener: role != .ordinary)
+        spread.ended(on: worker, role: role)
         if end == .success { served &+= 1 }
         // One that was alone tells nothing about how many are too many.
         let counts = role != .scout || end == .success

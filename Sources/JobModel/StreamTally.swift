@@ -37,7 +37,8 @@ public struct StreamTally<Connection: Hashable & Sendable>: Sendable {
         var isGoing = false
     }
     private var connections: [Connection: Ridden] = [:]
-    private var streams = 0
+    /// So many at a time the server has been seen to allow on one connection.
+    public private(set) var streams = 0
     private var gone = 0
 
     public init() {}

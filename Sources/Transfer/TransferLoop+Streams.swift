@@ -23,7 +23,15 @@ extension TransferLoop {
             else { continue }
             leaveConnection(transfer)
             transfer.ride = connection
-            tallies[transfer.order.url.host, default: StreamTally()].rode(connection)
+            let host = transfer.order.url.host
+            let before = tallies[host]?.streams ?? 0
+            tallies[host, default: StreamTally()].rode(connection)
+            // Before the answers: they may wait for a body that is under way.
+            if let number = transfer.order.streamsToProve, before < number, let tally = tallies[host],
+                tally.streams >= number
+            {
+                tell(.carried(worker: worker, token: transfer.order.token, sight: tally.sight))
+            }
         }
         tools.notes.rides.removeAll(keepingCapacity: true)
         for host in answeredHosts { tallies[host]?.turned() }

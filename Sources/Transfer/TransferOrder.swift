@@ -81,6 +81,8 @@ public struct TransferOrder: Sendable {
     public var waitsForMultiplex = false
     /// Open a connection for the first request (`CURLOPT_FRESH_CONNECT`), whatever is there. Others may share it.
     public var opensConnection = false
+    /// So many streams on one connection of its host are to be proven: told as soon as they are (`carried`).
+    public var streamsToProve: Int?
     /// It may come to share its connection with others: who rides which is looked at.
     public var mayShareConnection = false
     /// Mode bits of the part, set whatever the umask.

@@ -8,6 +8,8 @@ public enum TransferEvent: Sendable {
     /// The first line of an answer has been seen: the host has shown what it speaks. Usable is any answer but 429
     /// and 503. `sight`: of HTTP/2.
     case connected(worker: Int, token: UInt64, isHTTP2: Bool, isUsable: Bool, sight: StreamSight? = nil)
+    /// A connection of HTTP/2 to the transfer's host carries as many streams as were to be proven.
+    case carried(worker: Int, token: UInt64, sight: StreamSight)
     /// The answer has told the length of a file that is to ask for its room. Nothing of it is taken before
     /// `granted`; who has no room cancels.
     case sized(worker: Int, token: UInt64, total: Int64)

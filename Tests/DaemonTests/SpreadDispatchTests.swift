@@ -61,6 +61,26 @@ import Testing
         #expect(opening == [4, 6], "on the second worker; before the proof it is libcurl's affair")
     }
 
+    @Test func `what the jobs fill is opened as soon as the streams are proven, before their answers`() throws
+    {
+        let rig = try rig()
+        #expect(rig.orders.map(\.streamsToProve) == [nil, 2, 2])
+        var counts = StateCounts()
+        (counts.queued, counts.active) = (17, 3)
+        rig.loop.ledgerReplied(.hosts([DispatchRig.host: counts]))
+        answer(rig, 2, on: 0, Self.sight(2, 1))
+        #expect(loads(rig) == [4, 0])
+        rig.loop.transferReported(
+            .carried(worker: 0, token: rig.orders[1].token, sight: Self.sight(2, 2)))
+        rig.turn()
+        #expect(loads(rig) == [4, 2], "two open a connection each, and others wait for them")
+        #expect(rig.orders.map(\.opensConnection) == [false, false, false, false, true, true])
+        #expect(rig.loop.hosts[DispatchRig.host]?.machine.connectionsInUse == 4)
+        answer(rig, 5, on: 1, Self.sight(1, 0))
+        #expect(loads(rig) == [4, 3])
+        #expect(rig.orders.last?.streamsToProve == nil)
+    }
+
     @Test func `a host that is reached over HTTP 1 is not looked at for streams`() throws {
         let rig = DispatchRig()
         rig.arrive((1...8).map { (DispatchRig.job($0), .granted(known: nil)) })

@@ -23,6 +23,21 @@ import Testing
         #expect(!climb.isOpening)
     }
 
+    @Test(arguments: [(8, 64, 16), (32, 64, 32), (100, 64, 32), (32, 16, 16), (32, 4, 4)])
+    func `a host that multiplexes has what one connection carries with its first answer`(
+        streams: Int, ceiling: Int, first: Int
+    ) {
+        var climb = GoodputClimb()
+        climb.answered(ceiling: ceiling, streams: streams)
+        #expect(climb.level(of: ceiling) == first)
+        climb.answered(ceiling: ceiling, streams: streams)
+        #expect(climb.level(of: ceiling) == min(first + 3, ceiling))
+        let before = climb.level(of: ceiling)
+        climb.troubled()
+        climb.answered(ceiling: ceiling, streams: streams)
+        #expect(climb.level(of: ceiling) <= before, "it has shown something else since")
+    }
+
     /// Rounds of as many ends as there were transfers when the round began, 100 ms each.
     private func open(
         _ climb: inout GoodputClimb, rounds: Int, wait: Duration, bytes: (_ round: Int) -> Int64
@@ -63,6 +78,25 @@ import Testing
         }
         climb.answered(ceiling: 64)
         #expect(levels == [16, 19, 22, 22] && climb.level(of: 64) == 22)
+    }
+
+    /// The answers over sixty new connections came in one moment; what their second files brought looked like a decline, and
+    /// the number was halved.
+    @Test(arguments: [true, false])
+    func `a round in which connections came is compared with nothing`(isTold: Bool) {
+        var climb = GoodputClimb()
+        var now = MonotonicTime(nanoseconds: 0)
+        climb.answered(ceiling: 1000, streams: 32)
+        climb.ended(bytes: 1, wait: .milliseconds(10), inFlight: 32, ceiling: 1000, now: now)
+        if isTold { climb.connected() }
+        for (bytes, wait) in [(50_000, 10), (10_000, 46)] {
+            now = now + .milliseconds(100)
+            for _ in 0..<32 {
+                climb.ended(
+                    bytes: Int64(bytes), wait: .milliseconds(wait), inFlight: 32, ceiling: 1000, now: now)
+            }
+        }
+        #expect(climb.isOpening == isTold && climb.level(of: 1000) == (isTold ? 32 : 16))
     }
 
     @Test func `waits as long as our own threads may take end nothing`() {

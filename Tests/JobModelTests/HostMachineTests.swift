@@ -227,6 +227,24 @@ import Testing
         #expect(!host.spread.isProven)
     }
 
+    @Test func `after trouble no connection is opened before it is needed`() {
+        let caps = HostMachine.Caps(
+            connections: 6, streams: 32, requestsPerSecond: nil, workers: 2, perWorker: 64)
+        var host = warm(HostMachine(caps: caps), isHTTP2: true)
+        host.saw(StreamSight(connections: 1, answered: 1, streams: 32), on: 0, to: .scout)
+        host.opened()
+        #expect(host.capacity == 32 && host.room == 31)
+        host.jobs = 1000
+        #expect(host.room == 34, "openers are beside those that ask the host")
+        var troubled = host
+        let role = host.started(now: now)
+        #expect(role == .opener && host.room == 33)
+        _ = troubled.started(now: now)
+        troubled.finished(.ordinary, .trouble)
+        let laterRole = troubled.started(now: now)
+        #expect(troubled.isReduced && laterRole == .ordinary)
+    }
+
     @Test func `segments have their connections beside those that transfers share, on all workers`() {
         var host = HostMachine(
             caps: .init(connections: 6, streams: 32, requestsPerSecond: nil, workers: 4, perWorker: 64))

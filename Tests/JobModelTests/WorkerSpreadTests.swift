@@ -93,7 +93,9 @@ import Testing
         var open: Int {
             active.reduce(0) { $0 + ($1 + min(granted, bounds.streams) - 1) / min(granted, bounds.streams) }
         }
-        func worker() -> Int? { spread.choose(bounds) { others[$0] + spread.active(on: $0) } }
+        func worker(jobs: Int = 0) -> Int? {
+            spread.choose(bounds, jobs: jobs) { others[$0] + spread.active(on: $0) }
+        }
         mutating func start() -> Bool {
             guard let worker = worker() else { return false }
             let opens = begin(worker)
@@ -102,7 +104,9 @@ import Testing
             return true
         }
         @discardableResult
-        mutating func begin(_ worker: Int) -> Bool { spread.started(on: worker, bounds) }
+        mutating func begin(_ worker: Int, jobs: Int = 0) -> Bool {
+            spread.started(on: worker, bounds, jobs: jobs)
+        }
         mutating func answer(_ worker: Int, isOpener: Bool) {
             let (count, each) = (spread.active(on: worker), min(granted, bounds.streams))
             let open = (count + each - 1) / each
@@ -110,7 +114,7 @@ import Testing
             spread.saw(sight, on: worker, to: isOpener ? .opener : .ordinary, bounds)
         }
         mutating func end(_ count: Int, on worker: Int) {
-            for _ in 0..<count { spread.ended(on: worker, isOpener: false) }
+            for _ in 0..<count { spread.ended(on: worker) }
         }
         /// - Parameter limit: the host's ceiling.
         mutating func fill(_ limit: Int = .max) {
@@ -187,12 +191,115 @@ import Testing
         #expect(host.worker() == 0)
         let opensAgain = host.begin(0)
         #expect(!opensAgain && host.worker() == nil)
-        host.spread.ended(on: 0, isOpener: true)
+        host.spread.ended(on: 0, role: .opener)
         let opensAfterAll = host.begin(0)
         #expect(opensAfterAll)
         host.answer(0, isOpener: true)
         host.fill(64)
         #expect(host.active == [64, 0, 0, 0])
+    }
+
+    @Test(arguments: [
+        // Whole connections of jobs: the first is there.
+        (bounds(), 33, 0), (bounds(), 63, 0), (bounds(), 64, 1), (bounds(), 100, 2), (bounds(), 1000, 5),
+        // As many as have transfers on these workers.
+        (bounds(workers: 2), 1000, 3), (bounds(32, 3), 1000, 2), (bounds(100, 6, workers: 2), 1000, 1),
+        (bounds(32, 64, workers: 2, perWorker: 1024), 5000, 63),
+        // On one it is libcurl's affair.
+        (bounds(workers: 1), 1000, 0),
+    ])
+    func `as many connections as the jobs fill are opened at once, with streams free on the first`(
+        _ bounds: WorkerSpread.Bounds, _ jobs: Int, _ expected: Int
+    ) {
+        var host = Host(bounds)
+        host.fill(bounds.counted)
+        host.end(10, on: 0)
+        var opening = 0
+        for _ in 0..<100 {
+            guard let worker = host.spread.choose(bounds, jobs: jobs, load: { host.spread.active(on: $0) }),
+                host.spread.started(on: worker, bounds, jobs: jobs)
+            else { break }
+            opening += 1
+        }
+        #expect(opening == expected)
+        #expect(host.spread.connections(streams: bounds.streams) <= bounds.connections)
+    }
+
+    @Test func `nothing is opened early before the proof, or with more connections than were counted`() {
+        var unproven = Host(Self.bounds())
+        unproven.fill(10)
+        let opensUnproven = unproven.begin(0, jobs: 1000)
+        #expect(!opensUnproven)
+        var surprised = Host(Self.bounds())
+        surprised.fill(32)
+        surprised.spread.saw(
+            StreamSight(connections: 2, answered: 2, streams: 32), on: 0, to: .ordinary, surprised.bounds)
+        let opensSurprised = surprised.begin(0, jobs: 1000)
+        #expect(!opensSurprised)
+    }
+
+    @Test func `beside one that may ride another's stream, connections are opened early on other workers`() {
+        var host = Host(Self.bounds(workers: 2))
+        for _ in 0..<33 { host.begin(0) }
+        // As its streams are seen to be carried, the last one is still out.
+        host.spread.saw(
+            StreamSight(connections: 1, answered: 1, streams: 32), on: 0, to: .ordinary, host.bounds)
+        for _ in 0..<2 {
+            #expect(host.worker(jobs: 1000) == 1)
+            let opens = host.begin(1, jobs: 1000)
+            #expect(opens)
+        }
+        #expect(host.worker(jobs: 1000) == nil)
+        #expect(host.spread.connections(streams: 32) == 4)
+        // It had opened one.
+        host.spread.saw(
+            StreamSight(connections: 2, answered: 2, streams: 32), on: 0, to: .opener, host.bounds)
+        #expect(host.worker(jobs: 1000) == 0)
+    }
+
+    @Test func `those about to be opened count, wherever they are and whoever answers first`() {
+        var host = Host(Self.bounds(32, 3, workers: 2))
+        host.fill(32)
+        for _ in 0..<2 {
+            let opens = host.begin(host.worker(jobs: 1000) ?? 9, jobs: 1000)
+            #expect(opens)
+        }
+        #expect(host.active == [33, 1])
+        #expect(host.worker(jobs: 1000) == nil, "the first is full, the others have not answered")
+        // One that rides the second connection has its answer before the one that opened it.
+        host.end(1, on: 0)
+        host.begin(0)
+        host.spread.saw(
+            StreamSight(connections: 2, answered: 2, streams: 32), on: 0, to: .ordinary, host.bounds)
+        #expect(host.worker(jobs: 1000) == nil, "it may not have a stream free")
+        host.spread.saw(
+            StreamSight(connections: 2, answered: 2, streams: 32), on: 0, to: .opener, host.bounds)
+        var more = 0
+        while host.worker(jobs: 1000) == 0 {
+            let opens = host.begin(0, jobs: 1000)
+            #expect(!opens)
+            more += 1
+        }
+        #expect(more == 31 && host.active == [64, 1])
+        // The other never answers.
+        host.spread.ended(on: 1, role: .opener)
+        #expect(host.worker(jobs: 1000) == 1)
+        let opensAgain = host.begin(1, jobs: 1000)
+        #expect(opensAgain)
+    }
+
+    @Test func `while the jobs fill all connections, transfers go to the worker that has fewest`() {
+        var host = Host(Self.bounds(32, 6, workers: 2))
+        host.fill(32)
+        for _ in 0..<3 { host.begin(host.worker(jobs: 1000) ?? 9, jobs: 1000) }
+        for (worker, connections) in [(0, 2), (1, 1), (1, 2)] {
+            let sight = StreamSight(connections: connections, answered: connections, streams: 32)
+            host.spread.saw(sight, on: worker, to: .opener, host.bounds)
+        }
+        #expect(host.active == [33, 2])
+        for _ in 0..<20 { host.begin(host.worker(jobs: 1000) ?? 9, jobs: 1000) }
+        #expect(host.active == [33, 22])
+        #expect(host.worker(jobs: 100) == 0, "fewer jobs than that: where most are")
     }
 
     @Test func `a connection that idles is not opened again`() {

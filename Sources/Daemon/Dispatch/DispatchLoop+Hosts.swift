@@ -56,6 +56,7 @@ extension DispatchLoop {
         if hosts[key] == nil {
             if hosts.count >= Self.maxHosts { forgetHosts() }
             let entry = HostEntry(machine: HostMachine(caps: plan.caps(for: key)), lastUsed: now)
+            entry.machine.jobs = view.hostCounts[key].map { $0.queued + $0.active } ?? 0
             limit(entry, key)
             hosts[key] = entry
         }
@@ -101,6 +102,14 @@ extension DispatchLoop {
         let open = host.machine.active + host.machine.segments + host.idleTotal
         if host.machine.stage == .http1, open >= host.machine.caps.connections { return nil }
         return leastLoaded(room: room)
+    }
+
+    /// So many jobs of the host the ledger knows now: they may fill more connections.
+    mutating func noteCounts(_ counts: StateCounts, of key: HostKey) {
+        view.note(counts, of: key)
+        guard let host = hosts[key] else { return }
+        host.machine.jobs = counts.queued + counts.active
+        if host.machine.stage == .http2 { freed(key) }
     }
 
     private func leastLoaded(room: Int) -> Int? {

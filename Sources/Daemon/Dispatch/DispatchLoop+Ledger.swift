@@ -54,7 +54,7 @@ extension DispatchLoop {
         case .lists(let rows):
             for row in rows { listChanged(row) }
         case .hosts(let counts):
-            for (key, counts) in counts { view.note(counts, of: key) }
+            for (key, counts) in counts { noteCounts(counts, of: key) }
         case .gaveUp(let key, let failed, let isComplete): gaveUp(key, failed: failed, isComplete: isComplete)
         case .pieces(let seq, let hashes): piecesArrived(seq, hashes)
         case .digestNotes(let list, let notes):

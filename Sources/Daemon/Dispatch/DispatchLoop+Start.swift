@@ -201,6 +201,7 @@ extension DispatchLoop {
         // Where libcurl opens more than we count, it is not asked for one beyond these.
         built.order.opensConnection =
             task.role == .opener && hosts[url.host]?.machine.spread.isProven ?? false
+        built.order.streamsToProve = hosts[url.host]?.machine.streamsToProve
         built.order.waitsForMultiplex =
             built.order.mayShareConnection && stage == .http2 && task.role != .scout
         built.order.asksRanges = ranges.asksRanges(of: url.host)

@@ -17,6 +17,10 @@ extension DispatchLoop {
             if isUsable { hosts[key]?.machine.opened() }
             uplinkProved()
             freed(key)
+        case .carried(let worker, let token, let sight):
+            guard let task = task(of: token), let key = task.slot else { return }
+            hosts[key]?.machine.saw(sight, on: worker, to: .ordinary)
+            freed(key)
         case .sized(_, let token, let total): sized(token, total: total)
         case .segmentsWanted(_, let token, let wish):
             if let task = task(of: token) { segmentsWanted(task, wish) }
