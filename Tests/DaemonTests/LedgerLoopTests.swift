@@ -151,8 +151,8 @@ import Testing
             }
             return counted == 40
         }
-        // 1 batch, 2, 4, 8, 16 and the rest.
-        #expect(wakes == Array(repeating: 500, count: 6))
+        // 1 batch, 2, 4, 8, 12, 12 and the rest.
+        #expect(wakes == Array(repeating: 500, count: 7))
     }
 
     @Test func `a list that begins, and a question, go before the batches of a long list`() throws {

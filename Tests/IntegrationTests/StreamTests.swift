@@ -46,8 +46,9 @@ import Testing
         for number in stride(from: 0, to: 400, by: 37) {
             try daemon.expectFile("f\(number)", bulk(number, Self.size))
         }
+        // Over the whole run: one that came beyond those counted is shared until its transfers are over.
         let count = try connections(nginx)
-        #expect(count <= 4, "\(count) connections")
+        #expect(count <= 6, "\(count) connections")
     }
 
     @Test func `four workers and a list without end keep to the six connections of a host`() throws {
