@@ -56,7 +56,7 @@ public struct AdmissionPace: Sendable, Hashable {
 /// being written and the next, and bounded in memory whatever the lines hold.
 public struct AdmissionCredit: Sendable, Hashable {
     /// Entries beyond which only one batch a list goes out.
-    public static let entries = AdmissionPace.most + 2_000
+    public static let entries = AdmissionPace.most + 1_000
     /// The same, in bytes of text.
     public static let bytes: Int64 = 4 << 20
     /// So many batches always may.

@@ -65,8 +65,8 @@ enum LedgerFile {
                 message: "the file system of the ledger does not carry SQLite's WAL mode")
         }
         try db.execute(sql: "PRAGMA synchronous = \(durability == .full ? "FULL" : "OFF")")
-        // 4 MiB, whatever the page size: the ends of the indexes of a thousand lanes at once.
-        try db.execute(sql: "PRAGMA cache_size = -4096")
+        // 3.5 MiB, whatever the page size: the ends of the indexes of a thousand lanes at once.
+        try db.execute(sql: "PRAGMA cache_size = -3584")
         try db.execute(sql: "PRAGMA mmap_size = 0")
         try db.execute(sql: "PRAGMA temp_store = MEMORY")
         _ = try Int64.fetchOne(db, sql: "PRAGMA journal_size_limit = \(LogBound.idleBytes)")
