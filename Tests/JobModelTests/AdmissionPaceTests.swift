@@ -78,7 +78,8 @@ import Testing
             credit.take(small)
             sent += 1
         }
-        #expect(sent == AdmissionCredit.entries / 800)
+        // The one that reaches the limit still goes out.
+        #expect(sent == (AdmissionCredit.entries + 799) / 800)
         #expect(credit.allows(listHas: 0))
         for _ in 0..<sent { credit.giveBack(small) }
         #expect(credit == AdmissionCredit())
